@@ -1,0 +1,55 @@
+# Every verb builds .venv first where it has to; Python >= 3.11 and make are all that is needed.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+LOCK   := deploy/requirements-dev.txt
+ARGS   ?=
+
+.PHONY: install serve test check format bench test-gpu bench-gpu demo-model golden lock clean
+
+install: $(VENV)/installed
+
+$(VENV)/installed: $(LOCK) pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Forge needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+serve: install
+	$(BIN)/forge-launch $(ARGS)
+
+test: install
+	$(BIN)/python -m pytest -m "not gpu" $(ARGS)
+
+check: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: install
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: install
+	$(BIN)/python -m tests.bench $(ARGS)
+
+# The next two make files that are in the tree; they need torch, in a venv of their own.
+demo-model: .venv-torch/installed
+	.venv-torch/bin/python -m forge_common.demo_model.making $(ARGS)
+
+golden: .venv-torch/installed
+	.venv-torch/bin/python -m tests.golden.make_golden $(ARGS)
+
+.venv-torch/installed:
+	$(PYTHON) -m venv .venv-torch
+	.venv-torch/bin/python -m pip install --quiet torch==2.13.0 transformers numpy safetensors tokenizers
+	touch $@
+
+# Needs `uv`; run it to move the locked versions, then read the diff.
+lock:
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml -o deploy/requirements.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --extra dev pyproject.toml -o $(LOCK)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,185 @@
+"""Every setting of Forge, stated once: its name, type, bounds, default and one line of help.
+
+Settings stand in small groups; a role's config is the groups that role needs, so no process sees
+what it does not use. Command-line flags (`--max-batch-size`), environment variables
+(`FORGE_MAX_BATCH_SIZE`), the TOML file (`[batch] max_batch_size`) and the docs page are derived
+from here by `settings.py`. Frozen, and never written after start. Knows no argv and no socket.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One group of settings."""
+
+
+class ModelSettings(Settings):
+    model_path: Annotated[
+        str | None,
+        Meta(description="Directory of a HuggingFace model; none means the embedded demo model."),
+    ] = None
+    served_model_name: Annotated[
+        str | None, Meta(description="Name in /v1/models; by default that of the model directory.")
+    ] = None
+    max_model_len: Annotated[
+        Annotated[int, Meta(ge=1, le=2**24)] | None,
+        Meta(
+            description="Longest prompt + output in tokens; by default what the model was made for."
+        ),
+    ] = None
+
+
+class DeviceSettings(Settings):
+    backend: Annotated[
+        Literal["auto", "cuda", "cpu"], Meta(description="Where the model runs.")
+    ] = "auto"
+    device: Annotated[int, Meta(ge=0, le=63, description="Index of the CUDA device.")] = 0
+    threads: Annotated[
+        Annotated[int, Meta(ge=1, le=1024)] | None,
+        Meta(description="CPU threads of the worker; by default every core it may use."),
+    ] = None
+
+
+class CacheSettings(Settings):
+    kv_cache: Annotated[
+        Literal["paged", "naive"],
+        Meta(description="Paged blocks with prefix caching, or one contiguous region a sequence."),
+    ] = "paged"
+    block_size: Annotated[int, Meta(ge=1, le=1024, description="Tokens in a KV block.")] = 16
+    num_blocks: Annotated[
+        Annotated[int, Meta(ge=1, lt=2**31)] | None,
+        Meta(description="KV blocks; by default what kv_cache_memory_gib holds."),
+    ] = None
+    kv_cache_memory_gib: Annotated[
+        Annotated[float, Meta(gt=0, le=4096)] | None,
+        Meta(description="Memory for KV blocks in GiB; by default a share of what is free."),
+    ] = None
+    prefix_caching: Annotated[
+        bool, Meta(description="Reuse the KV blocks of prompts that begin alike.")
+    ] = True
+
+
+class BatchSettings(Settings):
+    max_batch_size: Annotated[
+        int, Meta(ge=1, le=4096, description="Sequences that run at the same time.")
+    ] = 256
+    max_prefill_tokens: Annotated[
+        int,
+        Meta(ge=1, le=2**20, description="Token budget of one step: longer prompts run in chunks."),
+    ] = 4096
+    overlap: Annotated[
+        bool, Meta(description="Send a step to the worker before the one ahead of it was read.")
+    ] = True
+
+
+class QueueSettings(Settings):
+    policy: Annotated[
+        Literal["fcfs", "priority"],
+        Meta(description="Who runs first: the oldest, or the lowest priority number."),
+    ] = "fcfs"
+    max_queued_requests: Annotated[
+        int, Meta(ge=1, le=2**20, description="Waiting requests beyond which new ones get a 429.")
+    ] = 1024
+    max_queued_tokens: Annotated[
+        int,
+        Meta(
+            ge=1, le=2**31, description="Waiting prompt tokens beyond which new requests get a 429."
+        ),
+    ] = 1_000_000
+
+
+class HttpSettings(Settings):
+    host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="Port to listen on; 0 takes a free one.")] = 8080
+    api_workers: Annotated[
+        int, Meta(ge=1, le=64, description="API processes that share the port.")
+    ] = 1
+    api_key: Annotated[
+        tuple[str, ...],
+        Meta(description="Key clients must send as a bearer token; may be repeated."),
+    ] = ()
+    strict_params: Annotated[
+        bool, Meta(description="Refuse fields nobody knows instead of naming them in the reply.")
+    ] = False
+    max_body_bytes: Annotated[int, Meta(ge=1024, le=2**30, description="Largest request body.")] = (
+        16 * 2**20
+    )
+    metrics_compat: Annotated[
+        Literal["none", "vllm"],
+        Meta(description="Also export metrics under another server's names."),
+    ] = "vllm"
+
+
+class LinkSettings(Settings):
+    client_endpoint: Annotated[
+        str | None, Meta(description="Where the scheduler meets API processes and ZMQ clients.")
+    ] = None
+    worker_endpoint: Annotated[
+        str | None, Meta(description="Where the scheduler meets its worker.")
+    ] = None
+
+
+class LogSettings(Settings):
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="Least severity that is logged."),
+    ] = "info"
+
+
+class LaunchSettings(Settings):
+    run_dir: Annotated[
+        str | None,
+        Meta(description="Private directory for sockets; by default a new temporary one."),
+    ] = None
+    start_timeout_s: Annotated[
+        float, Meta(gt=0, le=86400, description="How long a process may take to become ready.")
+    ] = 600.0
+    drain_timeout_s: Annotated[
+        float,
+        Meta(ge=0, le=86400, description="How long running requests may go on after SIGTERM."),
+    ] = 30.0
+
+
+class ApiConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    model: ModelSettings = ModelSettings()
+    http: HttpSettings = HttpSettings()
+    links: LinkSettings = LinkSettings()
+    launch: LaunchSettings = LaunchSettings()
+    log: LogSettings = LogSettings()
+
+
+class SchedulerConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    cache: CacheSettings = CacheSettings()
+    batch: BatchSettings = BatchSettings()
+    queue: QueueSettings = QueueSettings()
+    links: LinkSettings = LinkSettings()
+    log: LogSettings = LogSettings()
+
+
+class WorkerConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    model: ModelSettings = ModelSettings()
+    device: DeviceSettings = DeviceSettings()
+    cache: CacheSettings = CacheSettings()
+    batch: BatchSettings = BatchSettings()
+    links: LinkSettings = LinkSettings()
+    log: LogSettings = LogSettings()
+
+
+class LaunchConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything; `forge-launch` hands each role its part."""
+
+    model: ModelSettings = ModelSettings()
+    device: DeviceSettings = DeviceSettings()
+    cache: CacheSettings = CacheSettings()
+    batch: BatchSettings = BatchSettings()
+    queue: QueueSettings = QueueSettings()
+    http: HttpSettings = HttpSettings()
+    links: LinkSettings = LinkSettings()
+    launch: LaunchSettings = LaunchSettings()
+    log: LogSettings = LogSettings()

@@ -1,0 +1,130 @@
+"""What API processes (and any ZMQ client) and the scheduler say to each other.
+
+    client ── Hello ─────────────▶ scheduler      client ◀── SchedulerReady ── scheduler
+           ── Submit ────────────▶                       ◀── Accepted | Rejected
+           ── Abort ─────────────▶                       ◀── Outputs  (one message a step)
+           ── GetStats ──────────▶                       ◀── SchedulerStats
+
+A `Hello` is answered once a worker is ready. Every `Submit` is answered at once by `Accepted` or
+`Rejected`, before any output. Knows nothing of text, HTTP, blocks or workers.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from forge_common.errors import RequestErrorKind
+from forge_common.protocol.message import (
+    Count,
+    Message,
+    Part,
+    PositionLogprobs,
+    RequestId,
+    TokenIds,
+)
+from forge_common.sampling import FinishReason, SamplingParams, TokenId
+
+Priority = Annotated[int, Meta(ge=-(2**31), lt=2**31)]
+
+
+class Hello(Message):
+    protocol_version: int
+
+
+class Submit(Message):
+    """Ask for `sampling.num_choices` continuations of one prompt. Lower priority runs earlier."""
+
+    request_id: RequestId
+    prompt_token_ids: Annotated[TokenIds, Meta(min_length=1)]
+    sampling: SamplingParams
+    priority: Priority = 0
+
+
+class Abort(Message):
+    """Forget a request, or one of its choices (say, the one that met its stop string)."""
+
+    request_id: RequestId
+    choice_index: Annotated[int, Meta(ge=0, lt=16)] | None = None
+
+
+class GetStats(Message):
+    pass
+
+
+class SchedulerReady(Message):
+    """`epoch` changes with every start of the scheduler; ids from an older one mean nothing."""
+
+    protocol_version: int
+    epoch: Count
+    max_model_len: Count
+    vocab_size: Count
+    block_size: Count
+    num_blocks: Count
+
+
+class Accepted(Message):
+    request_id: RequestId
+
+
+class Rejected(Message):
+    request_id: RequestId
+    message: str
+    kind: RequestErrorKind = RequestErrorKind.INVALID
+    param: str | None = None
+    code: str | None = None
+    retry_after_s: float | None = None
+
+
+class SequenceOutput(Part):
+    """New tokens of one choice. After one with a `finish_reason`, no more come for it."""
+
+    request_id: RequestId
+    choice_index: Count
+    token_ids: TokenIds
+    finish_reason: FinishReason | None = None
+    stop_token_id: TokenId | None = None  # the stop token that ended it, also when not eos
+    error: str | None = None
+    num_cached_tokens: Count = 0
+    logprobs: list[PositionLogprobs] | None = None  # one for each of token_ids
+    prompt_logprobs: list[PositionLogprobs | None] | None = (
+        None  # whole, with the first output; [0] is None
+    )
+
+
+class Outputs(Message):
+    outputs: list[SequenceOutput]
+
+
+class Malformed(Message):
+    """The peer sent bytes that are none of its messages; `reason` names the offending part."""
+
+    reason: str
+
+
+class SchedulerStats(Message):
+    """Counts since the scheduler started, and its state now; `*_total` only ever grow."""
+
+    num_waiting: Count
+    num_running: Count
+    num_waiting_tokens: Count
+    num_blocks: Count
+    num_free_blocks: Count
+    last_step_age_s: float | None  # None before the first step, and while idle
+    oldest_waiting_age_s: float | None
+    is_worker_ready: bool
+    steps_total: Count
+    prompt_tokens_total: Count
+    cached_prompt_tokens_total: Count
+    output_tokens_total: Count
+    preemptions_total: Count
+    prefix_queries_total: Count
+    prefix_hits_total: Count
+    finished_total: dict[FinishReason, Count]
+    rejected_total: Count
+    slow_clients_total: Count
+
+
+ClientMessage = Hello | Submit | Abort | GetStats
+SchedulerMessage = SchedulerReady | Accepted | Rejected | Outputs | SchedulerStats | Malformed

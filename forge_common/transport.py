@@ -1,0 +1,196 @@
+"""Channels: one ZeroMQ socket, one Encoder and one typed Decoder each.
+
+A server binds a ROUTER and answers many peers; a client connects a DEALER to one server. Both are
+for blocking loops that poll; `AsyncClientChannel` is the client for asyncio. Receiving is decoding
+is validating: what does not decode comes out as `Undecodable`, never as an exception from the loop.
+Knows nothing of what any message means.
+
+Facts behind the options (measured on libzmq 4.3.5): a ROUTER without MANDATORY drops silently when
+a reader pauses; the default LINGER can hang an exit; an ipc path may have at most 107 bytes.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import msgspec
+import zmq
+import zmq.asyncio
+
+from forge_common.errors import LinkError
+
+ReceivedT = TypeVar("ReceivedT")
+
+MAX_MESSAGE_BYTES = 64 * 2**20
+HIGH_WATER_MARK = 4096
+HEARTBEAT_INTERVAL_MS = 1000
+HEARTBEAT_TIMEOUT_MS = 5000
+
+
+class Undecodable(NamedTuple):
+    """A message that is not one of those this socket takes; `reason` names the offending part."""
+
+    reason: str
+
+
+class Envelope(NamedTuple, Generic[ReceivedT]):
+    peer: bytes
+    message: ReceivedT | Undecodable
+
+
+class PeerGone(LinkError):
+    """The peer of a ROUTER is no longer connected; nothing was sent."""
+
+
+class PeerSlow(LinkError):
+    """The queue to a peer is full because it does not read; nothing was sent."""
+
+
+class Codec(Generic[ReceivedT]):
+    """bytes ↔ messages of one link; `received` is the union of the Structs this side accepts."""
+
+    def __init__(self, received: Any) -> None:
+        self._encoder = msgspec.msgpack.Encoder()
+        self._decoder: msgspec.msgpack.Decoder[ReceivedT] = msgspec.msgpack.Decoder(received)
+
+    def encode(self, message: msgspec.Struct) -> bytes:
+        return self._encoder.encode(message)
+
+    def decode(self, frame: bytes) -> ReceivedT | Undecodable:
+        try:
+            return self._decoder.decode(frame)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            return Undecodable(str(error))
+
+
+class ServerChannel(Generic[ReceivedT]):
+    """A bound ROUTER. `endpoint` holds what it is bound to (a tcp port 0 is resolved)."""
+
+    def __init__(self, context: zmq.Context[Any], endpoint: str, received: Any) -> None:
+        self._codec: Codec[ReceivedT] = Codec(received)
+        self.socket = context.socket(zmq.ROUTER)
+        _set_options(self.socket)
+        self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self.endpoint = _bind(self.socket, endpoint)
+
+    def receive(self) -> Envelope[ReceivedT] | None:
+        """The next message, or None when none is waiting. Never blocks."""
+        try:
+            frames = self.socket.recv_multipart(zmq.NOBLOCK)
+        except zmq.Again:
+            return None
+        if len(frames) != 2:
+            return Envelope(frames[0], Undecodable(f"expected 1 frame, got {len(frames) - 1}"))
+        return Envelope(frames[0], self._codec.decode(frames[1]))
+
+    def drain(self, limit: int = 1024) -> Iterator[Envelope[ReceivedT]]:
+        """Up to `limit` waiting messages, so that a flood cannot keep a loop from its work."""
+        for _ in range(limit):
+            envelope = self.receive()
+            if envelope is None:
+                return
+            yield envelope
+
+    def send(self, peer: bytes, message: msgspec.Struct) -> None:
+        """Raises PeerGone or PeerSlow; never blocks and never drops silently."""
+        try:
+            self.socket.send_multipart((peer, self._codec.encode(message)), zmq.NOBLOCK)
+        except zmq.Again as error:
+            raise PeerSlow(f"peer {peer!r} does not read its messages") from error
+        except zmq.ZMQError as error:
+            raise PeerGone(f"peer {peer!r} is not connected") from error
+
+    def close(self, linger_ms: int = 0) -> None:
+        self.socket.close(linger_ms)
+
+
+class ClientChannel(Generic[ReceivedT]):
+    """A connected DEALER; `identity` is how the server's ROUTER sees this peer."""
+
+    def __init__(
+        self, context: zmq.Context[Any], endpoint: str, received: Any, identity: bytes
+    ) -> None:
+        self._codec: Codec[ReceivedT] = Codec(received)
+        self.socket = context.socket(zmq.DEALER)
+        _set_options(self.socket)
+        self.socket.setsockopt(zmq.IDENTITY, identity)
+        self.socket.connect(endpoint)
+
+    def receive(self) -> ReceivedT | Undecodable | None:
+        """The next message, or None when none is waiting. Never blocks."""
+        try:
+            return self._codec.decode(self.socket.recv(zmq.NOBLOCK))
+        except zmq.Again:
+            return None
+
+    def drain(self, limit: int = 1024) -> Iterator[ReceivedT | Undecodable]:
+        for _ in range(limit):
+            message = self.receive()
+            if message is None:
+                return
+            yield message
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Sleep until a message waits; False when `timeout_s` passed first."""
+        return bool(self.socket.poll(None if timeout_s is None else int(timeout_s * 1000)))
+
+    def send(self, message: msgspec.Struct) -> None:
+        try:
+            self.socket.send(self._codec.encode(message), zmq.NOBLOCK)
+        except zmq.Again as error:
+            raise PeerSlow("the server does not read its messages") from error
+
+    def close(self, linger_ms: int = 0) -> None:
+        self.socket.close(linger_ms)
+
+
+class AsyncClientChannel(Generic[ReceivedT]):
+    """`ClientChannel` for asyncio: the same socket and options, awaited instead of polled."""
+
+    def __init__(
+        self, context: zmq.asyncio.Context, endpoint: str, received: Any, identity: bytes
+    ) -> None:
+        self._codec: Codec[ReceivedT] = Codec(received)
+        self.socket = context.socket(zmq.DEALER)
+        _set_options(self.socket)
+        self.socket.setsockopt(zmq.IDENTITY, identity)
+        self.socket.connect(endpoint)
+
+    async def receive(self) -> ReceivedT | Undecodable:
+        return self._codec.decode(await self.socket.recv())
+
+    async def send(self, message: msgspec.Struct) -> None:
+        """Waits while the server's queue is full: the wait is the caller's backpressure."""
+        await self.socket.send(self._codec.encode(message))
+
+    def close(self, linger_ms: int = 0) -> None:
+        self.socket.close(linger_ms)
+
+
+def _set_options(socket: zmq.Socket[Any]) -> None:
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.SNDHWM, HIGH_WATER_MARK)
+    socket.setsockopt(zmq.RCVHWM, HIGH_WATER_MARK)
+    socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
+
+
+def _bind(socket: zmq.Socket[Any], endpoint: str) -> str:
+    if endpoint.startswith("ipc://"):
+        _require_private_directory(Path(endpoint.removeprefix("ipc://")).parent)
+    try:
+        socket.bind(endpoint)
+    except zmq.ZMQError as error:
+        raise LinkError(f"cannot bind {endpoint}: {error}") from error
+    return socket.getsockopt_string(zmq.LAST_ENDPOINT)
+
+
+def _require_private_directory(directory: Path) -> None:
+    """An ipc socket file is open to whoever may enter its directory, so only its owner may."""
+    mode = stat.S_IMODE(directory.stat().st_mode) if directory.is_dir() else None
+    if mode is None or mode & 0o077:
+        raise LinkError(f"the directory of an ipc socket must exist with mode 0700: {directory}")
