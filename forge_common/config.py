@@ -19,7 +19,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One group of settings."""
 
 
-class ModelSettings(Settings):
+class ModelSettings(Settings, frozen=True):
     model_path: Annotated[
         str | None,
         Meta(description="Directory of a HuggingFace model; none means the embedded demo model."),
@@ -35,7 +35,7 @@ class ModelSettings(Settings):
     ] = None
 
 
-class DeviceSettings(Settings):
+class DeviceSettings(Settings, frozen=True):
     backend: Annotated[
         Literal["auto", "cuda", "cpu"], Meta(description="Where the model runs.")
     ] = "auto"
@@ -46,7 +46,7 @@ class DeviceSettings(Settings):
     ] = None
 
 
-class CacheSettings(Settings):
+class CacheSettings(Settings, frozen=True):
     kv_cache: Annotated[
         Literal["paged", "naive"],
         Meta(description="Paged blocks with prefix caching, or one contiguous region a sequence."),
@@ -65,7 +65,7 @@ class CacheSettings(Settings):
     ] = True
 
 
-class BatchSettings(Settings):
+class BatchSettings(Settings, frozen=True):
     max_batch_size: Annotated[
         int, Meta(ge=1, le=4096, description="Sequences that run at the same time.")
     ] = 256
@@ -78,7 +78,7 @@ class BatchSettings(Settings):
     ] = True
 
 
-class QueueSettings(Settings):
+class QueueSettings(Settings, frozen=True):
     policy: Annotated[
         Literal["fcfs", "priority"],
         Meta(description="Who runs first: the oldest, or the lowest priority number."),
@@ -94,7 +94,7 @@ class QueueSettings(Settings):
     ] = 1_000_000
 
 
-class HttpSettings(Settings):
+class HttpSettings(Settings, frozen=True):
     host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[Port, Meta(description="Port to listen on; 0 takes a free one.")] = 8080
     api_workers: Annotated[
@@ -116,7 +116,7 @@ class HttpSettings(Settings):
     ] = "vllm"
 
 
-class LinkSettings(Settings):
+class LinkSettings(Settings, frozen=True):
     client_endpoint: Annotated[
         str | None, Meta(description="Where the scheduler meets API processes and ZMQ clients.")
     ] = None
@@ -125,14 +125,14 @@ class LinkSettings(Settings):
     ] = None
 
 
-class LogSettings(Settings):
+class LogSettings(Settings, frozen=True):
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Meta(description="Least severity that is logged."),
     ] = "info"
 
 
-class LaunchSettings(Settings):
+class LaunchSettings(Settings, frozen=True):
     run_dir: Annotated[
         str | None,
         Meta(description="Private directory for sockets; by default a new temporary one."),

@@ -29,11 +29,11 @@ from forge_common.sampling import FinishReason, SamplingParams, TokenId
 Priority = Annotated[int, Meta(ge=-(2**31), lt=2**31)]
 
 
-class Hello(Message):
+class Hello(Message, frozen=True):
     protocol_version: int
 
 
-class Submit(Message):
+class Submit(Message, frozen=True):
     """Ask for `sampling.num_choices` continuations of one prompt. Lower priority runs earlier."""
 
     request_id: RequestId
@@ -42,18 +42,18 @@ class Submit(Message):
     priority: Priority = 0
 
 
-class Abort(Message):
+class Abort(Message, frozen=True):
     """Forget a request, or one of its choices (say, the one that met its stop string)."""
 
     request_id: RequestId
     choice_index: Annotated[int, Meta(ge=0, lt=16)] | None = None
 
 
-class GetStats(Message):
+class GetStats(Message, frozen=True):
     pass
 
 
-class SchedulerReady(Message):
+class SchedulerReady(Message, frozen=True):
     """`epoch` changes with every start of the scheduler; ids from an older one mean nothing."""
 
     protocol_version: int
@@ -64,11 +64,11 @@ class SchedulerReady(Message):
     num_blocks: Count
 
 
-class Accepted(Message):
+class Accepted(Message, frozen=True):
     request_id: RequestId
 
 
-class Rejected(Message):
+class Rejected(Message, frozen=True):
     request_id: RequestId
     message: str
     kind: RequestErrorKind = RequestErrorKind.INVALID
@@ -77,7 +77,7 @@ class Rejected(Message):
     retry_after_s: float | None = None
 
 
-class SequenceOutput(Part):
+class SequenceOutput(Part, frozen=True):
     """New tokens of one choice. After one with a `finish_reason`, no more come for it."""
 
     request_id: RequestId
@@ -93,17 +93,17 @@ class SequenceOutput(Part):
     )
 
 
-class Outputs(Message):
+class Outputs(Message, frozen=True):
     outputs: list[SequenceOutput]
 
 
-class Malformed(Message):
+class Malformed(Message, frozen=True):
     """The peer sent bytes that are none of its messages; `reason` names the offending part."""
 
     reason: str
 
 
-class SchedulerStats(Message):
+class SchedulerStats(Message, frozen=True):
     """Counts since the scheduler started, and its state now; `*_total` only ever grow."""
 
     num_waiting: Count

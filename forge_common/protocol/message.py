@@ -31,12 +31,12 @@ class Part(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """A piece of a message, never sent by itself."""
 
 
-class TokenLogprob(Part):
+class TokenLogprob(Part, frozen=True):
     token_id: TokenId
     logprob: float
 
 
-class PositionLogprobs(Part):
+class PositionLogprobs(Part, frozen=True):
     """What the model thought at one position: the token that stands there, and the likeliest ones.
 
     Natural logarithms of the softmax of the raw logits, before penalties and temperature.

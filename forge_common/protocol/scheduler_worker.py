@@ -1,7 +1,7 @@
 """What the scheduler and its worker say to each other.
 
     scheduler ── RunBatch ──▶ worker      worker ── WorkerReady ──▶ scheduler
-              ── Shutdown ─▶                     ── BatchOutput ─▶   (one for each RunBatch, in order)
+              ── Shutdown ─▶                     ── BatchOutput ─▶  (one a RunBatch, in order)
                                                  ── WorkerFailed ▶
 
 A sequence is described in full once (`NewSequence`); afterwards only what changed is sent, and the
@@ -23,7 +23,7 @@ StepId = Annotated[int, Meta(ge=0, lt=2**53)]
 BlockIds = Annotated[list[BlockId], Meta(max_length=2**21)]
 
 
-class NewSequence(Part):
+class NewSequence(Part, frozen=True):
     """All a worker must know of a sequence: also sent again when a preempted one resumes.
 
     `token_ids` is prompt + output so far; the first `num_prompt_tokens` of them are the prompt.
@@ -36,7 +36,7 @@ class NewSequence(Part):
     sampling: SamplingParams
 
 
-class ScheduledSequence(Part):
+class ScheduledSequence(Part, frozen=True):
     """Run `num_scheduled_tokens` of a sequence from `num_computed_tokens` on.
 
     `new_block_ids` are appended to its block table. A token is sampled exactly when the step
@@ -50,7 +50,7 @@ class ScheduledSequence(Part):
     is_sampling: bool
 
 
-class RunBatch(Message):
+class RunBatch(Message, frozen=True):
     """One step. `released` sequences are forgotten first, then `new` are learnt, then it runs."""
 
     step_id: StepId
@@ -59,11 +59,11 @@ class RunBatch(Message):
     scheduled: list[ScheduledSequence]
 
 
-class Shutdown(Message):
+class Shutdown(Message, frozen=True):
     pass
 
 
-class WorkerReady(Message):
+class WorkerReady(Message, frozen=True):
     protocol_version: int
     num_blocks: Count
     block_size: Count
@@ -71,7 +71,7 @@ class WorkerReady(Message):
     vocab_size: Count
 
 
-class SampledSequence(Part):
+class SampledSequence(Part, frozen=True):
     """`token_ids` is empty for a chunk that ended before the last token, or on error."""
 
     sequence_id: SequenceId
@@ -83,7 +83,7 @@ class SampledSequence(Part):
     error: str | None = None
 
 
-class BatchOutput(Message):
+class BatchOutput(Message, frozen=True):
     """Answers the `RunBatch` of the same `step_id`: one entry a scheduled sequence, same order."""
 
     step_id: StepId
@@ -91,7 +91,7 @@ class BatchOutput(Message):
     forward_s: float
 
 
-class WorkerFailed(Message):
+class WorkerFailed(Message, frozen=True):
     reason: str
 
 
