@@ -17,7 +17,7 @@ MAX_CHOICES = 16
 MAX_LOGPROBS = 20
 
 TokenId = Annotated[int, Meta(ge=0, lt=2**31)]
-Seed = Annotated[int, Meta(ge=0, lt=2**63)]
+Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 NumLogprobs = Annotated[int, Meta(ge=0, le=MAX_LOGPROBS)]
 TokenIdList = Annotated[tuple[TokenId, ...], Meta(max_length=1024)]
 BadWord = Annotated[tuple[TokenId, ...], Meta(min_length=1, max_length=64)]
