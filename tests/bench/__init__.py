@@ -1,0 +1,1 @@
+"""Measurements by command (`make bench`), never by a timed test."""
