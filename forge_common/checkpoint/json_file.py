@@ -1,0 +1,41 @@
+"""Reads one JSON file of a model directory into a typed Struct, or says what is wrong with it.
+
+Knows nothing of what the fields mean. A model directory is somebody else's text: sizes are bounded
+before anything is parsed, and every refusal is one sentence naming the file and the field.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from forge_common.errors import ModelError
+
+MAX_JSON_BYTES = 64 * 2**20
+
+T = TypeVar("T")
+
+
+def read_json(path: Path, kind: type[T]) -> T:
+    """Decode `path` as `kind`; ModelError when it is absent, too long, or not what it should be."""
+    return decode_json(read_bounded(path), kind, str(path))
+
+
+def decode_json(text: bytes, kind: type[T], source: str) -> T:
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise ModelError(f"{source}: {error}") from error
+
+
+def read_bounded(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_JSON_BYTES + 1)
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror or error}") from error
+    if len(text) > MAX_JSON_BYTES:
+        raise ModelError(f"{path}: longer than {MAX_JSON_BYTES} bytes")
+    return text
