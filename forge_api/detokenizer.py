@@ -1,0 +1,47 @@
+"""Token ids to text as they come, never showing half a character.
+
+The pieces it returns, joined, are the tokenizer's `decode` of all ids, however the ids were
+grouped. Knows nothing of stop strings, requests, or which ids end a sequence.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterable
+
+from forge_common.tokenizer import Tokenizer
+from forge_common.tokenizer.tokenizer import TextStart
+
+Utf8Decoder = codecs.getincrementaldecoder("utf-8")
+
+
+class Detokenizer:
+    """The text of one sequence.
+
+    `is_continuation` says that the ids go on from a text that is shown too (a completion after
+    its prompt): then the space before a first SentencePiece token is part of the output.
+    """
+
+    def __init__(
+        self, tokenizer: Tokenizer, skip_special_tokens: bool, *, is_continuation: bool = False
+    ) -> None:
+        self._pieces = tokenizer.pieces(skip_special_tokens=skip_special_tokens)
+        self._utf8 = Utf8Decoder("replace")
+        start = TextStart(tokenizer, self._pieces)
+        self._start = None if is_continuation or start.is_over else start
+
+    def push(self, token_ids: Iterable[int]) -> str:
+        """The text these ids complete; bytes of an unfinished character wait for the next."""
+        if self._start is not None:
+            return self._utf8.decode(self._push_start(self._start, token_ids))
+        return self._utf8.decode(b"".join(map(self._pieces.__getitem__, token_ids)))
+
+    def flush(self) -> str:
+        """What is left at the end: U+FFFD for a character that was never finished, or nothing."""
+        return self._utf8.decode(b"", final=True)
+
+    def _push_start(self, start: TextStart, token_ids: Iterable[int]) -> bytes:
+        data = start.push(token_ids)
+        if start.is_over:
+            self._start = None
+        return data
