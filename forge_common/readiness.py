@@ -22,7 +22,7 @@ MAX_TEXT_CHARS = 2000
 MAX_LINE_BYTES = 16 * 1024
 
 Text = Annotated[str, Meta(max_length=MAX_TEXT_CHARS)]
-NumBytes = Annotated[int, Meta(ge=0, lt=2**63)]
+NumBytes = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class Report(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
