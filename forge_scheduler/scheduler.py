@@ -1,0 +1,247 @@
+"""Scheduler: continuous batching as two verbs with a forward pass between them.
+
+`schedule()` spends a token budget letting each sequence's computed tokens catch up with its known
+ones, running sequences first; `update()` takes in what the worker sampled. Several steps may be in
+flight: a step is planned on tokens the one ahead of it will have sampled. Knows nothing of sockets,
+text, arrays, or how blocks are found and hashed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict, deque
+
+from msgspec import Struct
+
+from forge_common.errors import RequestError, WorkerError
+from forge_common.protocol.api_scheduler import SchedulerStats, SequenceOutput, Submit
+from forge_common.protocol.scheduler_worker import (
+    BatchOutput,
+    SampledSequence,
+    ScheduledSequence,
+)
+from forge_common.sampling import FinishReason
+from forge_scheduler import outputs
+from forge_scheduler.admission import Admission
+from forge_scheduler.batch import Batch
+from forge_scheduler.intake import Intake
+from forge_scheduler.kv_cache.manager import KVCacheManager
+from forge_scheduler.policy import FirstComeFirstServed, Policy
+from forge_scheduler.sequence import Request, RequestKey, Sequence, SequenceStatus
+from forge_scheduler.stats import Clock, Counters, RateMeter
+from forge_scheduler.waiting_queue import WaitingQueue
+
+ClientOutputs = dict[bytes, list[SequenceOutput]]
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    max_batch_size: int
+    max_prefill_tokens: int
+    max_model_len: int
+    vocab_size: int
+    max_queued_requests: int = 1024
+    max_queued_tokens: int = 1_000_000
+    max_steps_in_flight: int = 2
+    has_prefix_cache: bool = True
+
+
+class Scheduler:
+    """Owns every request from its submission to its one end."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        num_blocks: int,
+        block_size: int,
+        policy: Policy | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self.max_model_len = min(limits.max_model_len, num_blocks * block_size)
+        self.counters = Counters()
+        self._limits = limits
+        self._policy = policy or FirstComeFirstServed()
+        self._clock = clock
+        self._intake = Intake(self.max_model_len, limits.vocab_size)
+        self._kv_cache = KVCacheManager(
+            num_blocks, block_size, has_prefix_cache=limits.has_prefix_cache
+        )
+        self._requests: dict[RequestKey, Request] = {}
+        self._waiting = WaitingQueue(limits.max_queued_requests, limits.max_queued_tokens)
+        self._admission = Admission(
+            limits.max_batch_size, self._waiting, self._kv_cache, self._policy, self.counters
+        )
+        self._in_flight: deque[Batch] = deque()
+        self._prompt_rate = RateMeter(clock)
+        self._last_step_at_s = clock()
+        self._num_requests = 0
+        self._num_sequences = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing asked for is unfinished, and no step is in flight."""
+        return not self._requests and not self._in_flight
+
+    def submit(self, client: bytes, submit: Submit) -> None:
+        """Queue a request. Raises RequestError, as QueueFull where trying later can help."""
+        try:
+            request = self._check(client, submit)
+        except RequestError:
+            self.counters.num_rejected += 1
+            raise
+        self._requests[request.key] = request
+        request.sequences = [
+            self._make_choice(request, submit, choice_index)
+            for choice_index in range(submit.sampling.num_choices)
+        ]
+        self._num_requests += 1
+        first, *request.held = request.sequences
+        self._waiting.add(first)
+        if not self._kv_cache.can_share_prompt(first):
+            self._queue_held(request)
+
+    def abort(self, key: RequestKey, choice_index: int | None = None) -> list[SequenceOutput]:
+        """End a request, or one choice of it; what is unknown or finished stays as it is."""
+        request = self._requests.get(key)
+        if request is None:
+            return []
+        return [
+            self._end(sequence, FinishReason.ABORT)
+            for sequence in request.sequences
+            if choice_index in (None, sequence.choice_index) and not sequence.is_finished
+        ]
+
+    def end_all(
+        self, reason: FinishReason, *, client: bytes | None = None, error: str | None = None
+    ) -> ClientOutputs:
+        """End every request, or every one of a client."""
+        ended: ClientOutputs = defaultdict(list)
+        for request in list(self._requests.values()):
+            if client in (None, request.key.client):
+                ended[request.key.client] += [
+                    self._end(sequence, reason, error)
+                    for sequence in request.sequences
+                    if not sequence.is_finished
+                ]
+        return ended
+
+    def schedule(self) -> Batch | None:
+        """The next step, or None: nothing can run, or enough steps are in flight."""
+        if len(self._in_flight) >= self._limits.max_steps_in_flight:
+            return None
+        batch = Batch(self.counters.num_steps, self._limits.max_prefill_tokens)
+        self._admission.fill(batch)
+        if not batch.scheduled:
+            return None
+        batch.released = self._admission.take_released()
+        if batch.new:
+            self._prompt_rate.observe(self.counters.num_prompt_tokens)
+        self._in_flight.append(batch)
+        self.counters.num_steps += 1
+        self._last_step_at_s = self._clock()
+        return batch
+
+    def update(self, output: BatchOutput) -> ClientOutputs:
+        """Take in what the oldest step in flight gave. Raises WorkerError unless it answers it."""
+        if not self._in_flight:
+            raise WorkerError(f"the worker answered step {output.step_id}, which was not sent")
+        batch = self._in_flight.popleft()
+        batch.check_answer(output, self._limits.vocab_size)
+        news: ClientOutputs = defaultdict(list)
+        for sequence, scheduled, sampled in zip(
+            batch.sequences, batch.scheduled, output.sequences, strict=True
+        ):
+            sequence.settle(scheduled.is_sampling)
+            if sequence.status is SequenceStatus.FINISHED:
+                continue
+            sequence_output = self._take_in(sequence, scheduled, sampled)
+            if sequence_output is not None:
+                news[sequence.request.key.client].append(sequence_output)
+        return news
+
+    def stats(self, *, is_worker_ready: bool = True) -> SchedulerStats:
+        now_s = self._clock()
+        oldest_s = self._waiting.oldest_arrival_s()
+        counters = self.counters
+        return SchedulerStats(
+            num_waiting=len(self._waiting),
+            num_running=len(self._admission.running),
+            num_waiting_tokens=self._waiting.num_tokens,
+            num_blocks=self._kv_cache.num_blocks,
+            num_free_blocks=self._kv_cache.num_free_blocks,
+            last_step_age_s=now_s - self._last_step_at_s if self._in_flight else None,
+            oldest_waiting_age_s=None if oldest_s is None else now_s - oldest_s,
+            is_worker_ready=is_worker_ready,
+            steps_total=counters.num_steps,
+            prompt_tokens_total=counters.num_prompt_tokens,
+            cached_prompt_tokens_total=counters.num_cached_prompt_tokens,
+            output_tokens_total=counters.num_output_tokens,
+            preemptions_total=counters.num_preemptions,
+            prefix_queries_total=counters.num_prefix_queries,
+            prefix_hits_total=counters.num_prefix_hits,
+            finished_total=dict(counters.num_finished),
+            rejected_total=counters.num_rejected,
+            slow_clients_total=counters.num_slow_clients,
+        )
+
+    def _check(self, client: bytes, submit: Submit) -> Request:
+        request = self._intake.make_request(client, submit, self._clock())
+        if request.key in self._requests:
+            raise RequestError(
+                f"request {submit.request_id} is being served already",
+                param="request_id",
+                code="duplicate_request_id",
+            )
+        self._waiting.require_room(request.num_prompt_tokens, self._prompt_rate.per_second())
+        return request
+
+    def _make_choice(self, request: Request, submit: Submit, choice_index: int) -> Sequence:
+        self._num_sequences += 1
+        return Sequence(
+            sequence_id=self._num_sequences,
+            request=request,
+            rank=self._policy.rank(submit.priority, self._num_requests, choice_index),
+            token_ids=list(submit.prompt_token_ids),
+        )
+
+    def _queue_held(self, request: Request) -> None:
+        held, request.held = request.held, []
+        for sequence in held:
+            self._waiting.add(sequence)
+
+    def _take_in(
+        self, sequence: Sequence, scheduled: ScheduledSequence, sampled: SampledSequence
+    ) -> SequenceOutput | None:
+        if sampled.error is not None:
+            return self._end(sequence, FinishReason.ERROR, sampled.error)
+        if sequence.status is SequenceStatus.RUNNING:
+            num_computed_tokens = scheduled.num_computed_tokens + scheduled.num_scheduled_tokens
+            self._kv_cache.commit(sequence, num_computed_tokens)
+        outputs.keep_prompt_logprobs(sequence, scheduled, sampled)
+        if not scheduled.is_sampling:
+            return None
+        if sequence.request.held:
+            self._queue_held(sequence.request)
+        sequence_output = outputs.accept(sequence, sampled)
+        self.counters.num_output_tokens += len(sequence_output.token_ids)
+        if sequence_output.finish_reason is not None:
+            self._finish(sequence, sequence_output.finish_reason)
+        return sequence_output
+
+    def _end(
+        self, sequence: Sequence, reason: FinishReason, error: str | None = None
+    ) -> SequenceOutput:
+        self._finish(sequence, reason)
+        return outputs.last_words(sequence, reason, error)
+
+    def _finish(self, sequence: Sequence, reason: FinishReason) -> None:
+        request = sequence.request
+        if sequence in request.held:
+            request.held.remove(sequence)
+        else:
+            self._admission.withdraw(sequence)
+        sequence.status = SequenceStatus.FINISHED
+        self.counters.num_finished[reason] += 1
+        if sequence is request.sequences[0]:
+            self._queue_held(request)
+        if request.is_finished:
+            del self._requests[request.key]

@@ -1,0 +1,127 @@
+"""Request and Sequence: what a client asked, and the running state of each of its choices.
+
+One arithmetic serves prefill, chunks, decoding, drafts and resumption: `num_computed_tokens`
+catches up with `num_tokens`. A token that a step in flight samples counts before it is known:
+
+    token_ids   [ p p p p p | o o o ] ? ?         p prompt, o output, ? pending (sampled, unread)
+    num_computed_tokens ─────────▶ 9              the last token has no KV until a step runs it
+    num_tokens ────────────────────▶ 10           = len(token_ids) + num_pending_tokens + drafts
+
+Knows nothing of queues, pools, budgets or sockets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import NamedTuple
+
+from forge_common.protocol.message import PositionLogprobs
+from forge_common.sampling import SamplingParams
+
+
+class SequenceStatus(Enum):
+    WAITING = auto()
+    RUNNING = auto()
+    PREEMPTED = auto()  # waits again, without blocks, with its output so far
+    FINISHED = auto()
+
+
+class Rank(NamedTuple):
+    """Order of service: the least runs first, the greatest is preempted first."""
+
+    priority: int
+    arrival: int
+    choice_index: int
+
+
+class RequestKey(NamedTuple):
+    """Request ids are the client's own, so only together with the client do they name a request."""
+
+    client: bytes
+    request_id: str
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """What a client asked. `held` choices wait until the first one has computed the prompt."""
+
+    key: RequestKey
+    sampling: SamplingParams
+    num_prompt_tokens: int
+    max_num_tokens: int  # prompt + output, at which every choice ends
+    arrived_at_s: float
+    stop_token_ids: frozenset[int] = field(init=False)
+    sequences: list[Sequence] = field(default_factory=list)
+    held: list[Sequence] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.stop_token_ids = frozenset(self.sampling.stop_token_ids + self.sampling.eos_token_ids)
+
+    @property
+    def is_finished(self) -> bool:
+        return all(sequence.is_finished for sequence in self.sequences)
+
+
+@dataclass(slots=True, eq=False)
+class Sequence:
+    """One choice of a request: its tokens, its counters, its blocks."""
+
+    sequence_id: int
+    request: Request
+    rank: Rank
+    token_ids: list[int]  # prompt + output, all of them known
+    status: SequenceStatus = SequenceStatus.WAITING
+    num_cached_tokens: int = 0
+    num_computed_tokens: int = 0
+    num_pending_tokens: int = 0
+    num_draft_tokens: int = 0
+    num_steps_in_flight: int = 0
+    block_table: list[int] = field(default_factory=list)
+    block_hashes: list[bytes] = field(default_factory=list)
+    num_committed_blocks: int = 0
+    prompt_logprobs: list[PositionLogprobs | None] | None = None
+
+    @property
+    def choice_index(self) -> int:
+        return self.rank.choice_index
+
+    @property
+    def num_tokens(self) -> int:
+        return len(self.token_ids) + self.num_pending_tokens + self.num_draft_tokens
+
+    @property
+    def num_output_tokens(self) -> int:
+        return len(self.token_ids) - self.request.num_prompt_tokens
+
+    @property
+    def num_tokens_to_run(self) -> int:
+        """0 once the last token it may have is sampled: that one needs no KV."""
+        num_tokens = len(self.token_ids) + self.num_pending_tokens
+        if num_tokens >= self.request.max_num_tokens:
+            return 0
+        return num_tokens + self.num_draft_tokens - self.num_computed_tokens
+
+    @property
+    def is_finished(self) -> bool:
+        return self.status is SequenceStatus.FINISHED
+
+    def advance(self, num_scheduled_tokens: int) -> bool:
+        """Count a step as sent; True when that step reaches the last token and so samples."""
+        num_known = self.num_tokens
+        self.num_computed_tokens += num_scheduled_tokens
+        self.num_steps_in_flight += 1
+        is_sampling = self.num_computed_tokens == num_known
+        self.num_pending_tokens += is_sampling
+        return is_sampling
+
+    def settle(self, is_sampling: bool) -> None:
+        """The counterpart of `advance`: a step was answered, its token is known or void."""
+        self.num_steps_in_flight -= 1
+        self.num_pending_tokens -= is_sampling
+
+    def forget_computation(self) -> None:
+        """Back to no KV at all; what was sampled, and what is still to be read, stays."""
+        self.num_computed_tokens = 0
+        self.num_committed_blocks = 0
+        self.block_table = []

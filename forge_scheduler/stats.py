@@ -1,0 +1,61 @@
+"""Stats: what the scheduler counts since it started, and how fast its queue moved lately.
+
+Knows nothing of why anything happened, nor of metric names.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from forge_common.sampling import FinishReason
+
+Clock = Callable[[], float]
+
+RATE_WINDOW_S = 30.0
+
+
+@dataclass(slots=True)
+class Counters:
+    """Each only ever grows; prefix queries and hits are in tokens."""
+
+    num_steps: int = 0
+    num_prompt_tokens: int = 0
+    num_cached_prompt_tokens: int = 0
+    num_output_tokens: int = 0
+    num_preemptions: int = 0
+    num_prefix_queries: int = 0
+    num_prefix_hits: int = 0
+    num_rejected: int = 0
+    num_slow_clients: int = 0
+    num_finished: dict[FinishReason, int] = field(
+        default_factory=lambda: dict.fromkeys(FinishReason, 0)
+    )
+
+
+class RateMeter:
+    """How fast a count grew over about the last `window_s`, older growth fading exponentially."""
+
+    def __init__(self, clock: Clock, window_s: float = RATE_WINDOW_S) -> None:
+        self._clock = clock
+        self._window_s = window_s
+        self._started_at_s = self._faded_at_s = clock()
+        self._total = 0
+        self._growth = 0.0
+
+    def observe(self, total: int) -> None:
+        self._fade()
+        self._growth += total - self._total
+        self._total = total
+
+    def per_second(self) -> float:
+        self._fade()
+        elapsed_s = self._faded_at_s - self._started_at_s
+        weight_s = self._window_s * -math.expm1(-elapsed_s / self._window_s)
+        return self._growth / weight_s if weight_s > 0 else 0.0
+
+    def _fade(self) -> None:
+        now_s = self._clock()
+        self._growth *= math.exp(-(now_s - self._faded_at_s) / self._window_s)
+        self._faded_at_s = now_s

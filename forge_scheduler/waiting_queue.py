@@ -1,0 +1,88 @@
+"""WaitingQueue: who waits, in order of rank, and how many may.
+
+A list sorted by rank serves both for those that wait and for those that run: it is bounded, so
+moving its pointers costs nothing that counts, and a sequence leaves its middle without a trace.
+Knows nothing of blocks, tokens' values or clocks.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+from operator import attrgetter
+
+from forge_common.errors import RequestError, RequestErrorKind
+from forge_scheduler.sequence import Sequence
+
+MIN_RETRY_AFTER_S = 1.0
+MAX_RETRY_AFTER_S = 300.0
+
+by_rank = attrgetter("rank")
+
+
+class QueueFull(RequestError):
+    """As many wait as may; `retry_after_s` is when those are expected to have started."""
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message, code="queue_full", kind=RequestErrorKind.OVERLOADED)
+        self.retry_after_s = retry_after_s
+
+
+class RankedSequences:
+    """Sequences from the least rank to the greatest; ranks are unique."""
+
+    def __init__(self) -> None:
+        self._sequences: list[Sequence] = []
+
+    def __len__(self) -> int:
+        return len(self._sequences)
+
+    def __iter__(self) -> Iterator[Sequence]:
+        return iter(self._sequences)
+
+    def __getitem__(self, index: int) -> Sequence:
+        return self._sequences[index]
+
+    @property
+    def first(self) -> Sequence | None:
+        return self._sequences[0] if self._sequences else None
+
+    def add(self, sequence: Sequence) -> None:
+        insort(self._sequences, sequence, key=by_rank)
+
+    def remove(self, sequence: Sequence) -> None:
+        del self._sequences[bisect_left(self._sequences, sequence.rank, key=by_rank)]
+
+
+class WaitingQueue(RankedSequences):
+    """Bounds what is newly submitted; preempted sequences always find their way back."""
+
+    def __init__(self, max_sequences: int, max_tokens: int) -> None:
+        super().__init__()
+        self._max_sequences = max_sequences
+        self._max_tokens = max_tokens
+        self.num_tokens = 0
+
+    def add(self, sequence: Sequence) -> None:
+        super().add(sequence)
+        self.num_tokens += sequence.request.num_prompt_tokens
+
+    def remove(self, sequence: Sequence) -> None:
+        super().remove(sequence)
+        self.num_tokens -= sequence.request.num_prompt_tokens
+
+    def require_room(self, num_tokens: int, tokens_per_s: float) -> None:
+        """Raises QueueFull; an empty queue takes a prompt of any length."""
+        if len(self) >= self._max_sequences:
+            raise QueueFull(f"{len(self)} sequences are waiting", self._drain_time_s(tokens_per_s))
+        if self.num_tokens and self.num_tokens + num_tokens > self._max_tokens:
+            message = f"{self.num_tokens} prompt tokens are waiting"
+            raise QueueFull(message, self._drain_time_s(tokens_per_s))
+
+    def oldest_arrival_s(self) -> float | None:
+        return min((sequence.request.arrived_at_s for sequence in self._sequences), default=None)
+
+    def _drain_time_s(self, tokens_per_s: float) -> float:
+        """How long the prompts that wait now take to start, at the rate they started lately."""
+        expected_s = self.num_tokens / tokens_per_s if tokens_per_s > 0 else MIN_RETRY_AFTER_S
+        return min(max(expected_s, MIN_RETRY_AFTER_S), MAX_RETRY_AFTER_S)

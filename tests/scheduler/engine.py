@@ -1,0 +1,70 @@
+"""Engine: a Scheduler and a FakeWorker joined without sockets, a step or two apart."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from typing import Any
+
+from forge_common.protocol.api_scheduler import SequenceOutput, Submit
+from forge_common.protocol.scheduler_worker import RunBatch
+from forge_common.sampling import FinishReason
+from forge_scheduler.scheduler import ClientOutputs
+from forge_scheduler.sequence import RequestKey
+from tests.builders import make_scheduler
+from tests.scheduler.fakes import FakeWorker
+
+CLIENT = b"client"
+
+
+class Engine:
+    def __init__(self, num_blocks: int = 64, block_size: int = 4, **options: Any) -> None:
+        self.scheduler = make_scheduler(num_blocks, block_size, **options)
+        self.worker = FakeWorker(num_blocks, block_size, options.get("vocab_size", 100))
+        self.sent: deque[RunBatch] = deque()
+        self.tokens: dict[tuple[str, int], list[int]] = defaultdict(list)
+        self.ends: dict[tuple[str, int], FinishReason] = {}
+        self.outputs: list[SequenceOutput] = []
+
+    def submit(self, *submits: Submit) -> Engine:
+        for submit in submits:
+            self.scheduler.submit(CLIENT, submit)
+        return self
+
+    def abort(self, request_id: str, choice_index: int | None = None) -> None:
+        ended = self.scheduler.abort(RequestKey(CLIENT, request_id), choice_index)
+        self._read({CLIENT: ended})
+
+    def send(self) -> bool:
+        """Plan one step and hand it to the worker; False when there is none to plan."""
+        batch = self.scheduler.schedule()
+        if batch is not None:
+            self.sent.append(batch.to_run_batch())
+        return batch is not None
+
+    def receive(self) -> None:
+        """Let the worker run the oldest step it was sent."""
+        self._read(self.scheduler.update(self.worker.run(self.sent.popleft())))
+
+    def step(self) -> None:
+        while self.send():
+            pass
+        self.receive()
+
+    def run(self) -> Engine:
+        """Step until everything submitted has ended."""
+        while not self.scheduler.is_empty:
+            self.step()
+        return self
+
+    def _read(self, news: ClientOutputs) -> None:
+        for output in news.get(CLIENT, []):
+            choice = (output.request_id, output.choice_index)
+            assert choice not in self.ends, "an output after the end"
+            self.outputs.append(output)
+            self.tokens[choice] += output.token_ids
+            if output.finish_reason is not None:
+                self.ends[choice] = output.finish_reason
+
+
+def run_all(submits: list[Submit], num_blocks: int = 64, **options: Any) -> Engine:
+    return Engine(num_blocks, **options).submit(*submits).run()
