@@ -48,10 +48,10 @@ def _processor() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     if not cpuinfo.exists():
         return platform.processor() or platform.machine()
-    fields = dict(
-        (key.strip(), value.strip())
+    fields = {
+        key.strip(): value.strip()
         for key, _, value in (line.partition(":") for line in cpuinfo.read_text().splitlines())
-    )
+    }
     features = fields.get("flags", "").split()
     widest = next((f for f in ("amx_bf16", "avx512_bf16", "avx512f", "avx2") if f in features), "")
     return " ".join(filter(None, (fields.get("model name", platform.machine()), widest)))
