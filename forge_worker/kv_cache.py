@@ -1,0 +1,34 @@
+"""KVCache: the memory of all blocks, one pair of arrays a layer.
+
+    keys, values   [num_blocks, block_size, num_kv_heads, head_dim] each
+
+"naive" caching is the same with blocks as long as a whole sequence may be, so a block is never
+assumed small, nor valid to its end. Knows sizes, not which block is whose.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from forge_common.checkpoint import ModelConfig
+from forge_worker.ops.protocol import KVLayer, Ops
+
+ELEMENT_BYTES = 4  # float32
+
+
+class KVCache(NamedTuple):
+    block_size: int
+    layers: tuple[KVLayer, ...]
+
+
+def bytes_per_block(config: ModelConfig, block_size: int) -> int:
+    """Keys and values of all layers."""
+    return (
+        2 * config.num_layers * block_size * config.num_kv_heads * config.head_dim * ELEMENT_BYTES
+    )
+
+
+def allocate_kv_cache(config: ModelConfig, ops: Ops, num_blocks: int, block_size: int) -> KVCache:
+    shape = (num_blocks, block_size, config.num_kv_heads, config.head_dim)
+    layers = (KVLayer(ops.zeros(shape), ops.zeros(shape)) for _ in range(config.num_layers))
+    return KVCache(block_size, tuple(layers))

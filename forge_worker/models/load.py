@@ -1,0 +1,27 @@
+"""load_model: from a model directory to a Model that can run. Knows no process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from forge_common.checkpoint import Checkpoint
+from forge_common.config import DeviceSettings
+from forge_common.errors import ConfigError
+from forge_worker.cpu.numpy_ops import NumpyOps
+from forge_worker.models.registry import MODEL_CLASSES, Model
+from forge_worker.ops.protocol import Ops
+from forge_worker.weights.loader import OnProgress, WeightLoader
+
+
+def load_model(path: Path, device: DeviceSettings, on_progress: OnProgress) -> Model:
+    """`on_progress(bytes_done, bytes_total)` is called after each tensor; ModelError if unsound."""
+    ops = make_ops(device)
+    with Checkpoint.open(path) as checkpoint:
+        loader = WeightLoader(checkpoint, on_progress)
+        return MODEL_CLASSES[checkpoint.config.architecture](checkpoint.config, loader, ops)
+
+
+def make_ops(device: DeviceSettings) -> Ops:
+    if device.backend == "cuda":
+        raise ConfigError("--backend cuda is not available yet: use --backend cpu")
+    return NumpyOps()

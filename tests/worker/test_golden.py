@@ -1,0 +1,66 @@
+"""Every family against HuggingFace's logits and greedy tokens, through the paged path."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from forge_common.config import DeviceSettings
+from forge_worker.models.load import load_model
+from forge_worker.models.registry import Model
+from tests.worker.forward import Runner
+
+MODELS = Path(__file__).parent.parent / "golden" / "models"
+NAMES = sorted(path.name for path in MODELS.iterdir())
+ROUNDING = {"bf16": 2.0**-8, "f16": 2.0**-11}
+HALF = [name for name in NAMES if name.rpartition("_")[2] in ROUNDING]
+NUM_PROMPTS = 5
+DENSE_PROMPT = 3
+
+
+@cache
+def model_of(name: str) -> Model:
+    return load_model(MODELS / name, DeviceSettings(), lambda done, total: None)
+
+
+@cache
+def golden(name: str) -> dict[str, np.ndarray]:
+    with np.load(MODELS / name / "golden.npz", allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def prompts(name: str) -> dict[int, list[int]]:
+    return {i: golden(name)[f"prompt_{i}"].tolist() for i in range(NUM_PROMPTS)}
+
+
+def relative_error(ours: np.ndarray, reference: np.ndarray) -> float:
+    return float(np.abs(ours - reference).max() / np.abs(reference).max())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_logits_equal_the_reference(name: str) -> None:
+    logits = Runner(model_of(name)).step(prompts(name))
+    for i in range(NUM_PROMPTS):
+        assert relative_error(logits[i][-1], golden(name)[f"logits_{i}"]) <= 1e-4
+    assert relative_error(logits[DENSE_PROMPT], golden(name)["dense_logits"]) <= 1e-4
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_greedy_tokens_equal_the_reference_for_64_steps(name: str) -> None:
+    chosen = Runner(model_of(name)).greedy(prompts(name), num_tokens=64)
+    for i in range(NUM_PROMPTS):
+        assert chosen[i] == golden(name)[f"greedy_{i}"].tolist()
+
+
+@pytest.mark.parametrize("name", HALF)
+def test_half_precision_agrees_where_the_native_margin_exceeds_rounding(name: str) -> None:
+    native = golden(name)["native_logits"]
+    best_two = np.sort(native, axis=-1)[:, -2:]
+    rounding = ROUNDING[name.rpartition("_")[2]] * np.abs(native).max()
+    is_clear = best_two[:, 1] - best_two[:, 0] > rounding
+    ours = Runner(model_of(name)).step({0: prompts(name)[DENSE_PROMPT]})[0]
+    assert is_clear.sum() > len(native) / 2
+    assert (ours.argmax(-1) == native.argmax(-1))[is_clear].all()
