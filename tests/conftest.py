@@ -1,4 +1,4 @@
-"""What every test shares: hypothesis does not time single examples, since the machine may be busy."""
+"""What every test shares: hypothesis times no single example, since the machine may be busy."""
 
 from __future__ import annotations
 
