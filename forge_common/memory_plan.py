@@ -1,0 +1,215 @@
+"""What a model will need of memory, told from the headers of its files alone, before it is loaded.
+
+    available │ reserved │ weights │ workspace │ KV blocks │ free
+                                     one step    num_blocks · block_bytes
+
+`forge-launch --plan` prints it, the launcher refuses by it, and the worker allocates by it: one
+function, so that they agree. On the CPU weights and KV are float32 whatever the files hold.
+
+KV blocks are sized, where no setting says it, to hold 1024 tokens for each of `max_batch_size`
+sequences and at least one whole context, but never more than half of what weights and workspace
+leave free. A `max_model_len` that no setting states is the model's own, or less where that much KV
+does not fit. Knows sizes; reads no weights and allocates nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from forge_common.checkpoint import Checkpoint, ModelConfig
+from forge_common.checkpoint.rope_scaling import LinearScaling, Llama3Scaling
+from forge_common.config import BatchSettings, CacheSettings
+from forge_common.errors import ConfigError, ModelError
+
+ELEMENT_BYTES = 4  # float32
+GIB = 2**30
+RESERVED_BYTES = 256 * 2**20  # the interpreters of all processes, and what lies in their queues
+TOKENS_PER_SEQUENCE = 1024
+KV_SHARE = 2  # KV blocks take at most one part in this many of what is free for them
+QUERIES_PER_TILE = 256
+LOGIT_COPIES = 4  # raw, processed, sorted, and the order that sorts them
+
+
+class MemoryPlan(Struct, frozen=True, kw_only=True):
+    available_bytes: int
+    weights_bytes: int
+    workspace_bytes: int
+    block_bytes: int
+    num_blocks: int
+    block_size: int  # tokens; in a naive cache, a whole context
+    max_model_len: int
+    longest_context: int  # what the model was made for
+
+    @property
+    def kv_bytes(self) -> int:
+        return self.num_blocks * self.block_bytes
+
+    @property
+    def needed_bytes(self) -> int:
+        return self.weights_bytes + self.workspace_bytes + self.kv_bytes + RESERVED_BYTES
+
+    @property
+    def num_kv_tokens(self) -> int:
+        return self.num_blocks * self.block_size
+
+
+def plan_memory(
+    checkpoint: Checkpoint,
+    cache: CacheSettings,
+    batch: BatchSettings,
+    max_model_len: int | None,
+    available_bytes: int,
+) -> MemoryPlan:
+    """ConfigError or ModelError, with the numbers and the flag to change, where it cannot fit."""
+    weights_bytes = weight_bytes(checkpoint)
+    free_bytes = available_bytes - RESERVED_BYTES - weights_bytes
+    if free_bytes <= 0:
+        raise ModelError(
+            f"the weights need {_gib(weights_bytes)} of memory in float32, but"
+            f" {_gib(max(0, available_bytes - RESERVED_BYTES))} are available: a smaller model,"
+            " or more memory, is needed"
+        )
+    needs = Needs(checkpoint.config, cache, batch)
+    length = needs.context_len(max_model_len, free_bytes)
+    return MemoryPlan(
+        available_bytes=available_bytes,
+        weights_bytes=weights_bytes,
+        workspace_bytes=needs.workspace_bytes(length),
+        block_bytes=needs.block_bytes(length),
+        num_blocks=needs.num_blocks(length, free_bytes),
+        block_size=needs.block_size(length),
+        max_model_len=length,
+        longest_context=longest_context(checkpoint.config),
+    )
+
+
+def weight_bytes(checkpoint: Checkpoint) -> int:
+    """All tensors widened to float32, but an output projection that repeats the embedding."""
+    is_tied = checkpoint.config.tie_word_embeddings
+    return ELEMENT_BYTES * sum(
+        math.prod(tensor.shape)
+        for name, tensor in checkpoint.tensors.items()
+        if not (is_tied and name == "lm_head.weight")
+    )
+
+
+def longest_context(config: ModelConfig) -> int:
+    """Positions the model was made for. Llama 3 states them stretched already, others do not."""
+    scaling = config.rope_scaling
+    if scaling is None or isinstance(scaling, Llama3Scaling):
+        return config.max_position_embeddings
+    if isinstance(scaling, LinearScaling):
+        return int(config.max_position_embeddings * scaling.factor)
+    stretched = int(scaling.original_max_position_embeddings * scaling.factor)
+    return max(config.max_position_embeddings, stretched)
+
+
+class Needs(NamedTuple):
+    """What a model needs, by the length of its context."""
+
+    config: ModelConfig
+    cache: CacheSettings
+    batch: BatchSettings
+
+    def block_size(self, length: int) -> int:
+        return self.cache.block_size if self.cache.kv_cache == "paged" else length
+
+    def block_bytes(self, length: int) -> int:
+        """Keys and values of all layers."""
+        config = self.config
+        per_token = 2 * config.num_layers * config.num_kv_heads * config.head_dim * ELEMENT_BYTES
+        return self.block_size(length) * per_token
+
+    def blocks_of_context(self, length: int) -> int:
+        return -(-length // self.block_size(length))
+
+    def workspace_bytes(self, length: int) -> int:
+        """The most a step holds beside weights and KV: activations, attention, logits."""
+        config = self.config
+        num_tokens = self.batch.max_prefill_tokens
+        num_scored = min(num_tokens, length)
+        heads = config.num_heads + 2 * config.num_kv_heads
+        widths = 4 * config.hidden_size + 2 * heads * config.head_dim + 3 * config.intermediate_size
+        scores = config.num_heads * min(num_scored, QUERIES_PER_TILE) + num_scored
+        gathered = 2 * config.num_kv_heads * config.head_dim
+        logits = LOGIT_COPIES * self.batch.max_batch_size * config.vocab_size
+        elements = num_tokens * widths + length * (scores + gathered) + logits
+        return elements * ELEMENT_BYTES
+
+    def context_len(self, stated: int | None, free_bytes: int) -> int:
+        """`stated`, or where nothing is stated the longest that fits, at most the model's own."""
+        longest = longest_context(self.config)
+        if stated is None:
+            return self._longest_that_fits(longest, free_bytes)
+        if stated > longest:
+            raise ConfigError(
+                f"--max-model-len {stated} is beyond the {longest} positions of the model"
+            )
+        self._check(stated, free_bytes)
+        return stated
+
+    def num_blocks(self, length: int, free_bytes: int) -> int:
+        block_bytes = self.block_bytes(length)
+        stated = self._stated_kv_bytes(length)
+        if stated is not None:
+            return stated // block_bytes
+        wanted = self._default_kv_tokens(length) // self.block_size(length)
+        affordable = (free_bytes - self.workspace_bytes(length)) // KV_SHARE // block_bytes
+        return max(self.blocks_of_context(length), min(wanted, affordable))
+
+    def _default_kv_tokens(self, length: int) -> int:
+        is_naive = self.cache.kv_cache == "naive"
+        per_sequence = length if is_naive else min(length, TOKENS_PER_SEQUENCE)
+        return self.batch.max_batch_size * per_sequence
+
+    def _stated_kv_bytes(self, length: int) -> int | None:
+        if self.cache.num_blocks is not None:
+            return self.cache.num_blocks * self.block_bytes(length)
+        if self.cache.kv_cache_memory_gib is not None:
+            return int(self.cache.kv_cache_memory_gib * GIB)
+        return None
+
+    def _longest_that_fits(self, longest: int, free_bytes: int) -> int:
+        """What fits grows shorter as contexts grow longer, so that halving finds the border."""
+        lengths = range(1, longest + 1)
+        length = bisect_left(lengths, True, key=lambda n: not self._fits(n, free_bytes))
+        if length == 0:
+            self._check(1, free_bytes)
+        return max(length, 1)
+
+    def _fits(self, length: int, free_bytes: int) -> bool:
+        room = free_bytes - self.workspace_bytes(length)
+        context_bytes = self.blocks_of_context(length) * self.block_bytes(length)
+        stated = self._stated_kv_bytes(length)
+        if stated is None:
+            return context_bytes <= room // KV_SHARE
+        return context_bytes <= stated <= room
+
+    def _check(self, length: int, free_bytes: int) -> None:
+        """ModelError, naming the flag to change, unless a context of `length` has room."""
+        room = free_bytes - self.workspace_bytes(length)
+        context_bytes = self.blocks_of_context(length) * self.block_bytes(length)
+        stated = self._stated_kv_bytes(length)
+        if room < 0:
+            raise ModelError(
+                f"one step needs {_gib(free_bytes - room)} of workspace, but {_gib(free_bytes)} are"
+                " left beside the weights: lower --max-prefill-tokens or --max-model-len"
+            )
+        if stated is not None and stated > room:
+            raise ModelError(
+                f"the KV blocks asked for need {_gib(stated)}, but {_gib(room)} are left beside"
+                " weights and workspace: lower --num-blocks or --kv-cache-memory-gib"
+            )
+        if context_bytes > (room if stated is None else stated):
+            raise ModelError(
+                f"a context of {length} tokens needs {_gib(context_bytes)} of KV blocks, but"
+                f" {_gib(room if stated is None else stated)} are there: lower --max-model-len"
+            )
+
+
+def _gib(num_bytes: int) -> str:
+    return f"{num_bytes / GIB:.2f} GiB"
