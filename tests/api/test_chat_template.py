@@ -63,7 +63,7 @@ def test_chatml_shows_tools_once_and_calls_as_they_are_parsed(make: Make) -> Non
 
 
 def test_special_tokens_and_kwargs_are_variables(make: Make) -> None:
-    template = make("{{ bos_token }}{{ mood }}", **{"bos_token": "<s>"})
+    template = make("{{ bos_token }}{{ mood }}", bos_token={"content": "<s>"})
     assert render(template, [USER], kwargs={"mood": "calm"}) == "<s>calm"
 
 
