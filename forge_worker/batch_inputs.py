@@ -1,0 +1,61 @@
+"""RunBatch and the mirror, turned into ForwardInputs: index arithmetic over whole arrays.
+
+No loop runs over sequences or tokens. Knows nothing of devices, weights or sampling.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from forge_worker.forward_inputs import ForwardInputs, IntArray, SlotArray
+from forge_worker.sequence_mirror import ScheduledRows, SequenceMirror
+from forge_worker.top_tokens import Mask
+
+
+class BatchInputs(NamedTuple):
+    """`forward.logit_rows` are those of the prompt logprobs, then those that sample."""
+
+    forward: ForwardInputs
+    scored_rows: IntArray  # of `forward.token_ids`: whose logits score the prompt token after them
+    scored_of: IntArray  # [num_scored], the scheduled sequence of each
+    sampling: IntArray  # the scheduled sequences that sample, in the order of their logits
+
+
+def build_inputs(
+    mirror: SequenceMirror, scheduled: ScheduledRows, wants_prompt_logprobs: Mask
+) -> BatchInputs:
+    """`wants_prompt_logprobs` [num_scheduled]."""
+    counts = scheduled.num_scheduled_tokens
+    query_starts = np.zeros(len(counts) + 1, np.int32)
+    np.cumsum(counts, out=query_starts[1:])
+    owners = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    shifts = scheduled.num_computed_tokens - query_starts[:-1]
+    positions = np.arange(len(owners), dtype=np.int32) + shifts[owners]
+    rows = scheduled.rows[owners]
+    sampling = np.flatnonzero(scheduled.is_sampling).astype(np.int32)
+    is_scored = positions + 1 < mirror.num_prompt_tokens[rows]
+    scored_rows = np.flatnonzero(is_scored & wants_prompt_logprobs[owners]).astype(np.int32)
+    forward = ForwardInputs(
+        token_ids=mirror.token_ids.values[rows, positions],
+        positions=positions,
+        slot_mapping=_slots(mirror, rows, positions),
+        query_starts=query_starts,
+        context_lens=scheduled.context_lens,
+        block_tables=_block_tables(mirror, scheduled),
+        logit_rows=np.concatenate([scored_rows, query_starts[1:][sampling] - 1]),
+    )
+    return BatchInputs(forward, scored_rows, owners[scored_rows], sampling)
+
+
+def _slots(mirror: SequenceMirror, rows: IntArray, positions: IntArray) -> SlotArray:
+    places, offsets = np.divmod(positions, mirror.limits.block_size)
+    block_ids = mirror.block_tables.values[rows, places].astype(np.int64)
+    return block_ids * mirror.limits.block_size + offsets
+
+
+def _block_tables(mirror: SequenceMirror, scheduled: ScheduledRows) -> IntArray:
+    longest = int(scheduled.context_lens.max(initial=0))
+    width = -(-longest // mirror.limits.block_size)
+    return mirror.block_tables.values[scheduled.rows, :width]

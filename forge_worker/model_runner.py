@@ -1,0 +1,158 @@
+"""ModelRunner: one RunBatch in, one BatchOutput out.
+
+    RunBatch ─▶ mirror ─▶ inputs ─▶ model ─▶ logits ─▶ sampler ─▶ mirror, BatchOutput
+
+Logits for prompt logprobs are computed a slice at a time, since a long prompt times a large
+vocabulary would not fit. A row that fails answers with its error; the others go on. Knows no
+sockets, no files, and no device.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from forge_common.protocol.message import PositionLogprobs
+from forge_common.protocol.scheduler_worker import BatchOutput, RunBatch, SampledSequence
+from forge_worker.batch_inputs import BatchInputs, build_inputs
+from forge_worker.forward_inputs import FloatArray, ForwardInputs, IntArray
+from forge_worker.kv_cache import KVCache
+from forge_worker.logprobs import position_logprobs
+from forge_worker.sampler.sampler import NOT_FINITE, Sampler, Wanted
+from forge_worker.sequence_mirror import Limits, ScheduledRows, SequenceMirror
+from forge_worker.top_tokens import TokenArray
+
+SCORED_VALUES = 2**24  # logits of a prompt that are held at a time: 64 MiB
+
+
+class Model(Protocol):
+    """What the runner needs of a model."""
+
+    def hidden(self, inputs: ForwardInputs, kv_cache: KVCache) -> Any:
+        """Final hidden states of `inputs.logit_rows`, sliceable; writes K and V of every token."""
+
+    def logits(self, hidden: Any) -> FloatArray:
+        """[num_rows, vocab_size] of some rows of `hidden`."""
+
+
+class Answer:
+    """What is known so far of one scheduled sequence's part of the BatchOutput."""
+
+    __slots__ = ("error", "logprobs", "prompt_logprobs", "token_ids")
+
+    def __init__(self, error: str | None, wants_prompt_logprobs: bool) -> None:
+        self.error = error
+        self.token_ids: list[int] = []
+        self.logprobs: list[PositionLogprobs] | None = None
+        self.prompt_logprobs: list[PositionLogprobs] | None = [] if wants_prompt_logprobs else None
+
+    def of(self, sequence_id: int) -> SampledSequence:
+        if self.error is not None:
+            return SampledSequence(sequence_id, [], error=self.error)
+        return SampledSequence(sequence_id, self.token_ids, self.logprobs, self.prompt_logprobs)
+
+
+class Step(NamedTuple):
+    scheduled: ScheduledRows
+    inputs: BatchInputs
+    answers: list[Answer]  # one a scheduled sequence
+
+
+class ModelRunner:
+    def __init__(
+        self, model: Model, kv_cache: KVCache, limits: Limits, num_threads: int = 1
+    ) -> None:
+        self._model = model
+        self._kv_cache = kv_cache
+        self._vocab_size = limits.vocab_size
+        self.mirror = SequenceMirror(limits)
+        self._sampler = Sampler(self.mirror.sampling, num_threads)
+
+    def run(self, batch: RunBatch) -> BatchOutput:
+        """Raises WorkerError where `batch` breaks the protocol's contract."""
+        step = self._begin(self.mirror.apply(batch))
+        started = perf_counter()
+        if step.answers:
+            hidden = self._model.hidden(step.inputs.forward, self._kv_cache)
+            num_scored = len(step.inputs.scored_rows)
+            self._score_prompts(step, hidden[:num_scored])
+            if len(step.inputs.sampling):
+                self._sample(step, self._model.logits(hidden[num_scored:]))
+        answers = zip(batch.scheduled, step.answers, strict=True)
+        sequences = [answer.of(scheduled.sequence_id) for scheduled, answer in answers]
+        return BatchOutput(batch.step_id, sequences, perf_counter() - started)
+
+    def _begin(self, scheduled: ScheduledRows) -> Step:
+        mirror = self.mirror
+        rows = scheduled.rows.tolist()
+        wants = [mirror.params[row].num_prompt_logprobs is not None for row in rows]
+        answers = [
+            Answer(mirror.failures.get(row), wanted)
+            for row, wanted in zip(rows, wants, strict=True)
+        ]
+        return Step(scheduled, build_inputs(mirror, scheduled, np.array(wants, np.bool_)), answers)
+
+    def _score_prompts(self, step: Step, hidden: Any) -> None:
+        """Logprobs of the prompt tokens that follow this step's."""
+        size = max(1, SCORED_VALUES // self._vocab_size)
+        for start in range(0, len(hidden), size):
+            part = slice(start, start + size)
+            self._score(step, self._model.logits(hidden[part]), part)
+
+    def _score(self, step: Step, logits: FloatArray, part: slice) -> None:
+        owners = step.inputs.scored_of[part]
+        rows, places = step.scheduled.rows[owners], step.inputs.scored_rows[part]
+        next_positions = step.inputs.forward.positions[places] + 1
+        chosen = self.mirror.token_ids.values[rows, next_positions].astype(np.int64)
+        counts = [self.mirror.params[row].num_prompt_logprobs or 0 for row in rows.tolist()]
+        is_sound = self._fail_unsound(step, logits, owners)
+        logits[~is_sound] = 0
+        for owner, entry in zip(owners, position_logprobs(logits, chosen, counts), strict=True):
+            entries = step.answers[owner].prompt_logprobs
+            if entries is not None:
+                entries.append(entry)
+
+    def _sample(self, step: Step, logits: FloatArray) -> None:
+        """Draw, answer, and feed the tokens forward."""
+        owners = step.inputs.sampling
+        rows = step.scheduled.rows[owners]
+        draws = self._sampler.sample(logits, Wanted(rows, step.scheduled.context_lens[owners]))
+        for index, error in draws.errors.items():
+            self._fail(step, int(owners[index]), error)
+        self.mirror.append(rows, draws.token_ids)
+        for owner, token_id in zip(owners.tolist(), draws.token_ids.tolist(), strict=True):
+            step.answers[owner].token_ids = [token_id]
+        self._add_logprobs(step, logits, draws.token_ids)
+
+    def _add_logprobs(self, step: Step, logits: FloatArray, token_ids: TokenArray) -> None:
+        owners = step.inputs.sampling.tolist()
+        asked = [
+            (index, owner, count)
+            for index, owner in enumerate(owners)
+            if (count := self._num_logprobs(step, owner)) is not None
+        ]
+        if asked:
+            indices = [index for index, _, _ in asked]
+            counts = [count for _, _, count in asked]
+            entries = position_logprobs(logits[indices], token_ids[indices], counts)
+            for (_, owner, _), entry in zip(asked, entries, strict=True):
+                step.answers[owner].logprobs = [entry]
+
+    def _num_logprobs(self, step: Step, owner: int) -> int | None:
+        """How many likeliest tokens to name; None where nothing was asked, or nothing is sound."""
+        if step.answers[owner].error is not None:
+            return None
+        return self.mirror.params[int(step.scheduled.rows[owner])].num_logprobs
+
+    def _fail_unsound(self, step: Step, logits: FloatArray, owners: IntArray) -> Any:
+        is_sound = np.isfinite(logits.max(axis=1))
+        for owner in np.unique(owners[~is_sound]).tolist():
+            self._fail(step, owner, NOT_FINITE)
+        return is_sound
+
+    def _fail(self, step: Step, owner: int, reason: str) -> None:
+        if step.answers[owner].error is None:
+            step.answers[owner].error = reason
+            self.mirror.fail(int(step.scheduled.rows[owner]), reason)
