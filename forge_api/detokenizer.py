@@ -12,8 +12,6 @@ from collections.abc import Iterable
 from forge_common.tokenizer import Tokenizer
 from forge_common.tokenizer.tokenizer import TextStart
 
-Utf8Decoder = codecs.getincrementaldecoder("utf-8")
-
 
 class Detokenizer:
     """The text of one sequence.
@@ -26,19 +24,26 @@ class Detokenizer:
         self, tokenizer: Tokenizer, skip_special_tokens: bool, *, is_continuation: bool = False
     ) -> None:
         self._pieces = tokenizer.pieces(skip_special_tokens=skip_special_tokens)
-        self._utf8 = Utf8Decoder("replace")
+        self._unfinished = b""  # the first bytes of a character
         start = TextStart(tokenizer, self._pieces)
         self._start = None if is_continuation or start.is_over else start
 
     def push(self, token_ids: Iterable[int]) -> str:
         """The text these ids complete; bytes of an unfinished character wait for the next."""
         if self._start is not None:
-            return self._utf8.decode(self._push_start(self._start, token_ids))
-        return self._utf8.decode(b"".join(map(self._pieces.__getitem__, token_ids)))
+            data = self._push_start(self._start, token_ids)
+        else:
+            data = b"".join(map(self._pieces.__getitem__, token_ids))
+        return self._decode(self._unfinished + data, is_final=False)
 
     def flush(self) -> str:
         """What is left at the end: U+FFFD for a character that was never finished, or nothing."""
-        return self._utf8.decode(b"", final=True)
+        return self._decode(self._unfinished, is_final=True)
+
+    def _decode(self, data: bytes, *, is_final: bool) -> str:
+        text, num_decoded = codecs.utf_8_decode(data, "replace", is_final)
+        self._unfinished = data[num_decoded:]
+        return text
 
     def _push_start(self, start: TextStart, token_ids: Iterable[int]) -> bytes:
         data = start.push(token_ids)
