@@ -32,7 +32,12 @@ class LineFormatter(logging.Formatter):
 
 
 def configure_logging(level: Level, role: str | None) -> None:
-    """Send every logger's records of at least `level` to stderr, replacing earlier handlers."""
+    """Send every logger's records of at least `level` to stderr, and to nowhere else."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter(role))
+    send_records(level, handler)
+
+
+def send_records(level: Level, handler: logging.Handler) -> None:
+    """Give every logger's records of at least `level` to `handler`, and to no other."""
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -1,0 +1,114 @@
+"""`forge-launch`: reads the settings, checks what can be checked, and supervises the processes.
+
+Knows the order of these steps; each is done elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import NoReturn
+
+import click
+import msgspec
+
+from forge_common.command_line import make_command, parse_flags
+from forge_common.config import HttpSettings, LaunchConfig
+from forge_common.log import send_records
+from forge_common.settings import exit_code_of, load_config, unknown_variables
+from forge_common.supervisor.console import Console, ConsoleHandler
+from forge_common.supervisor.plan_text import plan_text
+from forge_common.supervisor.preflight import check_port, find_model, plan_for, settle
+from forge_common.supervisor.roles import Role, roles_of
+from forge_common.supervisor.run_dir import default_links, run_directory
+from forge_common.supervisor.supervisor import Outcome, Supervisor
+
+NAME = "forge-launch"
+HELP = """Serve a language model over the OpenAI API.
+
+Starts a scheduler, a worker that holds the model, and API processes, watches over them, and ends
+them all together. Without --model-path it serves the small model that comes with Forge.
+"""
+
+logger = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    sys.exit(exit_code_of(lambda: launch(argv), NAME))
+
+
+def launch(argv: Sequence[str] | None) -> None:
+    """Raises ForgeError with the sentence to show, or SystemExit with the deployment's code."""
+    plan_flag = click.Option(["--plan"], is_flag=True, help="Print the memory plan and exit.")
+    flags = parse_flags(make_command(LaunchConfig, HELP, [plan_flag, version_flag()]), argv, NAME)
+    config = load_config(LaunchConfig, flags, os.environ)
+    model = find_model(config.model)
+    plan = plan_for(model, config)
+    if flags.get("plan"):
+        print(plan_text(plan, model.name))
+        return
+    config = settle(config, model, plan, check_port(config.http))
+    outcome = serve(config)
+    if outcome.reason is not None:
+        print(f"{NAME}: error: {outcome.reason}", file=sys.stderr)
+    sys.exit(outcome.exit_code)
+
+
+def serve(config: LaunchConfig) -> Outcome:
+    with run_directory(config.launch.run_dir) as run_dir:
+        stated = msgspec.structs.asdict(config.links)
+        stated = {name: endpoint for name, endpoint in stated.items() if endpoint is not None}
+        links = msgspec.structs.replace(default_links(run_dir), **stated)
+        config = msgspec.structs.replace(config, links=links)
+        roles = roles_of(config, os.environ)
+        console = Console(sys.stderr, ["launch", *(role.name for role in roles)])
+        send_records(config.log.log_level, ConsoleHandler(console, "launch"))
+        for name in unknown_variables(os.environ):
+            logger.warning("nothing reads the environment variable %s", name)
+        return asyncio.run(supervise(config, roles, console))
+
+
+async def supervise(config: LaunchConfig, roles: Sequence[Role], console: Console) -> Outcome:
+    def announce() -> None:
+        logger.info("services that speak ZMQ connect to %s", config.links.client_endpoint)
+        url = base_url(config.http)
+        print(f"Forge is ready: {url}/v1 (model {config.model.served_model_name})", flush=True)
+
+    return await Supervisor(console, config.launch, announce).run(roles)
+
+
+def base_url(http: HttpSettings) -> str:
+    """As a client on this machine can type it, also where Forge listens on every address."""
+    try:
+        address = ipaddress.ip_address(http.host)
+    except ValueError:
+        return f"http://{http.host}:{http.port}"
+    if address.is_unspecified:
+        address = ipaddress.ip_address("::1" if address.version == 6 else "127.0.0.1")
+    host = f"[{address}]" if address.version == 6 else str(address)
+    return f"http://{host}:{http.port}"
+
+
+def version_flag() -> click.Option:
+    def show(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
+        if is_asked:
+            click.echo(f"forge {version('forge-server')}")
+            context.exit()
+
+    return click.Option(
+        ["--version"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=show,
+        help="Show the version and exit.",
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""What can be known to be wrong before any process starts: the model's files, memory, the port.
+
+Each check raises one sentence. Also settles what the settings left open, so that every process is
+told the same: where the model is, its name, the length of a context, the blocks, the port. Reads
+headers only; the names and shapes of tensors are checked by the worker.
+"""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from forge_common.checkpoint import Checkpoint
+from forge_common.config import HttpSettings, LaunchConfig, ModelSettings
+from forge_common.demo_model import demo_model_path
+from forge_common.errors import ConfigError, ModelError
+from forge_common.host_memory import available_memory_bytes
+from forge_common.memory_plan import MemoryPlan, plan_memory
+from forge_common.supervisor.hub import fetch, is_hub_id
+
+DEMO_MODEL_NAME = "forge-demo"
+
+
+class LocalModel(NamedTuple):
+    path: Path
+    name: str
+
+
+def find_model(settings: ModelSettings) -> LocalModel:
+    """Where the model is on this machine, and what clients call it."""
+    stated = settings.model_path
+    if stated is None:
+        return LocalModel(demo_model_path(), settings.served_model_name or DEMO_MODEL_NAME)
+    path = Path(stated).expanduser()
+    if path.suffix == ".gguf":
+        raise ModelError(f"{path}: GGUF files are not supported yet; give a model directory")
+    if path.is_dir():
+        return LocalModel(path, settings.served_model_name or path.resolve().name)
+    if path.exists():
+        raise ModelError(f"{path}: is a file; give the directory of a HuggingFace model")
+    if is_hub_id(stated):
+        return LocalModel(fetch(stated), settings.served_model_name or stated)
+    raise ModelError(f"{path}: there is no such model directory")
+
+
+def plan_for(model: LocalModel, config: LaunchConfig) -> MemoryPlan:
+    with Checkpoint.open(model.path) as checkpoint:
+        return plan_memory(
+            checkpoint,
+            config.cache,
+            config.batch,
+            config.model.max_model_len,
+            available_memory_bytes(),
+        )
+
+
+def check_port(http: HttpSettings) -> int:
+    """The port to serve at: the one asked for, or a free one. ConfigError where it is taken.
+
+    The probe does not share the port, or it would not notice another server that does.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            http.host, http.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            return int(probe.getsockname()[1])
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(f"cannot listen on {http.host}:{http.port}: {reason}") from error
+
+
+def settle(config: LaunchConfig, model: LocalModel, plan: MemoryPlan, port: int) -> LaunchConfig:
+    """The config with nothing left for a process to decide by itself."""
+    replace = msgspec.structs.replace
+    return replace(
+        config,
+        model=replace(
+            config.model,
+            model_path=str(model.path),
+            served_model_name=model.name,
+            max_model_len=plan.max_model_len,
+        ),
+        cache=replace(config.cache, num_blocks=plan.num_blocks),
+        http=replace(config.http, port=port),
+    )

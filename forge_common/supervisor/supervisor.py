@@ -1,0 +1,195 @@
+"""Supervisor: starts the roles, waits for a stop signal or a failure, and ends them all.
+
+    start ─▶ all ready ─▶ announce ─▶ … ─┬─ SIGTERM, SIGINT ─▶ drain, stage by stage ─▶ 0
+                                         │    a second one ─▶ kill ─▶ 128 + signal
+                                         └─ a child ends ─▶ stop the rest ─▶ its exit code
+
+The death of any child is fatal: the deployment ends with the code of the first that failed, and
+its reason is the last thing said. As PID 1 of a container it also reaps orphans. Knows processes
+and signals, not what the roles do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from forge_common.config import LaunchSettings
+from forge_common.errors import ForgeError
+from forge_common.readiness import AnyReport, Failed, Progress, Ready
+from forge_common.supervisor.child import SIGNAL_EXIT_BASE, Child, kill_group
+from forge_common.supervisor.console import Console
+from forge_common.supervisor.progress import LoadingText
+from forge_common.supervisor.roles import Role
+
+STOP_GRACE_S = 5.0  # beyond the drain time, before a child is killed
+FATAL_GRACE_S = 2.0  # for the others, when one has failed
+KILL_WAIT_S = 5.0
+PROGRESS_INTERVAL_S = 2.0
+TERMINAL_PROGRESS_INTERVAL_S = 0.1
+
+logger = logging.getLogger(__name__)
+
+
+class Failure(NamedTuple):
+    """Which child ended the deployment; what is not stated here, the child itself will say."""
+
+    child: Child
+    reason: str | None = None
+    exit_code: int | None = None
+
+
+class Outcome(NamedTuple):
+    exit_code: int
+    reason: str | None = None  # one sentence, where something went wrong
+
+
+class Supervisor:
+    def __init__(
+        self, console: Console, settings: LaunchSettings, on_ready: Callable[[], None]
+    ) -> None:
+        self._console = console
+        self._settings = settings
+        self._on_ready = on_ready
+        self._children: list[Child] = []
+        self._loading: dict[str, LoadingText] = {}
+        self._failure: Failure | None = None
+        self._signals: list[signal.Signals] = []
+        self._ending = asyncio.Event()
+        self._hurry = asyncio.Event()
+
+    async def run(self, roles: Sequence[Role]) -> Outcome:
+        """Returns once nothing of the deployment is left."""
+        self._watch_signals()
+        lifeline_fd, launcher_fd = os.pipe()
+        try:
+            await self._start(roles, lifeline_fd)
+            await self._ending.wait()
+            return await self._end()
+        finally:
+            for child in self._children:
+                child.kill()
+            os.close(lifeline_fd)
+            os.close(launcher_fd)
+
+    async def _start(self, roles: Sequence[Role], lifeline_fd: int) -> None:
+        for role in roles:
+            child = Child(role)
+            self._children.append(child)
+            await child.start(lifeline_fd, self)
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._settings.start_timeout_s, self._on_start_timeout)
+
+    async def _end(self) -> Outcome:
+        if self._failure is not None:
+            return await self._end_after(self._failure)
+        grace_s = self._settings.drain_timeout_s
+        logger.info("stopping; running requests have %g s to finish", grace_s)
+        for _, children in groupby(reversed(self._children), key=lambda child: child.role.stage):
+            grace_s += STOP_GRACE_S
+            await self._stop(list(children), grace_s)
+            grace_s = 0.0  # once the edge is gone, nobody has work to finish
+        return Outcome(SIGNAL_EXIT_BASE + self._signals[-1] if self._hurry.is_set() else 0)
+
+    async def _end_after(self, failure: Failure) -> Outcome:
+        await self._stop(self._children, FATAL_GRACE_S)
+        child = failure.child
+        own_code = child.exit_code.result() if child.exit_code.done() else ForgeError.EXIT_CODE
+        reason = failure.reason or child.failure_message or _how_it_ended(own_code)
+        exit_code = failure.exit_code or own_code or ForgeError.EXIT_CODE
+        return Outcome(exit_code, f"{child.role.name}: {reason}")
+
+    async def _stop(self, children: Iterable[Child], grace_s: float) -> None:
+        """Ask all to exit; kill those that have not when time is up or somebody is in a hurry."""
+        stopping = list(children)
+        for child in stopping:
+            child.terminate()
+        all_ended = asyncio.gather(*(child.has_ended() for child in stopping))
+        in_a_hurry = asyncio.ensure_future(self._hurry.wait())
+        waited_for: set[asyncio.Future[Any]] = {all_ended, in_a_hurry}
+        await asyncio.wait(waited_for, timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
+        in_a_hurry.cancel()
+        for child in stopping:
+            child.kill()
+        with suppress(TimeoutError):  # stuck in the kernel: nothing can be done about that here
+            await asyncio.wait_for(all_ended, KILL_WAIT_S)
+
+    def on_line(self, child: Child, line: str) -> None:
+        self._console.line(child.role.name, line)
+
+    def on_report(self, child: Child, report: AnyReport) -> None:
+        match report:
+            case Progress():
+                self._on_progress(child, report)
+            case Failed(message=message):
+                child.failure_message = message
+                self._fail(Failure(child))
+            case Ready():
+                child.is_ready = True
+                if all(child.is_ready for child in self._children):
+                    self._on_ready()
+
+    def _on_progress(self, child: Child, progress: Progress) -> None:
+        name, now_s = child.role.name, asyncio.get_running_loop().time()
+        on_terminal = self._console.is_terminal
+        interval_s = TERMINAL_PROGRESS_INTERVAL_S if on_terminal else PROGRESS_INTERVAL_S
+        loading = self._loading.setdefault(name, LoadingText(now_s, interval_s))
+        text = loading.update(progress, now_s)
+        if text is not None:
+            is_done = progress.done_bytes >= progress.total_bytes
+            (self._console.finish_update if is_done else self._console.update)(name, text)
+
+    def _on_start_timeout(self) -> None:
+        late = [child for child in self._children if not child.is_ready]
+        if late:
+            seconds = f"{self._settings.start_timeout_s:g} s (--start-timeout-s)"
+            self._fail(Failure(late[0], f"was not ready within {seconds}", ForgeError.EXIT_CODE))
+
+    def _fail(self, failure: Failure) -> None:
+        """The first failure counts, and only before a stop was asked for: others follow from it."""
+        if not self._ending.is_set():
+            self._failure = failure
+            self._ending.set()
+
+    def _watch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_stop_signal, number)
+        loop.add_signal_handler(signal.SIGCHLD, self._reap)
+
+    def _on_stop_signal(self, number: signal.Signals) -> None:
+        self._signals.append(number)
+        if len(self._signals) > 1:
+            self._hurry.set()
+        self._ending.set()
+
+    def _reap(self) -> None:
+        """Collect every child that has ended, orphans that PID 1 is given included.
+
+        What a child leaves running in its group is killed before its id can be reused.
+        """
+        with suppress(ChildProcessError):
+            while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                child = self._child_of(ended.si_pid)
+                if child is not None:
+                    kill_group(ended.si_pid)
+                _, wait_status = os.waitpid(ended.si_pid, 0)
+                if child is not None:
+                    child.has_exited(wait_status)
+                    self._fail(Failure(child))
+
+    def _child_of(self, pid: int) -> Child | None:
+        return next((child for child in self._children if child.pid == pid), None)
+
+
+def _how_it_ended(exit_code: int) -> str:
+    if exit_code > SIGNAL_EXIT_BASE:
+        with suppress(ValueError):
+            return f"was killed by {signal.Signals(exit_code - SIGNAL_EXIT_BASE).name}"
+    return f"ended unexpectedly with exit code {exit_code}"
