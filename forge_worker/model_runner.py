@@ -10,31 +10,23 @@ sockets, no files, and no device.
 from __future__ import annotations
 
 from time import perf_counter
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
 from forge_common.protocol.message import PositionLogprobs
 from forge_common.protocol.scheduler_worker import BatchOutput, RunBatch, SampledSequence
 from forge_worker.batch_inputs import BatchInputs, build_inputs
-from forge_worker.forward_inputs import FloatArray, ForwardInputs, IntArray
+from forge_worker.forward_inputs import FloatArray, IntArray
 from forge_worker.kv_cache import KVCache
 from forge_worker.logprobs import position_logprobs
+from forge_worker.models.registry import Model
+from forge_worker.ops.protocol import Array
 from forge_worker.sampler.sampler import NOT_FINITE, Sampler, Wanted
 from forge_worker.sequence_mirror import Limits, ScheduledRows, SequenceMirror
-from forge_worker.top_tokens import TokenArray
+from forge_worker.top_tokens import Mask, TokenArray
 
 SCORED_VALUES = 2**24  # logits of a prompt that are held at a time: 64 MiB
-
-
-class Model(Protocol):
-    """What the runner needs of a model."""
-
-    def hidden(self, inputs: ForwardInputs, kv_cache: KVCache) -> Any:
-        """Final hidden states of `inputs.logit_rows`, sliceable; writes K and V of every token."""
-
-    def logits(self, hidden: Any) -> FloatArray:
-        """[num_rows, vocab_size] of some rows of `hidden`."""
 
 
 class Answer:
@@ -94,7 +86,7 @@ class ModelRunner:
         ]
         return Step(scheduled, build_inputs(mirror, scheduled, np.array(wants, np.bool_)), answers)
 
-    def _score_prompts(self, step: Step, hidden: Any) -> None:
+    def _score_prompts(self, step: Step, hidden: Array) -> None:
         """Logprobs of the prompt tokens that follow this step's."""
         size = max(1, SCORED_VALUES // self._vocab_size)
         for start in range(0, len(hidden), size):
@@ -146,8 +138,8 @@ class ModelRunner:
             return None
         return self.mirror.params[int(step.scheduled.rows[owner])].num_logprobs
 
-    def _fail_unsound(self, step: Step, logits: FloatArray, owners: IntArray) -> Any:
-        is_sound = np.isfinite(logits.max(axis=1))
+    def _fail_unsound(self, step: Step, logits: FloatArray, owners: IntArray) -> Mask:
+        is_sound: Mask = np.isfinite(logits.max(axis=1))
         for owner in np.unique(owners[~is_sound]).tolist():
             self._fail(step, owner, NOT_FINITE)
         return is_sound

@@ -51,15 +51,22 @@ class LlamaForCausalLM:
 
     def forward(self, inputs: ForwardInputs, kv_cache: KVCache) -> FloatArray:
         """Logits of `inputs.logit_rows`: [num_logits, vocab_size]."""
+        return self.logits(self.hidden(inputs, kv_cache))
+
+    def hidden(self, inputs: ForwardInputs, kv_cache: KVCache) -> Array:
+        """Final normed states of `inputs.logit_rows`: [num_logits, hidden_size]."""
         step = self.ops.begin_step(inputs, self.config, kv_cache.block_size)
         residual = self.ops.embed(self.embed_tokens, step)
         x = None
         for layer, kv_layer in zip(self.layers, kv_cache.layers, strict=True):
             x = layer.forward(x, residual, step, kv_layer)
-        return self._head(x, residual, step)
+        return self._final_norm(x, residual, step)
 
-    def _head(self, x: Array, residual: Array, step: Step) -> FloatArray:
+    def logits(self, hidden: Array) -> FloatArray:
+        """Of some rows of `hidden`: [num_rows, vocab_size]."""
+        return self.ops.logits(hidden, self.lm_head)
+
+    def _final_norm(self, x: Array, residual: Array, step: Step) -> Array:
         rows = self.ops.logit_rows(x, step)
         residual_rows = self.ops.logit_rows(residual, step)
-        normed = self.ops.add_rms_norm(rows, residual_rows, self.norm, self.config.rms_norm_eps)
-        return self.ops.logits(normed, self.lm_head)
+        return self.ops.add_rms_norm(rows, residual_rows, self.norm, self.config.rms_norm_eps)

@@ -12,7 +12,7 @@ from forge_common.checkpoint import ModelConfig
 from forge_worker.forward_inputs import FloatArray, ForwardInputs
 from forge_worker.kv_cache import KVCache
 from forge_worker.models.llama import LlamaForCausalLM
-from forge_worker.ops.protocol import Ops
+from forge_worker.ops.protocol import Array, Ops
 from forge_worker.weights.loader import WeightLoader
 
 
@@ -28,6 +28,12 @@ class Model(Protocol):
 
         Writes K and V of every token of the step into `kv_cache` before it attends.
         """
+
+    def hidden(self, inputs: ForwardInputs, kv_cache: KVCache) -> Array:
+        """The first part of `forward`: final states of `inputs.logit_rows`, sliceable by row."""
+
+    def logits(self, hidden: Array) -> FloatArray:
+        """The rest of `forward`, of some rows of `hidden`: those of a whole prompt may not fit."""
 
 
 class ModelClass(Protocol):

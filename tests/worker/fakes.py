@@ -22,7 +22,14 @@ from forge_worker.forward_inputs import FloatArray, ForwardInputs
 from forge_worker.model_runner import ModelRunner
 from forge_worker.sequence_mirror import Limits
 
-LIMITS = Limits(max_batch_size=8, max_model_len=64, block_size=4, num_blocks=64, vocab_size=50)
+LIMITS = Limits(
+    max_batch_size=8,
+    max_step_tokens=100,
+    max_model_len=64,
+    block_size=4,
+    num_blocks=64,
+    vocab_size=50,
+)
 MIXER = np.uint64(0x9E3779B97F4A7C15)
 
 

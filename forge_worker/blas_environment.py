@@ -1,0 +1,51 @@
+"""What NumPy's OpenBLAS must be told through the environment, before NumPy is imported.
+
+It would otherwise take every core whatever `--threads` says, and it does not know the newest AMD
+processors: on Zen 5 it takes its Haswell kernels, at half the speed of those for AVX-512. What the
+environment says already stays. Knows nothing of NumPy itself.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import MutableMapping
+from pathlib import Path
+
+CPUINFO = Path("/proc/cpuinfo")
+FIRST_UNKNOWN_AMD_FAMILY = 26
+AVX512 = frozenset({"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"})
+
+
+def prepare_blas(environment: MutableMapping[str, str], num_threads: int) -> None:
+    environment.setdefault("OPENBLAS_NUM_THREADS", str(num_threads))
+    if is_misjudged(_first_processor(CPUINFO)):
+        environment.setdefault("OPENBLAS_CORETYPE", "SkylakeX")
+
+
+def available_threads() -> int:
+    """The cores this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    else:
+        return os.cpu_count() or 1
+
+
+def is_misjudged(processor: dict[str, str]) -> bool:
+    """Whether OpenBLAS takes kernels that are too old for a processor of /proc/cpuinfo."""
+    family = processor.get("cpu family", "")
+    return (
+        processor.get("vendor_id") == "AuthenticAMD"
+        and family.isdecimal()
+        and int(family) >= FIRST_UNKNOWN_AMD_FAMILY
+        and set(processor.get("flags", "").split()) >= AVX512
+    )
+
+
+def _first_processor(cpuinfo: Path) -> dict[str, str]:
+    try:
+        first = cpuinfo.read_text().partition("\n\n")[0]
+    except OSError:
+        return {}
+    fields = (line.partition(":") for line in first.splitlines())
+    return {name.strip(): value.strip() for name, _, value in fields}

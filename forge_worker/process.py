@@ -1,0 +1,145 @@
+"""The worker's process: load, report ready, then answer each RunBatch. All its I/O is here.
+
+It sleeps in a poll until the scheduler has something to say, so idle costs nothing; a scheduler
+that is gone is waited for. SIGTERM ends it between two lines of Python, with exit code 0. Knows
+nothing of sequences, tokens or arithmetic.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from pathlib import Path
+from time import perf_counter
+from types import FrameType
+from typing import NamedTuple, NoReturn, assert_never
+
+import zmq
+
+from forge_common.checkpoint import Checkpoint
+from forge_common.config import WorkerConfig
+from forge_common.demo_model import demo_model_path
+from forge_common.errors import ConfigError, LinkError, WorkerError
+from forge_common.host_memory import available_memory_bytes
+from forge_common.memory_plan import MemoryPlan, plan_memory
+from forge_common.protocol.message import PROTOCOL_VERSION
+from forge_common.protocol.scheduler_worker import (
+    RunBatch,
+    Shutdown,
+    ToWorker,
+    WorkerFailed,
+    WorkerReady,
+)
+from forge_common.readiness import Readiness
+from forge_common.transport import ClientChannel, Undecodable
+from forge_worker.kv_cache import allocate_kv_cache
+from forge_worker.model_runner import ModelRunner
+from forge_worker.models.load import load_model
+from forge_worker.sequence_mirror import Limits
+
+IDENTITY = b"worker-0"
+FAREWELL_LINGER_MS = 1000
+
+logger = logging.getLogger(__name__)
+
+
+class LoadedModel(NamedTuple):
+    """A model with its cache, and the limits it may be used within."""
+
+    runner: ModelRunner
+    limits: Limits
+
+    def announcement(self) -> WorkerReady:
+        limits = self.limits
+        return WorkerReady(
+            protocol_version=PROTOCOL_VERSION,
+            num_blocks=limits.num_blocks,
+            block_size=limits.block_size,
+            max_model_len=limits.max_model_len,
+            vocab_size=limits.vocab_size,
+        )
+
+
+def serve(config: WorkerConfig, num_threads: int) -> None:
+    """Until the scheduler says Shutdown, or SIGTERM. Raises ForgeError where it cannot go on."""
+    if config.links.worker_endpoint is None:
+        raise ConfigError("--worker-endpoint must say where the scheduler listens")
+    signal.signal(signal.SIGTERM, _exit_cleanly)
+    readiness = Readiness.from_environment()
+    loaded = load(config, num_threads, readiness)
+    with zmq.Context() as context:
+        channel: ClientChannel[ToWorker] = ClientChannel(
+            context, config.links.worker_endpoint, ToWorker, IDENTITY
+        )
+        try:
+            channel.send(loaded.announcement())
+            readiness.ready(f"{loaded.limits.num_blocks} blocks of {loaded.limits.block_size}")
+            answer_steps(channel, loaded.runner)
+        finally:
+            channel.close(FAREWELL_LINGER_MS)
+
+
+def load(config: WorkerConfig, num_threads: int, readiness: Readiness) -> LoadedModel:
+    """The model and its cache in memory. Raises ModelError or ConfigError."""
+    if config.device.backend == "cuda":
+        raise ConfigError("the CUDA worker is not built yet: use --backend cpu")
+    stated = config.model.model_path
+    path = demo_model_path() if stated is None else Path(stated)
+    started = perf_counter()
+    plan = _plan(path, config)
+    model = load_model(path, config.device, readiness.progress)
+    kv_cache = allocate_kv_cache(model.config, model.ops, plan.num_blocks, plan.block_size)
+    limits = Limits(
+        max_batch_size=config.batch.max_batch_size,
+        max_step_tokens=config.batch.max_batch_size + config.batch.max_prefill_tokens,
+        max_model_len=plan.max_model_len,
+        block_size=plan.block_size,
+        num_blocks=plan.num_blocks,
+        vocab_size=model.config.vocab_size,
+    )
+    logger.info("loaded %s in %.2f s", path, perf_counter() - started)
+    return LoadedModel(ModelRunner(model, kv_cache, limits, num_threads), limits)
+
+
+def answer_steps(channel: ClientChannel[ToWorker], runner: ModelRunner) -> None:
+    """One BatchOutput for each RunBatch, in order. What ends it early is told the scheduler."""
+    try:
+        while _answer(channel, runner):
+            pass
+    except Exception as error:
+        reason = str(error) if isinstance(error, WorkerError) else f"unexpected {error!r}"
+        channel.send(WorkerFailed(reason))
+        raise
+
+
+def _answer(channel: ClientChannel[ToWorker], runner: ModelRunner) -> bool:
+    """Wait for one message and do what it says; False after the last."""
+    channel.wait()
+    match channel.receive():
+        case RunBatch() as batch:
+            channel.send(runner.run(batch))
+        case Shutdown():
+            return False
+        case Undecodable(reason):
+            raise LinkError(f"the scheduler sent what is no message: {reason}")
+        case None:
+            pass
+        case unexpected:
+            assert_never(unexpected)
+    return True
+
+
+def _plan(path: Path, config: WorkerConfig) -> MemoryPlan:
+    with Checkpoint.open(path) as checkpoint:
+        return plan_memory(
+            checkpoint,
+            config.cache,
+            config.batch,
+            config.model.max_model_len,
+            available_memory_bytes(),
+        )
+
+
+def _exit_cleanly(signum: int, frame: FrameType | None) -> NoReturn:
+    sys.exit(0)
