@@ -1,0 +1,182 @@
+"""Outputs of the scheduler → what each choice of the reply gains: text, tokens, its end.
+
+Detokenises, ends a choice at its stop strings, counts usage. Knows neither the shape of a reply
+nor the engine: whoever drives it aborts the choices that met a stop string.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from forge_api.detokenizer import Detokenizer
+from forge_api.output_stream import ChoiceKey
+from forge_api.stop_strings import StopStrings
+from forge_api.valid_request import OutputOptions, ValidPrompt, ValidRequest
+from forge_common.errors import RequestError, RequestErrorKind
+from forge_common.protocol.api_scheduler import SequenceOutput
+from forge_common.protocol.message import PositionLogprobs
+from forge_common.sampling import FinishReason
+from forge_common.tokenizer import Tokenizer
+
+
+class ChoiceDelta(Struct, frozen=True):
+    """What one output adds to one choice; `index` counts over all prompts of the request."""
+
+    index: int
+    key: ChoiceKey
+    text: str
+    token_ids: list[int]
+    logprobs: list[PositionLogprobs] | None = None
+    prompt_logprobs: list[PositionLogprobs | None] | None = None
+    finish_reason: str | None = None
+    stop_reason: str | int | None = None  # the stop string or stop token that ended it
+    is_ended_by_text: bool = False  # the scheduler does not know yet
+
+
+class ChoiceText:
+    """One choice: its ids go in as they come, its text comes out."""
+
+    def __init__(
+        self,
+        index: int,
+        key: ChoiceKey,
+        prompt: ValidPrompt,
+        tokenizer: Tokenizer,
+        options: OutputOptions,
+    ) -> None:
+        self.is_finished = False
+        self.prompt = prompt
+        self._index = index
+        self._key = key
+        self._options = options
+        self._min_tokens = prompt.sampling.min_tokens
+        self._num_tokens = 0
+        self._detokenizer = Detokenizer(
+            tokenizer, options.skip_special_tokens, is_continuation=options.is_continuation
+        )
+        self._stops = StopStrings(options.stops, options.include_stop)
+
+    def push(self, output: SequenceOutput) -> ChoiceDelta:
+        """Raises RequestError when the sequence failed."""
+        if output.finish_reason in (FinishReason.ABORT, FinishReason.ERROR):
+            raise failure_of(output)
+        if self._options.is_prompt_only:
+            return self._prompt_only(output)
+        self._num_tokens += len(output.token_ids)
+        text = self._detokenizer.push(self._shown_ids(output))
+        if output.finish_reason is not None:
+            text += self._detokenizer.flush()
+        return self._delta(output, text)
+
+    def _delta(self, output: SequenceOutput, text: str) -> ChoiceDelta:
+        matched = None
+        if self._num_tokens > self._min_tokens:
+            text, matched = self._stops.push(text)
+        if output.finish_reason is not None:
+            text += self._stops.flush()
+        finish_reason = output.finish_reason if matched is None else FinishReason.STOP
+        self.is_finished = finish_reason is not None
+        return ChoiceDelta(
+            self._index,
+            self._key,
+            text,
+            output.token_ids,
+            output.logprobs,
+            output.prompt_logprobs,
+            None if finish_reason is None else str(finish_reason),
+            matched if matched is not None else self._stop_token(output),
+            matched is not None and output.finish_reason is None,
+        )
+
+    def _prompt_only(self, output: SequenceOutput) -> ChoiceDelta:
+        self.is_finished = True
+        return ChoiceDelta(
+            self._index,
+            self._key,
+            "",
+            [],
+            prompt_logprobs=output.prompt_logprobs,
+            finish_reason=str(FinishReason.LENGTH),
+            is_ended_by_text=output.finish_reason is None,
+        )
+
+    def _shown_ids(self, output: SequenceOutput) -> list[int]:
+        """The ids without the stop token, which ends the text the way a stop string does."""
+        ids = output.token_ids
+        if output.stop_token_id is None or self._options.include_stop or not ids:
+            return ids
+        return ids[:-1] if ids[-1] == output.stop_token_id else ids
+
+    def _stop_token(self, output: SequenceOutput) -> int | None:
+        token_id = output.stop_token_id
+        return token_id if token_id in self.prompt.sampling.stop_token_ids else None
+
+
+class PromptTokensDetails(Struct, frozen=True):
+    cached_tokens: int
+
+
+class Usage(Struct, frozen=True):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: PromptTokensDetails
+
+
+class Generation:
+    """All choices of one request while they run."""
+
+    def __init__(self, request: ValidRequest, request_id: str, tokenizer: Tokenizer) -> None:
+        self.submits = request.submits(request_id)
+        self.num_completion_tokens = 0
+        self._num_prompt_tokens = request.num_prompt_tokens
+        self._num_cached_tokens: dict[str, int] = {}
+        self._choices = {
+            key: ChoiceText(index, key, prompt, tokenizer, request.output)
+            for index, (key, prompt) in enumerate(
+                (ChoiceKey(submit.request_id, choice_index), prompt)
+                for submit, prompt in zip(self.submits, request.prompts, strict=True)
+                for choice_index in range(request.num_choices)
+            )
+        }
+
+    @property
+    def choices(self) -> list[ChoiceText]:
+        """In the order of their indices."""
+        return list(self._choices.values())
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(
+            self._num_prompt_tokens,
+            self.num_completion_tokens,
+            self._num_prompt_tokens + self.num_completion_tokens,
+            PromptTokensDetails(sum(self._num_cached_tokens.values())),
+        )
+
+    def push(self, outputs: Sequence[SequenceOutput]) -> list[ChoiceDelta]:
+        deltas = []
+        for output in outputs:
+            choice = self._choices[ChoiceKey(output.request_id, output.choice_index)]
+            if choice.is_finished:  # it met a stop string while these tokens were under way
+                continue
+            delta = choice.push(output)
+            self.num_completion_tokens += len(delta.token_ids)
+            if output.num_cached_tokens:
+                self._num_cached_tokens[output.request_id] = output.num_cached_tokens
+            deltas.append(delta)
+        return deltas
+
+
+def failure_of(output: SequenceOutput) -> RequestError:
+    if output.finish_reason is FinishReason.ABORT:
+        return RequestError(
+            output.error or "The request was ended by the engine",
+            kind=RequestErrorKind.UNAVAILABLE,
+        )
+    return RequestError(
+        output.error or "The engine failed while serving this request",
+        kind=RequestErrorKind.INTERNAL,
+    )

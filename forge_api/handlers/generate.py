@@ -1,0 +1,174 @@
+"""Runs one valid request and writes its reply, whole or as a stream.
+
+The same for chat and text: what differs is the reply's shape, which comes in. A client that goes
+away cancels the handler, and leaving `engine.submit` aborts what still runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from aiohttp import web
+
+from forge_api import sse
+from forge_api.completion import ChoiceDelta, Generation, Usage
+from forge_api.errors import api_error_from, internal_error
+from forge_api.handlers.bodies import raw_json_reply
+from forge_api.output_stream import OutputStream
+from forge_api.request_timer import RequestTimer
+from forge_api.services import SERVICES, Services
+from forge_api.sse import ReplyHeader
+from forge_api.valid_request import ValidRequest
+from forge_common.errors import RequestError
+from forge_common.protocol.api_scheduler import SequenceOutput
+from forge_common.tokenizer import Tokenizer
+
+STALLED_WRITE_S = 60.0
+
+logger = logging.getLogger(__name__)
+
+
+class Whole(Protocol):
+    def add(self, delta: ChoiceDelta) -> None: ...
+    def body(self, usage: Usage) -> bytes: ...
+
+
+class Stream(Protocol):
+    def opening(self) -> bytes: ...
+    def chunks(self, delta: ChoiceDelta, usage: Usage | None) -> bytes: ...
+    def usage(self, usage: Usage) -> bytes: ...
+
+
+class MakeWhole(Protocol):
+    def __call__(
+        self, header: ReplyHeader, request: ValidRequest, tokenizer: Tokenizer, /
+    ) -> Whole: ...
+
+
+class MakeStream(Protocol):
+    def __call__(
+        self, header: ReplyHeader, request: ValidRequest, tokenizer: Tokenizer, /
+    ) -> Stream: ...
+
+
+class ReplyKind(NamedTuple):
+    """How the replies of a route look."""
+
+    id_prefix: str
+    object: str
+    chunk_object: str
+    whole: MakeWhole
+    stream: MakeStream
+
+
+class Run:
+    """One request on its way: outputs in, deltas out, with the clock running."""
+
+    def __init__(self, services: Services, request: ValidRequest, request_id: str) -> None:
+        self.generation = Generation(request, request_id, services.model.tokenizer)
+        self._request = request
+        self._engine = services.engine
+        self._timer = RequestTimer(services.metrics)
+
+    async def deltas(
+        self, stream: OutputStream, outputs: Sequence[SequenceOutput]
+    ) -> list[ChoiceDelta]:
+        """Ends in the scheduler the choices that the text ended here."""
+        deltas = self.generation.push(outputs)
+        self._timer.take(deltas)
+        for delta in deltas:
+            if delta.is_ended_by_text:
+                await self._engine.abort_choice(stream, delta.key)
+        return deltas
+
+    def finish(self) -> None:
+        self._timer.finish(self._request.num_prompt_tokens, self.generation.num_completion_tokens)
+
+
+async def reply(http: web.Request, request: ValidRequest, kind: ReplyKind) -> web.StreamResponse:
+    services = http.app[SERVICES]
+    request_id = kind.id_prefix + secrets.token_hex(16)
+    name = kind.object if request.streaming is None else kind.chunk_object
+    header = ReplyHeader(request_id, name, int(time.time()), services.model.name)
+    run = Run(services, request, request_id)
+    async with services.engine.submit(run.generation.submits) as stream:
+        if request.streaming is None:
+            whole = kind.whole(header, request, services.model.tokenizer)
+            return await reply_whole(run, stream, whole)
+        chunks = kind.stream(header, request, services.model.tokenizer)
+        return await StreamWriter(http, run).write_all(
+            stream, chunks, request.streaming.include_usage
+        )
+
+
+async def reply_whole(run: Run, stream: OutputStream, whole: Whole) -> web.Response:
+    async for outputs in stream:
+        for delta in await run.deltas(stream, outputs):
+            whole.add(delta)
+    run.finish()
+    return raw_json_reply(whole.body(run.generation.usage))
+
+
+class StreamWriter:
+    """Writes the events of one stream. Failures after the 200 become its last event."""
+
+    def __init__(self, http: web.Request, run: Run) -> None:
+        self._http = http
+        self._run = run
+        self._services = http.app[SERVICES]
+        self._response = web.StreamResponse(headers=sse.HEADERS)
+
+    async def write_all(
+        self, stream: OutputStream, chunks: Stream, include_usage: bool
+    ) -> web.StreamResponse:
+        stream.on_overflow = self._hang_up
+        await self._response.prepare(self._http)
+        try:
+            await self._write_events(stream, chunks, include_usage)
+        except RequestError as error:
+            await self._write(sse.error_event(api_error_from(error)))
+        except (asyncio.CancelledError, ConnectionError):
+            raise
+        except Exception:
+            logger.exception("a stream failed")
+            await self._write(sse.error_event(internal_error()))
+        await self._response.write_eof()
+        return self._response
+
+    async def _write_events(
+        self, stream: OutputStream, chunks: Stream, include_usage: bool
+    ) -> None:
+        await self._write(chunks.opening())
+        generation = self._run.generation
+        async for outputs in stream:
+            deltas = await self._run.deltas(stream, outputs)
+            usage = generation.usage if include_usage else None
+            await self._write(b"".join(chunks.chunks(delta, usage) for delta in deltas))
+        self._run.finish()
+        last = chunks.usage(generation.usage) if include_usage else b""
+        await self._write(last + sse.DONE)
+
+    async def _write(self, data: bytes) -> None:
+        """Waits for a client that reads slowly, but not for one that has stopped."""
+        if not data:
+            return
+        transport = self._http.transport
+        if transport is None or transport.get_write_buffer_size() == 0:
+            await self._response.write(data)
+            return
+        try:
+            async with asyncio.timeout(STALLED_WRITE_S):
+                await self._response.write(data)
+        except TimeoutError:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """The connection is lost, which cancels this handler as if the client had left."""
+        self._services.metrics.slow_readers.inc()
+        if self._http.transport is not None:
+            self._http.transport.abort()

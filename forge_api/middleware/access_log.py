@@ -1,0 +1,56 @@
+"""One line a request: id, method, path, status, time; and the same into the metrics.
+
+Probes and scrapes are logged at debug level: they say nothing new every few seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from time import perf_counter
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from forge_api.middleware.auth import PROBES
+from forge_api.middleware.request_id import REQUEST_ID
+from forge_api.services import SERVICES
+
+CLIENT_GONE = 499  # nginx's number for it; nobody is there to receive it
+QUIET = PROBES | {"/metrics"}
+
+logger = logging.getLogger(__name__)
+
+
+@web.middleware
+async def log_access(request: web.Request, handler: Handler) -> web.StreamResponse:
+    started = perf_counter()
+    status = 500
+    try:
+        response = await handler(request)
+        status = response.status
+        return response
+    except (asyncio.CancelledError, ConnectionError):
+        status = CLIENT_GONE
+        raise
+    finally:
+        _record(request, status, perf_counter() - started)
+
+
+def _record(request: web.Request, status: int, seconds: float) -> None:
+    request.app[SERVICES].metrics.replied(request.method, route_of(request), status)
+    logger.log(
+        logging.DEBUG if request.path in QUIET else logging.INFO,
+        "%s %s %s %d %.1f ms",
+        request[REQUEST_ID],
+        request.method,
+        request.path,
+        status,
+        seconds * 1000,
+    )
+
+
+def route_of(request: web.Request) -> str:
+    """The route's pattern: a bounded set, whatever paths clients invent."""
+    resource = request.match_info.route.resource
+    return "unknown" if resource is None else resource.canonical

@@ -1,0 +1,52 @@
+"""One API process from its settings to its end: loads, connects, serves, drains.
+
+Knows which part needs which; knows no command line and no route.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from forge_api.engine_client import EngineClient
+from forge_api.metrics import Metrics
+from forge_api.served_model import ServedModel
+from forge_api.services import Lifecycle, Parsers, Services
+from forge_api.serving import serve_until_stopped
+from forge_api.validation import Validator
+from forge_common.config import ApiConfig, HttpSettings
+from forge_common.errors import ConfigError
+from forge_common.readiness import Readiness
+
+logger = logging.getLogger(__name__)
+
+
+async def run(config: ApiConfig, readiness: Readiness) -> None:
+    """Serves from the start, ready or not: a probe must get an answer while weights load."""
+    endpoint = config.links.client_endpoint
+    if endpoint is None:
+        raise ConfigError("--client-endpoint is needed: where the scheduler meets API processes")
+
+    def announce(url: str) -> None:
+        logger.info("serving %s at %s", model.name, url)
+        readiness.ready(url)
+
+    model = await asyncio.to_thread(ServedModel.load, config.model)
+    try:
+        async with EngineClient(endpoint) as engine:
+            services = build_services(config.http, engine, model)
+            await serve_until_stopped(services, config.launch.drain_timeout_s, announce)
+    finally:
+        model.template.close()
+
+
+def build_services(http: HttpSettings, engine: EngineClient, model: ServedModel) -> Services:
+    return Services(
+        http=http,
+        engine=engine,
+        model=model,
+        validator=Validator(model),
+        parsers=Parsers(is_strict=http.strict_params),
+        metrics=Metrics(),
+        lifecycle=Lifecycle(),
+    )

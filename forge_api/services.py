@@ -1,0 +1,64 @@
+"""What handlers share, under one key of the application: built once, before the first request.
+
+Holds references only; knows nothing of routes.
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+from msgspec import Struct
+
+from forge_api.engine_client import EngineClient
+from forge_api.metrics import Metrics
+from forge_api.openai_types import (
+    ChatCompletionRequest,
+    CompletionRequest,
+    DetokenizeRequest,
+    TokenizeRequest,
+)
+from forge_api.parameters import REFUSED, REFUSED_IN_CHAT, REFUSED_IN_COMPLETIONS, BodyParser
+from forge_api.served_model import ServedModel
+from forge_api.validation import Validator
+from forge_common.config import HttpSettings
+from forge_common.errors import RequestError, RequestErrorKind
+from forge_common.protocol.api_scheduler import SchedulerReady
+
+
+class Lifecycle(Struct):
+    """Whether the process still takes requests; goes from False to True once."""
+
+    is_draining: bool = False
+
+
+class Parsers:
+    def __init__(self, *, is_strict: bool) -> None:
+        self.chat = BodyParser(
+            ChatCompletionRequest, REFUSED | REFUSED_IN_CHAT, is_strict=is_strict
+        )
+        self.completion = BodyParser(
+            CompletionRequest, REFUSED | REFUSED_IN_COMPLETIONS, is_strict=is_strict
+        )
+        self.tokenize = BodyParser(TokenizeRequest, REFUSED, is_strict=is_strict)
+        self.detokenize = BodyParser(DetokenizeRequest, REFUSED, is_strict=is_strict)
+
+
+class Services(Struct, frozen=True):
+    http: HttpSettings
+    engine: EngineClient
+    model: ServedModel
+    validator: Validator
+    parsers: Parsers
+    metrics: Metrics
+    lifecycle: Lifecycle
+
+    def scheduler(self) -> SchedulerReady:
+        """The running engine's limits; raises RequestError where nothing can be served now."""
+        if self.lifecycle.is_draining:
+            raise RequestError("The server is shutting down", kind=RequestErrorKind.UNAVAILABLE)
+        scheduler = self.engine.scheduler
+        if scheduler is None:
+            raise RequestError("The engine is not ready yet", kind=RequestErrorKind.UNAVAILABLE)
+        return scheduler
+
+
+SERVICES = web.AppKey("services", Services)

@@ -1,0 +1,144 @@
+"""Serves an application until it is told to stop, then lets what runs come to its end.
+
+    SIGTERM, SIGINT   not ready at once; new requests get a 503; running ones go on to their end or
+                      to the deadline, when they get an error as their last event
+    a second one      now
+
+Knows sockets and signals; knows nothing of routes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from aiohttp import web
+
+from forge_api.app import build_app
+from forge_api.services import Services
+from forge_common.config import HttpSettings
+from forge_common.errors import ConfigError, RequestError, RequestErrorKind
+
+BACKLOG = 4096  # with aiohttp's 128, 256 clients at once wait a second for a SYN to be repeated
+KEEPALIVE_S = 75.0
+MAX_HEADER_BYTES = 16 * 1024
+MAX_HEADERS = 100
+LAST_WORDS_S = 2.0  # for the final events of streams that the deadline ended
+DRAIN_POLL_S = 0.02
+
+logger = logging.getLogger(__name__)
+
+
+class Server:
+    """A bound socket; `async with` it. `url` says where."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._runner = web.AppRunner(
+            build_app(services),
+            access_log=None,
+            handler_cancellation=True,
+            auto_decompress=False,
+            keepalive_timeout=KEEPALIVE_S,
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
+            max_headers=MAX_HEADERS,
+            shutdown_timeout=LAST_WORDS_S,
+        )
+
+    async def __aenter__(self) -> Server:
+        await self._runner.setup()
+        http = self._services.http
+        site = web.TCPSite(
+            self._runner,
+            http.host,
+            http.port,
+            backlog=BACKLOG,
+            reuse_port=http.api_workers > 1,
+        )
+        try:
+            await site.start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise cannot_listen(http, error) from error
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._runner.cleanup()
+
+    @property
+    def port(self) -> int:
+        return int(self._runner.addresses[0][1])
+
+    @property
+    def url(self) -> str:
+        host = self._services.http.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    async def drain(self, timeout_s: float) -> None:
+        """Refuse what is new, wait for what runs, then end what is left with an error."""
+        self._services.lifecycle.is_draining = True
+        engine = self._services.engine
+        logger.info("draining %d requests", engine.num_open_requests)
+        if not await becomes(lambda: engine.num_open_requests == 0, timeout_s):
+            logger.warning("ending %d requests at the deadline", engine.num_open_requests)
+            engine.fail_all(
+                RequestError("The server is shutting down", kind=RequestErrorKind.UNAVAILABLE)
+            )
+            await becomes(lambda: engine.num_open_requests == 0, LAST_WORDS_S)
+
+
+class StopSignals:
+    """SIGTERM and SIGINT as events of the running loop."""
+
+    def __init__(self) -> None:
+        self.first = asyncio.Event()
+        self.second = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._take)
+
+    def _take(self) -> None:
+        (self.second if self.first.is_set() else self.first).set()
+
+
+async def serve_until_stopped(
+    services: Services, drain_timeout_s: float, on_ready: Callable[[str], None]
+) -> None:
+    """Listens at once, so that probes get an answer; ready is when a request would be run."""
+
+    async def announce(url: str) -> None:
+        await services.engine.wait_until_ready()
+        on_ready(url)
+
+    stop = StopSignals()
+    async with Server(services) as server:
+        announcement = asyncio.create_task(announce(server.url))
+        await stop.first.wait()
+        announcement.cancel()
+        await first_of(server.drain(drain_timeout_s), stop.second.wait())
+
+
+async def first_of(*coroutines: Coroutine[Any, Any, object]) -> None:
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def becomes(condition: Callable[[], bool], timeout_s: float) -> bool:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout_s
+    while not condition():
+        if loop.time() >= deadline:
+            return False
+        await asyncio.sleep(DRAIN_POLL_S)
+    return True
+
+
+def cannot_listen(http: HttpSettings, error: OSError) -> ConfigError:
+    return ConfigError(f"cannot listen on {http.host} port {http.port}: {error.strerror or error}")

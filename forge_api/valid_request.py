@@ -1,0 +1,56 @@
+"""ValidRequest: a request that was checked and resolved. Only `validation.py` makes one.
+
+Knows nothing of HTTP bodies and nothing of how a request is run.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from forge_common.protocol.api_scheduler import Submit
+from forge_common.sampling import SamplingParams
+
+
+class ValidPrompt(Struct, frozen=True):
+    token_ids: list[int]
+    sampling: SamplingParams
+    text: str | None  # as the client wrote it; None where it sent ids
+
+
+class OutputOptions(Struct, frozen=True, kw_only=True):
+    """How outputs become text."""
+
+    stops: tuple[str, ...]
+    include_stop: bool
+    skip_special_tokens: bool
+    return_token_ids: bool
+    is_continuation: bool  # the text goes on from one that is shown too
+    parses_tool_calls: bool = False
+    parallel_tool_calls: bool = True
+    echo: bool = False
+    returns_prompt_logprobs: bool = False
+    is_prompt_only: bool = False  # max_tokens 0: the one token that is made is not shown
+
+
+class StreamingOptions(Struct, frozen=True):
+    include_usage: bool
+    continuous_usage: bool
+
+
+class ValidRequest(Struct, frozen=True, kw_only=True):
+    prompts: tuple[ValidPrompt, ...]
+    num_choices: int  # of each prompt
+    priority: int
+    output: OutputOptions
+    streaming: StreamingOptions | None  # None: the reply comes whole
+    ignored: list[str]
+
+    @property
+    def num_prompt_tokens(self) -> int:
+        return sum(len(prompt.token_ids) for prompt in self.prompts)
+
+    def submits(self, request_id: str) -> list[Submit]:
+        return [
+            Submit(f"{request_id}-{index}", prompt.token_ids, prompt.sampling, self.priority)
+            for index, prompt in enumerate(self.prompts)
+        ]

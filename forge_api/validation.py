@@ -1,0 +1,125 @@
+"""Bodies → ValidRequest: text becomes ids, every number is resolved, contradictions are refused.
+
+This is the only maker of a ValidRequest; nothing downstream checks user input again. Knows what
+the fields mean; knows neither HTTP nor how the request is run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from forge_api.messages import template_messages
+from forge_api.openai_types import ChatCompletionRequest, CompletionRequest, TokenizeRequest
+from forge_api.parameters import Parsed
+from forge_api.rules import (
+    Prompt,
+    adds_generation_prompt,
+    chat_asked,
+    chat_output,
+    check_chat,
+    check_model,
+    check_shared,
+    completion_asked,
+    completion_output,
+    prompt_list,
+    streaming_options,
+    template_tools,
+    template_variables,
+    truncated,
+    unsupported,
+)
+from forge_api.sampling_fields import SamplingResolver
+from forge_api.served_model import ServedModel
+from forge_api.valid_request import ValidPrompt, ValidRequest
+from forge_common.protocol.api_scheduler import SchedulerReady
+
+LONG_TEXT_CHARS = 16_384  # beyond this, tokenizing would hold up the other streams
+
+
+class Validator:
+    """`scheduler` carries the limits of the running engine, so it comes with each call."""
+
+    def __init__(self, model: ServedModel) -> None:
+        self._model = model
+
+    async def chat(
+        self, parsed: Parsed[ChatCompletionRequest], scheduler: SchedulerReady
+    ) -> ValidRequest:
+        body = parsed.body
+        check_model(body.model, self._model.name)
+        check_chat(body)
+        text = await self.render(body)
+        token_ids = truncated(await self.encode(text, add_special_tokens=False), body)
+        resolver = self._resolver(scheduler, "messages")
+        resolver.check_prompt(token_ids)
+        sampling = resolver.resolve(body, token_ids, chat_asked(body))
+        return ValidRequest(
+            prompts=(ValidPrompt(token_ids, sampling, None),),
+            num_choices=sampling.num_choices,
+            priority=body.priority or 0,
+            output=chat_output(body),
+            streaming=streaming_options(body),
+            ignored=parsed.ignored,
+        )
+
+    async def completion(
+        self, parsed: Parsed[CompletionRequest], scheduler: SchedulerReady
+    ) -> ValidRequest:
+        body = parsed.body
+        check_model(body.model, self._model.name)
+        check_shared(body)
+        resolver = self._resolver(scheduler, "prompt")
+        prompts = [await self._prompt(item, body, resolver) for item in prompt_list(body.prompt)]
+        return ValidRequest(
+            prompts=tuple(prompts),
+            num_choices=body.n or 1,
+            priority=body.priority or 0,
+            output=completion_output(body),
+            streaming=streaming_options(body),
+            ignored=parsed.ignored,
+        )
+
+    async def render(self, body: ChatCompletionRequest | TokenizeRequest) -> str:
+        """The prompt text of a conversation."""
+        return await asyncio.to_thread(
+            self._model.template.render,
+            template_messages(body.messages or []),
+            tools=self._tools(body),
+            add_generation_prompt=adds_generation_prompt(body),
+            continue_final_message=bool(body.continue_final_message),
+            kwargs=template_variables(body),
+        )
+
+    def _tools(self, body: ChatCompletionRequest | TokenizeRequest) -> list[dict[str, Any]] | None:
+        tools = template_tools(body)
+        if tools and "tools" not in self._model.template.variable_names:
+            raise unsupported("tools", "this model's chat template does not know tools")
+        return tools
+
+    async def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        encode = self._model.tokenizer.encode
+        if len(text) < LONG_TEXT_CHARS:
+            return encode(text, add_special_tokens)
+        return await asyncio.to_thread(encode, text, add_special_tokens)
+
+    async def _prompt(
+        self, prompt: Prompt, body: CompletionRequest, resolver: SamplingResolver
+    ) -> ValidPrompt:
+        if isinstance(prompt, str):
+            text: str | None = prompt
+            adds_special = body.add_special_tokens is not False
+            token_ids = await self.encode(prompt, add_special_tokens=adds_special)
+        else:
+            text, token_ids = None, prompt
+        token_ids = truncated(token_ids, body)
+        resolver.check_prompt(token_ids)
+        sampling = resolver.resolve(body, token_ids, completion_asked(body))
+        return ValidPrompt(
+            token_ids, sampling, text if body.truncate_prompt_tokens is None else None
+        )
+
+    def _resolver(self, scheduler: SchedulerReady, prompt_param: str) -> SamplingResolver:
+        return SamplingResolver(
+            self._model.defaults, self._model.tokenizer, scheduler, prompt_param
+        )
