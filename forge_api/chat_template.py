@@ -60,13 +60,14 @@ class ChatTemplate:
             mark_end(prepared)
         variables = {
             **self._source.special_tokens,
+            "documents": None,
             **kwargs,
             "messages": prepared,
             "tools": tools or None,
             "add_generation_prompt": add_generation_prompt,
         }
         text = self._client.render(self._template_for(tools), variables)
-        return cut_at_mark(text) if continue_final_message else text
+        return cut_at_mark(text, prepared[-1]["content"]) if continue_final_message else text
 
     def close(self) -> None:
         self._client.close()
@@ -126,15 +127,16 @@ def mark_end(messages: list[dict[str, Any]]) -> None:
     messages[-1]["content"] += END_OF_FINAL_MESSAGE
 
 
-def cut_at_mark(text: str) -> str:
+def cut_at_mark(text: str, marked_content: str) -> str:
     """The text up to the end of the final message's content, as HuggingFace cuts it.
 
     The mark ends in a space: where the template trimmed that, it trims the content as well.
     """
+    content = marked_content.removesuffix(END_OF_FINAL_MESSAGE).strip()
     position = text.rfind(END_OF_FINAL_MESSAGE.rstrip())
-    if position < 0:
+    if position < 0 or content not in text:
         raise RequestError(
-            "The model's chat template does not show the final message.",
+            "The model's chat template does not show the whole final message.",
             param="continue_final_message",
         )
     is_space_kept = text.startswith(END_OF_FINAL_MESSAGE, position)

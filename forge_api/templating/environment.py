@@ -14,9 +14,11 @@ from datetime import datetime
 from typing import Any, Final, NoReturn
 
 from jinja2 import Template, TemplateError, meta, nodes
+from jinja2.exceptions import SecurityError
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import Namespace
 
 MAX_OUTPUT_CHARACTERS: Final = 16 * 2**20
 
@@ -30,9 +32,24 @@ class GenerationTag(Extension):
 
     tags = {"generation"}  # noqa: RUF012  (jinja2 declares it so)
 
-    def parse(self, parser: Parser) -> list[nodes.Node]:
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+    def parse(self, parser: Parser) -> nodes.Node:
+        line = next(parser.stream).lineno
+        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+        return nodes.Scope(body, lineno=line)
+
+
+class PlainNamespace(Namespace):
+    """A `namespace` without names that mean something to Python."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__()
+        for name, value in attributes.items():
+            self[name] = value
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name.startswith("_"):
+            raise SecurityError(f"a namespace has no attribute {name!r}")
+        super().__setitem__(name, value)
 
 
 def make_environment() -> ImmutableSandboxedEnvironment:
@@ -43,6 +60,7 @@ def make_environment() -> ImmutableSandboxedEnvironment:
         extensions=["jinja2.ext.loopcontrols", GenerationTag],
     )
     environment.filters["tojson"] = to_json
+    environment.globals["namespace"] = PlainNamespace
     environment.globals["raise_exception"] = raise_exception
     environment.globals["strftime_now"] = strftime_now
     return environment

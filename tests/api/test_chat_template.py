@@ -136,9 +136,10 @@ def test_spaces_at_the_end_stay_only_where_the_template_keeps_them(make: Make) -
     assert render(keeping, messages, continue_final_message=True) == "Sure, "
 
 
-def test_a_final_message_the_template_hides_cannot_be_continued(make: Make) -> None:
+@pytest.mark.parametrize("source", ["nothing", "{{ messages[-1].content.split('i')[-1] }}"])
+def test_a_final_message_the_template_hides_cannot_be_continued(make: Make, source: str) -> None:
     with pytest.raises(RequestError) as caught:
-        render(make("nothing"), [USER], continue_final_message=True)
+        render(make(source), [USER], continue_final_message=True)
     assert caught.value.param == "continue_final_message"
 
 

@@ -41,6 +41,16 @@ def test_the_generation_tag_renders_what_is_between() -> None:
     assert rendered("a{% generation %}{{ x }}{% endgeneration %}c", x="b") == "abc"
 
 
+def test_a_namespace_carries_values_out_of_a_loop() -> None:
+    source = "{% set n = namespace(x=1) %}{% for i in [2, 3] %}{% set n.x = n.x + i %}{% endfor %}"
+    assert rendered(source + "{{ n.x }}") == "6"
+
+
+def test_what_the_generation_tag_sets_stays_inside() -> None:
+    source = "{% set x = 1 %}{% generation %}{% set x = 2 %}{{ x }}{% endgeneration %}{{ x }}"
+    assert rendered(source) == "21"
+
+
 def test_a_template_may_refuse() -> None:
     with pytest.raises(RaisedByTemplate, match="no system role"):
         rendered("{{ raise_exception('no system role') }}")
@@ -61,6 +71,8 @@ def test_values_are_not_escaped_as_html() -> None:
         "{{ [].append(1) }}",
         "{{ messages.__init__.__globals__ }}",
         "{{ ('{0.__class__.__init__.__globals__}').format(x) }}",
+        "{% set n = namespace() %}{% set n.__class__ = 1 %}",
+        "{{ namespace(__class__=1) }}",
         "{% set f = cycler.__init__ %}{{ f.__globals__ }}",
     ],
 )
