@@ -45,6 +45,7 @@ class StopStrings:
         self._first_characters = frozenset(stop[0] for stop in longest_first)
         self._include_in_output = include_in_output
         self._held: deque[str] = deque()  # characters that may begin a match
+        self._num_kept = 0  # how many, at the end of all text so far, begin some stop string
         self._matched: str | None = None
 
     @property
@@ -57,11 +58,12 @@ class StopStrings:
         if not self._held and self._first_characters.isdisjoint(text):
             return StopResult(text, None)
         for index, character in enumerate(text):
+            if not self._num_kept and character not in self._first_characters:
+                continue
             if (stop := self._advance(character)) is not None:
                 return self._end(text[: index + 1], stop)
         self._held.extend(text)
-        num_kept = max(stop.num_matched for stop in self._stops)
-        return StopResult(self._release(len(self._held) - num_kept), None)
+        return StopResult(self._release(len(self._held) - self._num_kept), None)
 
     def flush(self) -> str:
         """What was held back, when the text ends without a match."""
@@ -69,6 +71,7 @@ class StopStrings:
 
     def _advance(self, character: str) -> str | None:
         completed = [stop.text for stop in self._stops if stop.advance(character)]
+        self._num_kept = max(stop.num_matched for stop in self._stops)
         return completed[0] if completed else None
 
     def _end(self, text: str, stop: str) -> StopResult:

@@ -6,6 +6,7 @@ Knows nothing of messages' shape or of what a prompt is.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -30,6 +31,7 @@ from forge_api.templating.messages import (
 from forge_common.errors import ModelError, RequestError, RequestErrorKind
 
 COMMAND = (sys.executable, "-m", "forge_api.templating.process")
+ENVIRONMENT: Final = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "HOME", "LANG", "TZ")
 MAX_CPU_S: Final = 1.0
 MAX_WAIT_S: Final = 30.0  # of wall clock: only a process that was stopped or starved comes near it
 
@@ -133,12 +135,20 @@ class TemplateClient:
 
 
 def start(max_cpu_s: float) -> TemplateProcess:
-    """One socket is the process's input and output: it ends when our side of it is closed."""
+    """One socket is the process's input and output: it ends when our side of it is closed.
+
+    Of the environment it gets what Python needs to start, since keys may stand in the rest.
+    """
     ours, theirs = socket.socketpair()
     ours.settimeout(MAX_WAIT_S)
-    command = (*COMMAND, str(max_cpu_s))
+    environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
     with ours, theirs:
-        popen = subprocess.Popen(command, stdin=theirs.fileno(), stdout=theirs.fileno())  # noqa: S603
+        popen = subprocess.Popen(  # noqa: S603  (our own module)
+            (*COMMAND, str(max_cpu_s)),
+            stdin=theirs.fileno(),
+            stdout=theirs.fileno(),
+            env=environment,
+        )
         return TemplateProcess(popen, cast(BinaryIO, ours.makefile("rwb")))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from forge_api.templating.client import TemplateClient
+from forge_api.templating.client import TemplateClient, start
 from forge_common.errors import ModelError, RequestError
 
 FRIENDLY = "hello {{ name }}"
@@ -109,3 +109,15 @@ def test_the_process_can_open_no_file() -> None:
         files = next(line for line in limits if line.startswith("Max open files"))
     client.close()
     assert files.split()[3:5] == ["3", "3"]
+
+
+def test_the_process_gets_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORGE_API_KEY", "secret")
+    with client_of("") as client, open(f"/proc/{process_id(client)}/environ") as environment:
+        assert "secret" not in environment.read()
+
+
+def test_the_process_ends_when_its_owner_is_gone() -> None:
+    process = start(max_cpu_s=1.0)
+    process.stream.close()
+    assert process.popen.wait(timeout=10) == 0

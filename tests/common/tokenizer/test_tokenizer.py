@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import tokenizers
@@ -13,7 +11,6 @@ from hypothesis import strategies as st
 
 from forge_common.errors import ModelError, RequestError
 from forge_common.tokenizer import Tokenizer
-from forge_common.tokenizer.token_decoder import byte_level_alphabet, parse_decoder
 from tests.small_tokenizers import (
     byte_level_encoder,
     make_tokenizer,
@@ -80,11 +77,6 @@ def test_every_token_has_the_bytes_of_its_text() -> None:
     assert joined == "héllo 你好 two words".encode()
 
 
-def test_the_byte_level_alphabet_is_that_of_the_library() -> None:
-    assert set(byte_level_alphabet()) == set(tokenizers.pre_tokenizers.ByteLevel.alphabet())
-    assert sorted(byte_level_alphabet().values()) == list(range(256))
-
-
 def test_special_tokens_in_text_are_read_unless_told_otherwise() -> None:
     tokenizer = make_tokenizer(byte_level_encoder())
     assert tokenizer.encode("<|im_end|>") == [1]
@@ -142,40 +134,3 @@ def test_a_config_that_is_no_object_is_refused(tmp_path: Path) -> None:
     (tmp_path / "tokenizer_config.json").write_text("[1]")
     with pytest.raises(ModelError, match=r"tokenizer_config\.json"):
         Tokenizer.from_directory(tmp_path)
-
-
-@pytest.mark.parametrize(
-    "tree",
-    [
-        None,
-        {"type": "WordPiece"},
-        {"type": "Sequence", "decoders": 3},
-        {
-            "type": "Sequence",
-            "decoders": [{"type": "Strip", "content": "x", "start": 1, "stop": 0}],
-        },
-        {"type": "Replace", "pattern": {"Regex": "(a+)+"}, "content": ""},
-        {"type": "Metaspace", "replacement": ""},
-        json.loads('{"type": ["ByteLevel"]}'),
-    ],
-)
-def test_an_unknown_decoder_is_refused(tree: Any) -> None:
-    with pytest.raises(ModelError, match=r"tokenizer\.json"):
-        parse_decoder(tree)
-
-
-def test_a_decoder_that_strips_nothing_is_known() -> None:
-    """Gemma's: spaces are marked, none is put in front."""
-    tree = {
-        "type": "Sequence",
-        "decoders": [
-            {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
-            {"type": "ByteFallback"},
-            {"type": "Fuse"},
-        ],
-    }
-    decoder = parse_decoder(tree)
-    assert decoder.token_bytes("▁a") == b" a"
-    assert decoder.token_bytes("<0x0A>") == b"\n"
-    assert decoder.token_bytes("<0xZZ>") == b"<0xZZ>"
-    assert decoder.num_stripped_spaces == 0
