@@ -92,7 +92,6 @@ def load(config: WorkerConfig, num_threads: int, readiness: Readiness) -> Loaded
     kv_cache = allocate_kv_cache(model.config, model.ops, plan.num_blocks, plan.block_size)
     limits = Limits(
         max_batch_size=config.batch.max_batch_size,
-        max_step_tokens=config.batch.max_batch_size + config.batch.max_prefill_tokens,
         max_model_len=plan.max_model_len,
         block_size=plan.block_size,
         num_blocks=plan.num_blocks,

@@ -23,10 +23,9 @@ from forge_worker.top_tokens import Mask, TokenArray
 
 
 class Limits(NamedTuple):
-    """What every step, sequence and block id must keep to."""
+    """What every sequence and block id must keep to."""
 
     max_batch_size: int
-    max_step_tokens: int
     max_model_len: int
     block_size: int
     num_blocks: int
@@ -158,8 +157,6 @@ class SequenceMirror:
         context_lens, rows = scheduled.context_lens, scheduled.rows
         known = self.token_ids.lengths[rows]
         room = self.block_tables.lengths[rows] * self.limits.block_size
-        if scheduled.num_scheduled_tokens.sum(dtype=np.int64) > self.limits.max_step_tokens:
-            raise WorkerError(f"a step has more than {self.limits.max_step_tokens} tokens")
         if (context_lens > np.minimum(known, self.limits.max_model_len)).any():
             raise WorkerError("more tokens of a sequence are scheduled than are known of it")
         if (context_lens > room).any():

@@ -24,7 +24,6 @@ from forge_worker.sequence_mirror import Limits
 
 LIMITS = Limits(
     max_batch_size=8,
-    max_step_tokens=100,
     max_model_len=64,
     block_size=4,
     num_blocks=64,
