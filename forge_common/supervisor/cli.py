@@ -15,7 +15,6 @@ from importlib.metadata import version
 from typing import NoReturn
 
 import click
-import msgspec
 
 from forge_common.command_line import make_command, parse_flags
 from forge_common.config import HttpSettings, LaunchConfig
@@ -23,9 +22,15 @@ from forge_common.log import send_records
 from forge_common.settings import exit_code_of, load_config, unknown_variables
 from forge_common.supervisor.console import Console, ConsoleHandler
 from forge_common.supervisor.plan_text import plan_text
-from forge_common.supervisor.preflight import check_port, find_model, plan_for, settle
+from forge_common.supervisor.preflight import (
+    check_port,
+    find_model,
+    plan_for,
+    settle,
+    settle_links,
+)
 from forge_common.supervisor.roles import Role, roles_of
-from forge_common.supervisor.run_dir import default_links, run_directory
+from forge_common.supervisor.run_dir import run_directory
 from forge_common.supervisor.supervisor import Outcome, Supervisor
 
 NAME = "forge-launch"
@@ -61,10 +66,7 @@ def launch(argv: Sequence[str] | None) -> None:
 
 def serve(config: LaunchConfig) -> Outcome:
     with run_directory(config.launch.run_dir) as run_dir:
-        stated = msgspec.structs.asdict(config.links)
-        stated = {name: endpoint for name, endpoint in stated.items() if endpoint is not None}
-        links = msgspec.structs.replace(default_links(run_dir), **stated)
-        config = msgspec.structs.replace(config, links=links)
+        config = settle_links(config, run_dir)
         roles = roles_of(config, os.environ)
         console = Console(sys.stderr, ["launch", *(role.name for role in roles)])
         send_records(config.log.log_level, ConsoleHandler(console, "launch"))

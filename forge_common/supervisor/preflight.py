@@ -14,12 +14,13 @@ from typing import NamedTuple
 import msgspec
 
 from forge_common.checkpoint import Checkpoint
-from forge_common.config import HttpSettings, LaunchConfig, ModelSettings
+from forge_common.config import HttpSettings, LaunchConfig, LinkSettings, ModelSettings
 from forge_common.demo_model import demo_model_path
 from forge_common.errors import ConfigError, ModelError
 from forge_common.host_memory import available_memory_bytes
 from forge_common.memory_plan import MemoryPlan, plan_memory
 from forge_common.supervisor.hub import fetch, is_hub_id
+from forge_common.supervisor.run_dir import CLIENT_SOCKET, WORKER_SOCKET
 
 DEMO_MODEL_NAME = "forge-demo"
 
@@ -89,3 +90,13 @@ def settle(config: LaunchConfig, model: LocalModel, plan: MemoryPlan, port: int)
         cache=replace(config.cache, num_blocks=plan.num_blocks),
         http=replace(config.http, port=port),
     )
+
+
+def settle_links(config: LaunchConfig, run_dir: Path) -> LaunchConfig:
+    """Endpoints that no setting states are sockets in the run directory."""
+    replace = msgspec.structs.replace
+    links = LinkSettings(
+        client_endpoint=config.links.client_endpoint or f"ipc://{run_dir / CLIENT_SOCKET}",
+        worker_endpoint=config.links.worker_endpoint or f"ipc://{run_dir / WORKER_SOCKET}",
+    )
+    return replace(config, links=links, launch=replace(config.launch, run_dir=str(run_dir)))

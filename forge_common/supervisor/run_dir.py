@@ -2,6 +2,7 @@
 
     RUN/clients.sock    scheduler ⇄ API processes and ZMQ clients
     RUN/worker.sock     scheduler ⇄ worker
+    RUN/metrics/        what several API processes count together
 
 A lock on the directory says that it is in use; it goes with the process, however that ends. So a
 directory that a killed launcher left behind is recognised, and the next launcher removes it.
@@ -20,11 +21,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from forge_common.config import LinkSettings
 from forge_common.errors import ConfigError
 
 CLIENT_SOCKET = "clients.sock"
 WORKER_SOCKET = "worker.sock"
+METRICS_DIRECTORY = "metrics"
 PREFIX = "forge-"
 MAX_IPC_PATH_BYTES = 107
 ABANDONED_AFTER_S = 60.0  # a younger one may be about to be locked
@@ -39,18 +40,12 @@ def run_directory(stated: str | None) -> Iterator[Path]:
     is_new = stated is None or not Path(stated).exists()
     path = _new_directory() if stated is None else _stated_directory(Path(stated))
     lock = _lock(path)
+    _remove_contents(path)
     try:
         yield path
     finally:
         _remove(path, is_new=is_new)
         os.close(lock)
-
-
-def default_links(run_dir: Path) -> LinkSettings:
-    return LinkSettings(
-        client_endpoint=f"ipc://{run_dir / CLIENT_SOCKET}",
-        worker_endpoint=f"ipc://{run_dir / WORKER_SOCKET}",
-    )
 
 
 def remove_abandoned(parent: Path) -> None:
@@ -59,7 +54,7 @@ def remove_abandoned(parent: Path) -> None:
         with suppress(OSError, ConfigError):
             status = path.lstat()
             is_old = time.time() - status.st_mtime > ABANDONED_AFTER_S
-            if is_old and status.st_uid == os.getuid() and _holds_only_sockets(path):
+            if is_old and status.st_uid == os.getuid() and _holds_only_ours(path):
                 os.close(_lock(path))
                 shutil.rmtree(path)
 
@@ -99,16 +94,21 @@ def _lock(path: Path) -> int:
 
 
 def _remove(path: Path, *, is_new: bool) -> None:
+    _remove_contents(path)
     if is_new:
         shutil.rmtree(path, ignore_errors=True)
-        return
+
+
+def _remove_contents(path: Path) -> None:
     for name in (CLIENT_SOCKET, WORKER_SOCKET):
         (path / name).unlink(missing_ok=True)
+    shutil.rmtree(path / METRICS_DIRECTORY, ignore_errors=True)
 
 
 def _is_too_long(directory: Path) -> bool:
     return len(os.fsencode(directory / CLIENT_SOCKET)) > MAX_IPC_PATH_BYTES
 
 
-def _holds_only_sockets(path: Path) -> bool:
-    return path.is_dir() and all(entry.is_socket() for entry in path.iterdir())
+def _holds_only_ours(path: Path) -> bool:
+    ours = {CLIENT_SOCKET, WORKER_SOCKET, METRICS_DIRECTORY}
+    return path.is_dir() and {entry.name for entry in path.iterdir()} <= ours

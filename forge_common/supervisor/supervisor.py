@@ -28,8 +28,7 @@ from forge_common.supervisor.console import Console
 from forge_common.supervisor.progress import LoadingText
 from forge_common.supervisor.roles import Role
 
-STOP_GRACE_S = 5.0  # beyond the drain time, before a child is killed
-FATAL_GRACE_S = 2.0  # for the others, when one has failed
+STOP_GRACE_S = 2.0  # beyond the time to drain, before a child is killed
 KILL_WAIT_S = 5.0
 PROGRESS_INTERVAL_S = 2.0
 TERMINAL_PROGRESS_INTERVAL_S = 0.1
@@ -98,7 +97,7 @@ class Supervisor:
         return Outcome(SIGNAL_EXIT_BASE + self._signals[-1] if self._hurry.is_set() else 0)
 
     async def _end_after(self, failure: Failure) -> Outcome:
-        await self._stop(self._children, FATAL_GRACE_S)
+        await self._stop(self._children, STOP_GRACE_S)
         child = failure.child
         own_code = child.exit_code.result() if child.exit_code.done() else ForgeError.EXIT_CODE
         reason = failure.reason or child.failure_message or _how_it_ended(own_code)
@@ -109,7 +108,8 @@ class Supervisor:
         """Ask all to exit; kill those that have not when time is up or somebody is in a hurry."""
         stopping = list(children)
         for child in stopping:
-            child.terminate()
+            if child.failure_message is None:  # else it is about to exit, with a code of its own
+                child.terminate()
         all_ended = asyncio.gather(*(child.has_ended() for child in stopping))
         in_a_hurry = asyncio.ensure_future(self._hurry.wait())
         waited_for: set[asyncio.Future[Any]] = {all_ended, in_a_hurry}

@@ -1,0 +1,80 @@
+"""What is wrong is said in one sentence before any process starts."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from forge_common.config import HttpSettings, LaunchConfig, LinkSettings, ModelSettings
+from forge_common.demo_model import demo_model_path
+from forge_common.errors import ConfigError, ModelError
+from forge_common.supervisor.preflight import check_port, find_model, settle_links
+
+
+def find(model_path: str | None, name: str | None = None) -> tuple[Path, str]:
+    return find_model(ModelSettings(model_path=model_path, served_model_name=name))
+
+
+def test_no_path_means_the_demo_model() -> None:
+    assert find(None) == (demo_model_path(), "forge-demo")
+
+
+def test_directory_names_its_model(tmp_path: Path) -> None:
+    (tmp_path / "llama").mkdir()
+    assert find(str(tmp_path / "llama")) == (tmp_path / "llama", "llama")
+    assert find(str(tmp_path / "llama"), "mine").name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("absent", "there is no such model directory"),
+        ("model.gguf", "GGUF files are not supported yet"),
+        ("file", "is a file; give the directory"),
+    ],
+)
+def test_wrong_path_is_one_sentence(tmp_path: Path, name: str, sentence: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ModelError, match=sentence):
+        find(str(tmp_path / name))
+
+
+def test_hub_id_needs_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(ConfigError, match=r"owner/name: .*forge-server\[hub\]"):
+        find("owner/name")
+
+
+def test_free_port_is_kept_and_zero_takes_one() -> None:
+    port = check_port(HttpSettings(port=0))
+    assert port > 0
+    assert check_port(HttpSettings(port=port)) == port
+
+
+@pytest.mark.parametrize("shared", [0, 1])
+def test_port_in_use_is_refused_though_it_could_be_shared(shared: int) -> None:
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(
+            ConfigError, match=f"cannot listen on 127.0.0.1:{port}: Address already"
+        ):
+            check_port(HttpSettings(port=port))
+
+
+def test_host_that_is_not_ours_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"cannot listen on 192\.0\.2\.1"):
+        check_port(HttpSettings(host="192.0.2.1"))
+
+
+def test_links_are_sockets_of_the_run_directory_unless_stated() -> None:
+    config = LaunchConfig(links=LinkSettings(worker_endpoint="tcp://127.0.0.1:1"))
+    settled = settle_links(config, Path("/run/forge"))
+    assert settled.links.client_endpoint == "ipc:///run/forge/clients.sock"
+    assert settled.links.worker_endpoint == "tcp://127.0.0.1:1"
+    assert settled.launch.run_dir == "/run/forge"
