@@ -72,8 +72,11 @@ class TemplateClient:
     def render(self, template: str, variables: dict[str, Any]) -> str:
         """The text of a template. Raises RequestError when it fails or uses too much."""
         body = encode(Render(template, variables))
-        with self._lock:
-            reply = self._ask(body)
+        try:
+            with self._lock:
+                reply = self._ask(body)
+        except ProcessDied as error:
+            raise RequestError("No prompt was made.", kind=RequestErrorKind.INTERNAL) from error
         match reply:
             case Rendered(text=text):
                 return text
@@ -121,7 +124,10 @@ class TemplateClient:
             body = None
         if body is None:
             raise self._death()
-        return self._decoder.decode(body)
+        try:
+            return self._decoder.decode(body)
+        except msgspec.DecodeError as error:  # a template that broke out would be no surprise
+            raise self._death() from error
 
     def _death(self) -> ProcessDied:
         self._process.popen.kill()  # changes nothing for one that is dead already

@@ -36,32 +36,41 @@ from forge_api.templating.messages import (
 )
 
 MAX_MEMORY_BYTES: Final = 2**30
+MAX_MESSAGE_CHARACTERS: Final = 2000
 
 
 def serve(requests: BinaryIO, replies: BinaryIO, max_cpu_s: float) -> None:
     decoder = msgspec.json.Decoder(Request)
-    encoder = msgspec.json.Encoder()
     templates: dict[str, Template] = {}
     while (body := read_frame(requests)) is not None:
         signal.setitimer(signal.ITIMER_PROF, max_cpu_s)
-        reply = encoder.encode(answer(decoder, body, templates))
+        reply = answer(decoder, body, templates)
         signal.setitimer(signal.ITIMER_PROF, 0)
         write_frame(replies, reply)
 
 
 def answer(
     decoder: msgspec.json.Decoder[Request], body: bytes, templates: dict[str, Template]
-) -> Reply:
+) -> bytes:
+    """The reply's frame; whatever a stranger's program raises is a reply too."""
     try:
-        match decoder.decode(body):
-            case Load() as load_:
-                return load(load_, templates)
-            case Render(template=name, variables=variables):
-                return Rendered(render(templates[name], variables))
+        return msgspec.json.encode(obey(decoder.decode(body), templates))
     except RaisedByTemplate as error:
-        return Failed(error.message or "", is_raised_by_template=True)
-    except Exception as error:  # whatever a stranger's program raises
-        return Failed(f"{type(error).__name__}: {error}")
+        return msgspec.json.encode(Failed(printable(str(error)), is_raised_by_template=True))
+    except Exception as error:
+        return msgspec.json.encode(Failed(printable(f"{type(error).__name__}: {error}")))
+
+
+def obey(request: Request, templates: dict[str, Template]) -> Reply:
+    match request:
+        case Load():
+            return load(request, templates)
+        case Render(template=name, variables=variables):
+            return Rendered(render(templates[name], variables))
+
+
+def printable(message: str) -> str:
+    return message[:MAX_MESSAGE_CHARACTERS].encode(errors="replace").decode()
 
 
 def load(request: Load, templates: dict[str, Template]) -> Loaded:

@@ -50,3 +50,10 @@ def test_a_failure_is_told_and_the_next_request_answered() -> None:
 
 def test_what_is_no_request_is_refused() -> None:
     assert all(isinstance(reply, Failed) for reply in answers({"type": "Other"}, 3, None))
+
+
+def test_half_a_surrogate_pair_in_a_template_is_a_failure() -> None:
+    sources = {"text": r"{{ '\ud800' }}", "error": r"{{ raise_exception('\ud800') }}"}
+    text, error = answers(Load(sources), Render("text", {}), Render("error", {}))[1:]
+    assert isinstance(text, Failed)
+    assert error == Failed("?", is_raised_by_template=True)
