@@ -18,6 +18,7 @@ from typing import Any
 from aiohttp import web
 
 from forge_api.app import build_app
+from forge_api.http_protocol import HttpProtocol
 from forge_api.services import Services
 from forge_common.config import HttpSettings
 from forge_common.errors import ConfigError, RequestError, RequestErrorKind
@@ -38,40 +39,51 @@ class Server:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._runner = web.AppRunner(
-            build_app(services),
-            access_log=None,
-            handler_cancellation=True,
-            auto_decompress=False,
-            keepalive_timeout=KEEPALIVE_S,
-            max_line_size=MAX_HEADER_BYTES,
-            max_field_size=MAX_HEADER_BYTES,
-            max_headers=MAX_HEADERS,
-            shutdown_timeout=LAST_WORDS_S,
+            build_app(services), handler_cancellation=True, shutdown_timeout=LAST_WORDS_S
         )
+        self._listener: asyncio.Server | None = None
 
     async def __aenter__(self) -> Server:
         await self._runner.setup()
         http = self._services.http
-        site = web.TCPSite(
-            self._runner,
-            http.host,
-            http.port,
-            backlog=BACKLOG,
-            reuse_port=http.api_workers > 1,
-        )
         try:
-            await site.start()
+            self._listener = await asyncio.get_running_loop().create_server(
+                self._make_protocol,
+                http.host,
+                http.port,
+                backlog=BACKLOG,
+                reuse_port=http.api_workers > 1,
+            )
         except OSError as error:
             await self._runner.cleanup()
             raise cannot_listen(http, error) from error
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
+        if self._listener is not None:
+            self._listener.close()
         await self._runner.cleanup()
+
+    def _make_protocol(self) -> HttpProtocol:
+        manager = self._runner.server
+        if manager is None:
+            raise ConnectionError("the server is closed")
+        return HttpProtocol(
+            manager,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]  # aiohttp's own way to have none
+            auto_decompress=False,
+            keepalive_timeout=KEEPALIVE_S,
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
+            max_headers=MAX_HEADERS,
+        )
 
     @property
     def port(self) -> int:
-        return int(self._runner.addresses[0][1])
+        if self._listener is None:
+            raise ConfigError("the server does not listen yet")
+        return int(self._listener.sockets[0].getsockname()[1])
 
     @property
     def url(self) -> str:

@@ -30,7 +30,7 @@ from forge_common.protocol.message import PROTOCOL_VERSION, PositionLogprobs, To
 from forge_common.sampling import FinishReason
 from tests.small_tokenizers import byte_level_encoder, make_tokenizer
 
-TOKENIZER = make_tokenizer(byte_level_encoder(), eos_token="<|im_end|>")
+TOKENIZER = make_tokenizer(byte_level_encoder(), eos_token="<|im_end|>")  # noqa: S106
 EOS = TOKENIZER.encode("<|im_end|>")[0]
 READY = SchedulerReady(PROTOCOL_VERSION, 1, 1000, TOKENIZER.vocab_size, 16, 100)
 STATS = SchedulerStats(
