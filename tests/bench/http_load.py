@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import sys
 from dataclasses import dataclass, field
 from time import perf_counter
 from urllib.parse import urlsplit
@@ -84,3 +85,19 @@ async def load(base_url: str, num_streams: int, body: bytes) -> LoadResult:
     """`num_streams` requests at once."""
     streams = await asyncio.gather(*(stream_once(base_url, body) for _ in range(num_streams)))
     return LoadResult(list(streams))
+
+
+def main(base_url: str, num_streams: int, num_tokens: int) -> None:
+    """Run a load and print what came of it as JSON."""
+    result = asyncio.run(load(base_url, num_streams, chat_body(num_tokens)))
+    outcome = {
+        "num_tokens": result.num_tokens,
+        "num_failed": result.num_failed,
+        "seconds": result.seconds,
+        "median_first_event_s": result.first_event_delays[len(result.streams) // 2],
+    }
+    print(json.dumps(outcome))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
