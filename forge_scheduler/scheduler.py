@@ -158,7 +158,7 @@ class Scheduler:
                 news[sequence.request.key.client].append(sequence_output)
         return news
 
-    def stats(self, *, is_worker_ready: bool = True) -> SchedulerStats:
+    def stats(self) -> SchedulerStats:
         now_s = self._clock()
         oldest_s = self._waiting.oldest_arrival_s()
         counters = self.counters
@@ -170,7 +170,7 @@ class Scheduler:
             num_free_blocks=self._kv_cache.num_free_blocks,
             last_step_age_s=now_s - self._last_step_at_s if self._in_flight else None,
             oldest_waiting_age_s=None if oldest_s is None else now_s - oldest_s,
-            is_worker_ready=is_worker_ready,
+            is_worker_ready=True,
             steps_total=counters.num_steps,
             prompt_tokens_total=counters.num_prompt_tokens,
             cached_prompt_tokens_total=counters.num_cached_prompt_tokens,

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from forge_common.protocol.api_scheduler import SchedulerStats
 from forge_common.sampling import FinishReason
 
 Clock = Callable[[], float]
@@ -31,6 +32,30 @@ class Counters:
     num_slow_clients: int = 0
     num_finished: dict[FinishReason, int] = field(
         default_factory=lambda: dict.fromkeys(FinishReason, 0)
+    )
+
+
+def starting_stats() -> SchedulerStats:
+    """Those of a scheduler that has no worker yet."""
+    return SchedulerStats(
+        num_waiting=0,
+        num_running=0,
+        num_waiting_tokens=0,
+        num_blocks=0,
+        num_free_blocks=0,
+        last_step_age_s=None,
+        oldest_waiting_age_s=None,
+        is_worker_ready=False,
+        steps_total=0,
+        prompt_tokens_total=0,
+        cached_prompt_tokens_total=0,
+        output_tokens_total=0,
+        preemptions_total=0,
+        prefix_queries_total=0,
+        prefix_hits_total=0,
+        finished_total={},
+        rejected_total=0,
+        slow_clients_total=0,
     )
 
 

@@ -1,0 +1,124 @@
+"""A scheduler process in a thread, and the two ends that talk to it over real sockets."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import zmq
+
+from forge_common.config import BatchSettings, LinkSettings, QueueSettings, SchedulerConfig
+from forge_common.errors import ForgeError
+from forge_common.protocol.api_scheduler import Outputs, SchedulerMessage
+from forge_common.protocol.message import PROTOCOL_VERSION
+from forge_common.protocol.scheduler_worker import RunBatch, ToWorker, WorkerReady
+from forge_common.sampling import FinishReason
+from forge_common.transport import ClientChannel
+from forge_scheduler.process import SchedulerProcess
+from forge_scheduler.stop_requests import StopRequests
+from tests.scheduler.fakes import FakeWorker
+
+TIMEOUT_S = 5.0
+MessageT = TypeVar("MessageT")
+
+
+class Peer:
+    """One end of a link, that waits for what it expects and fails rather than hangs."""
+
+    def __init__(self, context: Any, endpoint: str, received: Any, identity: bytes) -> None:
+        self.channel: ClientChannel[Any] = ClientChannel(context, endpoint, received, identity)
+
+    def send(self, message: msgspec.Struct) -> None:
+        self.channel.send(message)
+
+    def expect(self, kind: type[MessageT]) -> MessageT:
+        assert self.channel.wait(TIMEOUT_S), f"no {kind.__name__} came"
+        message = self.channel.receive()
+        assert isinstance(message, kind), message
+        return message
+
+
+class Worker(Peer):
+    def __init__(self, context: Any, endpoint: str) -> None:
+        super().__init__(context, endpoint, ToWorker, b"worker")
+        self.fake = FakeWorker(num_blocks=32, block_size=4)
+
+    def report_ready(self, protocol_version: int = PROTOCOL_VERSION) -> None:
+        self.send(WorkerReady(protocol_version, 32, 4, 100, 100))
+
+    def answer(self) -> None:
+        self.send(self.fake.run(self.expect(RunBatch)))
+
+
+class Served:
+    def __init__(self, directory: Path, context: Any, **groups: Any) -> None:
+        links = LinkSettings(
+            client_endpoint=f"ipc://{directory}/clients",
+            worker_endpoint=f"ipc://{directory}/worker",
+        )
+        self.stop_requests = StopRequests()
+        self.process = SchedulerProcess(
+            SchedulerConfig(links=links, **groups), context, self.stop_requests
+        )
+        self.error: ForgeError | None = None
+        self._context = context
+        self._peers: list[Peer] = []
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        self.worker = Worker(context, self.process.endpoints.worker)
+        self.client = self.connect(b"client")
+        self._peers.append(self.worker)
+
+    def connect(self, identity: bytes) -> Peer:
+        endpoint = self.process.endpoints.client
+        self._peers.append(Peer(self._context, endpoint, SchedulerMessage, identity))
+        return self._peers[-1]
+
+    def finish(self) -> None:
+        """Wait until it ends by itself."""
+        self._thread.join(TIMEOUT_S)
+        assert not self._thread.is_alive()
+
+    def close(self) -> None:
+        if self._thread.is_alive():
+            self.stop_requests.ask()
+            self.stop_requests.ask()
+            self.finish()
+        self.process.close()
+        for peer in self._peers:
+            peer.channel.close()
+
+    def run_to_end(self, client: Peer) -> tuple[list[int], FinishReason]:
+        """Answer steps until the client's only request ends."""
+        token_ids: list[int] = []
+        while True:
+            self.worker.answer()
+            while client.channel.wait(0.05):
+                for output in client.expect(Outputs).outputs:
+                    token_ids += output.token_ids
+                    if output.finish_reason is not None:
+                        return token_ids, output.finish_reason
+
+    def _run(self) -> None:
+        try:
+            self.process.run()
+        except ForgeError as error:
+            self.error = error
+
+
+@contextmanager
+def serving(directory: Path, **groups: Any) -> Iterator[Served]:
+    directory.chmod(0o700)
+    with zmq.Context() as context:
+        served = Served(directory, context, **groups)
+        try:
+            yield served
+        finally:
+            served.close()
+
+
+__all__ = ["BatchSettings", "Peer", "QueueSettings", "Served", "serving"]

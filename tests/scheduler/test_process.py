@@ -1,0 +1,161 @@
+"""The loop over real sockets: few tests, one for each thing only sockets can show."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from forge_common.errors import LinkError, WorkerError
+from forge_common.protocol.api_scheduler import (
+    Abort,
+    Accepted,
+    GetStats,
+    Hello,
+    Malformed,
+    Outputs,
+    Rejected,
+    SchedulerReady,
+    SchedulerStats,
+)
+from forge_common.protocol.message import PROTOCOL_VERSION
+from forge_common.protocol.scheduler_worker import RunBatch, Shutdown, WorkerFailed
+from forge_common.sampling import FinishReason
+from tests.builders import make_submit
+from tests.scheduler.served import Served, serving
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    with serving(tmp_path) as served:
+        yield served
+
+
+@pytest.fixture
+def ready(served: Served) -> Served:
+    served.client.send(Hello(PROTOCOL_VERSION))
+    served.worker.report_ready()
+    served.client.expect(SchedulerReady)
+    return served
+
+
+def test_hello_is_answered_once_the_worker_is_ready(served: Served) -> None:
+    served.client.send(Hello(PROTOCOL_VERSION))
+    assert not served.client.channel.wait(0.05)
+    served.worker.report_ready()
+    assert served.client.expect(SchedulerReady).max_model_len == 100
+
+
+def test_request_runs_from_submit_to_its_last_token(ready: Served) -> None:
+    ready.client.send(make_submit(max_tokens=5))
+    ready.client.expect(Accepted)
+    token_ids, finish_reason = ready.run_to_end(ready.client)
+    assert len(token_ids) == 5
+    assert finish_reason is FinishReason.LENGTH
+
+
+def test_two_clients_may_use_the_same_request_id(ready: Served) -> None:
+    other = ready.connect(b"other")
+    ready.client.send(make_submit(max_tokens=2))
+    ready.client.expect(Accepted)
+    other.send(make_submit(max_tokens=3))
+    other.expect(Accepted)
+    assert len(ready.run_to_end(other)[0]) == 3
+
+
+def test_submit_before_the_worker_is_ready_is_refused(served: Served) -> None:
+    served.client.send(make_submit())
+    assert served.client.expect(Rejected).code == "starting"
+
+
+def test_bad_request_is_rejected_and_the_next_one_served(ready: Served) -> None:
+    ready.client.send(make_submit(prompt=[100]))
+    assert ready.client.expect(Rejected).param == "prompt"
+    ready.client.send(make_submit())
+    ready.client.expect(Accepted)
+
+
+def test_bytes_that_are_no_message_are_named_malformed(ready: Served) -> None:
+    ready.client.channel.socket.send(b"\xc1 nonsense")
+    ready.client.expect(Malformed)
+    ready.client.send(GetStats())
+    ready.client.expect(SchedulerStats)
+
+
+def test_abort_ends_a_request_and_frees_its_blocks(ready: Served) -> None:
+    ready.client.send(make_submit(max_tokens=50))
+    ready.client.expect(Accepted)
+    ready.client.send(Abort("r"))
+    [output] = ready.client.expect(Outputs).outputs
+    assert output.finish_reason is FinishReason.ABORT
+    ready.client.send(GetStats())
+    assert ready.client.expect(SchedulerStats).num_free_blocks == 32
+
+
+def test_requests_of_a_client_that_left_are_aborted(ready: Served) -> None:
+    gone = ready.connect(b"gone")
+    gone.send(make_submit(max_tokens=50))
+    gone.expect(Accepted)
+    gone.channel.close()
+    for _ in range(4):
+        ready.worker.answer()
+    ready.client.send(GetStats())
+    assert ready.client.expect(SchedulerStats).num_running == 0
+
+
+def test_client_of_another_version_is_told_so(ready: Served) -> None:
+    ready.client.send(Hello(PROTOCOL_VERSION + 1))
+    assert "protocol_version" in ready.client.expect(Malformed).reason
+
+
+def test_worker_of_another_version_ends_the_process(served: Served) -> None:
+    served.worker.report_ready(PROTOCOL_VERSION + 1)
+    served.finish()
+    assert isinstance(served.error, LinkError)
+
+
+def test_failed_worker_fails_what_runs_and_ends_the_process(ready: Served) -> None:
+    ready.client.send(make_submit())
+    ready.client.expect(Accepted)
+    ready.worker.send(WorkerFailed("out of memory"))
+    [output] = ready.client.expect(Outputs).outputs
+    assert output.finish_reason is FinishReason.ERROR
+    ready.finish()
+    assert isinstance(ready.error, WorkerError)
+
+
+def test_vanished_worker_ends_the_process(ready: Served) -> None:
+    ready.worker.channel.close()
+    ready.finish()
+    assert isinstance(ready.error, WorkerError)
+
+
+def test_stop_lets_requests_finish_and_refuses_new_ones(ready: Served) -> None:
+    ready.client.send(make_submit(max_tokens=4))
+    ready.client.expect(Accepted)
+    ready.stop_requests.ask()
+    ready.client.send(make_submit("late"))
+    assert ready.client.expect(Rejected).code == "shutting_down"
+    assert ready.run_to_end(ready.client)[1] is FinishReason.LENGTH
+    while isinstance(message := ready.worker.expect(object), RunBatch):
+        ready.worker.send(ready.worker.fake.run(message))
+    assert isinstance(message, Shutdown)
+    ready.finish()
+
+
+def test_second_stop_ends_at_once(ready: Served) -> None:
+    ready.client.send(make_submit(max_tokens=50))
+    ready.client.expect(Accepted)
+    ready.stop_requests.ask()
+    ready.stop_requests.ask()
+    [output] = ready.client.expect(Outputs).outputs
+    assert output.finish_reason is FinishReason.ABORT
+    ready.finish()
+
+
+def test_idle_process_uses_no_cpu(ready: Served) -> None:
+    started_s = time.process_time()
+    time.sleep(0.2)
+    assert time.process_time() - started_s < 0.02
