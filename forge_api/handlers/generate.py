@@ -73,7 +73,9 @@ class Run:
         self.generation = Generation(request, request_id, services.model.tokenizer)
         self._request = request
         self._engine = services.engine
+        self._metrics = services.metrics
         self._timer = RequestTimer(services.metrics)
+        self.outcome = "abort"  # of the choices that do not end by themselves
 
     async def deltas(
         self, stream: OutputStream, outputs: Sequence[SequenceOutput]
@@ -87,7 +89,12 @@ class Run:
         return deltas
 
     def finish(self) -> None:
-        self._timer.finish(self._request.num_prompt_tokens, self.generation.num_completion_tokens)
+        """However it ended."""
+        generation = self.generation
+        self._timer.finish(self._request.num_prompt_tokens, generation.num_completion_tokens)
+        for choice in generation.choices:
+            if not choice.is_finished:
+                self._metrics.finished(self.outcome)
 
 
 async def reply(http: web.Request, request: ValidRequest, kind: ReplyKind) -> web.StreamResponse:
@@ -97,20 +104,26 @@ async def reply(http: web.Request, request: ValidRequest, kind: ReplyKind) -> we
     header = ReplyHeader(request_id, name, int(time.time()), services.model.name)
     run = Run(services, request, request_id)
     async with services.engine.submit(run.generation.submits) as stream:
-        if request.streaming is None:
-            whole = kind.whole(header, request, services.model.tokenizer)
-            return await reply_whole(run, stream, whole)
-        chunks = kind.stream(header, request, services.model.tokenizer)
-        return await StreamWriter(http, run).write_all(
-            stream, chunks, request.streaming.include_usage
-        )
+        try:
+            if request.streaming is None:
+                whole = kind.whole(header, request, services.model.tokenizer)
+                return await reply_whole(run, stream, whole)
+            chunks = kind.stream(header, request, services.model.tokenizer)
+            return await StreamWriter(http, run).write_all(
+                stream, chunks, request.streaming.include_usage
+            )
+        finally:
+            run.finish()
 
 
 async def reply_whole(run: Run, stream: OutputStream, whole: Whole) -> web.Response:
-    async for outputs in stream:
-        for delta in await run.deltas(stream, outputs):
-            whole.add(delta)
-    run.finish()
+    try:
+        async for outputs in stream:
+            for delta in await run.deltas(stream, outputs):
+                whole.add(delta)
+    except RequestError:
+        run.outcome = "error"
+        raise
     return raw_json_reply(whole.body(run.generation.usage))
 
 
@@ -131,6 +144,7 @@ class StreamWriter:
         try:
             await self._write_events(stream, chunks, include_usage)
         except RequestError as error:
+            self._run.outcome = "error"
             await self._write(sse.error_event(api_error_from(error)))
         except (asyncio.CancelledError, ConnectionError):
             raise
@@ -149,7 +163,6 @@ class StreamWriter:
             deltas = await self._run.deltas(stream, outputs)
             usage = generation.usage if include_usage else None
             await self._write(b"".join(chunks.chunks(delta, usage) for delta in deltas))
-        self._run.finish()
         last = chunks.usage(generation.usage) if include_usage else b""
         await self._write(last + sse.DONE)
 

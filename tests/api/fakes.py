@@ -246,3 +246,10 @@ def complete(text: str = "hi", **body: Any) -> Reply:
     return post(
         FakeEngine(speaks(text)), "/v1/completions", {"prompt": "hello", "max_tokens": 99, **body}
     )
+
+
+async def until(condition: Callable[[], Any], timeout_s: float = 5.0) -> None:
+    """Returns once `condition` holds; what it waits for happens in other tasks."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():
+            await asyncio.sleep(0.005)

@@ -1,0 +1,63 @@
+"""Probes say what is true, and why not."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.api.fakes import STATS, Api, FakeEngine, Reply, get, serve, speaks
+
+
+def make_engine() -> FakeEngine:
+    return FakeEngine(speaks("hi"))
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/health"])
+def test_a_working_engine_is_ready(path: str) -> None:
+    reply = get(make_engine(), path)
+    assert reply.status == 200
+    assert reply.json["status"] == "ok"
+
+
+@pytest.mark.parametrize("path", ["/readyz", "/health"])
+@pytest.mark.parametrize("missing", ["scheduler", "statistics", "worker"])
+def test_without_an_engine_it_is_a_503_with_the_reason(path: str, missing: str) -> None:
+    engine = make_engine()
+    if missing == "worker":
+        engine.statistics = type(STATS)(
+            **{name: getattr(STATS, name) for name in STATS.__struct_fields__}
+            | {"is_worker_ready": False}
+        )
+    else:
+        setattr(engine, missing, None)
+    reply = get(engine, path)
+    assert reply.status == 503
+    assert reply.json["reason"]
+
+
+def test_alive_says_nothing_of_the_engine() -> None:
+    engine = make_engine()
+    engine.scheduler = engine.statistics = None
+    assert get(engine, "/livez").status == 200
+
+
+def test_draining_is_not_ready() -> None:
+    async def test(api: Api) -> Reply:
+        api.services.lifecycle.is_draining = True
+        return await api.get("/readyz")
+
+    assert serve(make_engine(), test).status == 503
+
+
+def test_health_shows_the_engines_numbers() -> None:
+    health = get(make_engine(), "/forge/v1/health").json
+    assert health["status"] == "ok"
+    assert health["engine"]["num_running"] == STATS.num_running
+    assert health["engine"]["last_step_age_s"] == 0.5
+    assert health["versions"]["protocol"] == 1
+
+
+def test_health_is_a_200_also_when_something_is_wrong() -> None:
+    engine = make_engine()
+    engine.statistics = None
+    health = get(engine, "/forge/v1/health")
+    assert (health.status, health.json["engine"]) == (200, None)

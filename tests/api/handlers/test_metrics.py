@@ -1,0 +1,84 @@
+"""GET /metrics, after requests of a known kind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from forge_common.sampling import FinishReason
+from tests.api.fakes import HELLO, Api, FakeEngine, make_output, never_ends, serve, speaks, until
+
+
+def scrape(engine: FakeEngine, body: dict, **http: str) -> dict[str, float]:
+    """Sample values, keyed by name and the values of the labels."""
+
+    async def test(api: Api) -> str:
+        await api.post("/v1/chat/completions", HELLO | body)
+        return (await api.get("/metrics")).body.decode()
+
+    families = text_string_to_metric_families(serve(engine, test, **http))
+    return {
+        " ".join([sample.name, *map(sample.labels.get, sorted(sample.labels))]): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def test_requests_and_their_latencies_are_counted() -> None:
+    values = scrape(FakeEngine(speaks("hello world")), {})
+    assert values["forge_requests_finished_total stop"] == 1
+    assert values["forge_time_to_first_token_seconds_count"] == 1
+    assert values["forge_inter_token_latency_seconds_count"] >= 1
+    assert values["forge_http_requests_total POST /v1/chat/completions 200"] == 1
+
+
+def test_the_schedulers_numbers_are_there() -> None:
+    values = scrape(FakeEngine(speaks("hi")), {})
+    assert values["forge_requests_running"] == 2
+    assert values["forge_kv_cache_usage_ratio"] == 0.4
+    assert values["forge_preemptions_total"] == 3
+
+
+def test_the_same_under_vllms_names() -> None:
+    values = scrape(FakeEngine(speaks("hi")), {})
+    assert values["vllm:num_requests_running 0 tiny"] == 2
+    assert values["vllm:kv_cache_usage_perc 0 tiny"] == 0.4
+    assert values["vllm:request_success_total 0 stop tiny"] == 1
+    assert values["vllm:time_to_first_token_seconds_count 0 tiny"] == 1
+
+
+def test_vllms_names_can_be_left_out() -> None:
+    values = scrape(FakeEngine(speaks("hi")), {}, metrics_compat="none")
+    assert not [name for name in values if name.startswith("vllm")]
+
+
+def test_unknown_fields_are_counted() -> None:
+    values = scrape(FakeEngine(speaks("hi")), {"frobnicate": 1, "mood": 2})
+    assert values["forge_ignored_parameters_total /v1/chat/completions"] == 2
+
+
+def test_a_scheduler_that_is_away_leaves_its_numbers_out() -> None:
+    engine = FakeEngine(speaks("hi"))
+    engine.statistics = None
+    assert "forge_requests_running" not in scrape(engine, {})
+
+
+def test_a_request_that_fails_is_counted_as_an_error() -> None:
+    def script(submit):
+        yield make_output(submit, 0, [], FinishReason.ERROR)
+
+    assert scrape(FakeEngine(script), {})["forge_requests_finished_total error"] == 1
+
+
+def test_a_client_that_leaves_is_counted_as_an_abort() -> None:
+    engine = FakeEngine(never_ends, delay_s=0.001)
+
+    async def test(api: Api) -> str:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(api.post("/v1/chat/completions", HELLO), 0.05)
+        await until(lambda: engine.aborted)
+        return (await api.get("/metrics")).body.decode()
+
+    assert 'forge_requests_finished_total{finished_reason="abort"} 1.0' in serve(engine, test)
