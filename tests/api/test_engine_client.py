@@ -1,0 +1,241 @@
+"""EngineClient against a real ROUTER that a test plays the scheduler on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zmq
+
+from forge_api.engine_client import EngineClient
+from forge_api.output_stream import ChoiceKey
+from forge_common.errors import RequestError, RequestErrorKind
+from forge_common.protocol.api_scheduler import (
+    Abort,
+    Accepted,
+    ClientMessage,
+    GetStats,
+    Hello,
+    Outputs,
+    Rejected,
+    SchedulerReady,
+    SequenceOutput,
+    Submit,
+)
+from forge_common.protocol.message import PROTOCOL_VERSION
+from forge_common.sampling import FinishReason, SamplingParams
+from forge_common.transport import ServerChannel
+from tests.api.fakes import STATS, until
+
+READY = SchedulerReady(PROTOCOL_VERSION, 1, 1000, 300, 16, 100)
+
+
+class FakeScheduler:
+    """Answers as told; `seen` is what came, less the greetings."""
+
+    def __init__(self, context: Any, endpoint: str, ready: SchedulerReady = READY) -> None:
+        self.seen: list[Any] = []
+        self.answers: dict[type, Callable[[Any], Any]] = {
+            Hello: lambda message: ready,
+            Submit: lambda message: Accepted(message.request_id),
+            GetStats: lambda message: STATS,
+        }
+        self.peer = b""
+        self._channel: ServerChannel[Any] = ServerChannel(context, endpoint, ClientMessage)
+        self._task = asyncio.create_task(self._run())
+
+    def send(self, message: Any) -> None:
+        self._channel.send(self.peer, message)
+
+    async def close(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._channel.close()
+
+    async def _run(self) -> None:
+        while True:
+            for envelope in self._channel.drain():
+                self.peer = envelope.peer
+                if not isinstance(envelope.message, Hello):
+                    self.seen.append(envelope.message)
+                answer = self.answers.get(type(envelope.message), lambda message: None)
+                if (reply := answer(envelope.message)) is not None:
+                    self.send(reply)
+            await asyncio.sleep(0.002)
+
+
+Test = Callable[[EngineClient, FakeScheduler], Awaitable[None]]
+
+
+def run(tmp_path: Path, test: Test) -> FakeScheduler:
+    """Run `test` with a connected client; the scheduler is closed after it."""
+    tmp_path.chmod(0o700)
+    endpoint = f"ipc://{tmp_path}/s"
+
+    async def body() -> FakeScheduler:
+        context = zmq.Context()
+        scheduler = FakeScheduler(context, endpoint)
+        try:
+            async with EngineClient(endpoint) as engine:
+                await engine.wait_until_ready()
+                await test(engine, scheduler)
+                await asyncio.sleep(0.02)
+        finally:
+            await scheduler.close()
+            context.destroy(0)
+        return scheduler
+
+    return asyncio.run(asyncio.wait_for(body(), 10.0))
+
+
+def make_submit(request_id: str = "r", num_choices: int = 1) -> Submit:
+    return Submit(request_id, [1, 2], SamplingParams(9, 1, num_choices=num_choices))
+
+
+def output(
+    token_ids: list[int], reason: FinishReason | None = None, request_id: str = "r", choice: int = 0
+) -> Outputs:
+    return Outputs([SequenceOutput(request_id, choice, token_ids, reason)])
+
+
+def test_outputs_come_in_order_until_the_last(tmp_path: Path) -> None:
+    async def test(engine: EngineClient, scheduler: FakeScheduler) -> None:
+        async with engine.submit([make_submit()]) as stream:
+            scheduler.send(output([1]))
+            scheduler.send(output([2, 3], FinishReason.STOP))
+            taken = [output async for outputs in stream for output in outputs]
+        assert [item.token_ids for item in taken] == [[1], [2, 3]]
+
+    assert run(tmp_path, test).seen == [make_submit()]
+
+
+def test_leaving_early_aborts(tmp_path: Path) -> None:
+    async def test(engine: EngineClient, scheduler: FakeScheduler) -> None:
+        async with engine.submit([make_submit("a"), make_submit("b")]):
+            scheduler.send(output([1], FinishReason.STOP, "a"))
+            await asyncio.sleep(0.02)
+
+    assert run(tmp_path, test).seen[2:] == [Abort("b")]
+
+
+def test_cancelling_aborts(tmp_path: Path) -> None:
+    async def wait_for_ever(engine: EngineClient) -> None:
+        async with engine.submit([make_submit()]) as stream:
+            async for _ in stream:
+                pass
+
+    async def test(engine: EngineClient, scheduler: FakeScheduler) -> None:
+        task = asyncio.create_task(wait_for_ever(engine))
+        await until(lambda: scheduler.seen)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert engine.num_open_requests == 0
+
+    assert run(tmp_path, test).seen[-1] == Abort("r")
+
+
+def test_one_choice_can_be_aborted(tmp_path: Path) -> None:
+    async def test(engine: EngineClient, scheduler: FakeScheduler) -> None:
+        async with engine.submit([make_submit(num_choices=2)]) as stream:
+            await engine.abort_choice(stream, ChoiceKey("r", 1))
+            scheduler.send(output([7], choice=1))
+            scheduler.send(output([8], FinishReason.STOP))
+            taken = [output async for outputs in stream for output in outputs]
+        assert [item.token_ids for item in taken] == [[8]]
+
+    assert run(tmp_path, test).seen[1:] == [Abort("r", 1)]
+
+
+def test_a_rejection_is_raised_before_the_stream_begins(tmp_path: Path) -> None:
+    async def test(engine: EngineClient, scheduler: FakeScheduler) -> None:
+        scheduler.answers[Submit] = lambda message: Rejected(
+            message.request_id, "full", RequestErrorKind.OVERLOADED, retry_after_s=3.0
+        )
+        with pytest.raises(RequestError, match="full") as caught:
+            async with engine.submit([make_submit()]):
+                pytest.fail("it was refused")
+        assert caught.value.kind is RequestErrorKind.OVERLOADED
+        assert caught.value.retry_after_s == 3.0
+
+    assert run(tmp_path, test).seen == [make_submit()]
+
+
+def test_a_refused_prompt_aborts_the_others_of_its_request(tmp_path: Path) -> None:
+    async def test(engine: EngineClient, scheduler: FakeScheduler) -> None:
+        scheduler.answers[Submit] = lambda message: (
+            Rejected("b", "no") if message.request_id == "b" else Accepted(message.request_id)
+        )
+        with pytest.raises(RequestError):
+            async with engine.submit([make_submit("a"), make_submit("b")]):
+                pytest.fail("it was refused")
+
+    assert run(tmp_path, test).seen[-1] == Abort("a")
+
+
+def test_a_scheduler_of_a_new_epoch_ends_what_the_old_one_ran(tmp_path: Path) -> None:
+    async def test(engine: EngineClient, scheduler: FakeScheduler) -> None:
+        async with engine.submit([make_submit()]) as stream:
+            scheduler.send(SchedulerReady(PROTOCOL_VERSION, 2, 1000, 300, 16, 100))
+            with pytest.raises(RequestError) as caught:
+                await anext(stream)
+        assert caught.value.kind is RequestErrorKind.UNAVAILABLE
+
+    run(tmp_path, test)
+
+
+def test_a_lost_scheduler_ends_requests_and_is_not_ready(tmp_path: Path) -> None:
+    async def test(engine: EngineClient, scheduler: FakeScheduler) -> None:
+        async with engine.submit([make_submit()]) as stream:
+            await scheduler.close()
+            with pytest.raises(RequestError):
+                await anext(stream)
+        assert engine.scheduler is None
+        assert await engine.stats() is None
+        with pytest.raises(RequestError):
+            async with engine.submit([make_submit()]):
+                pytest.fail("there is nobody")
+
+    run(tmp_path, test)
+
+
+def test_a_scheduler_that_comes_back_is_greeted_again(tmp_path: Path) -> None:
+    async def test(engine: EngineClient, scheduler: FakeScheduler) -> None:
+        await scheduler.close()
+        await until(lambda: engine.scheduler is None)
+        context = zmq.Context()
+        second = FakeScheduler(context, f"ipc://{tmp_path}/s", READY)
+        await engine.wait_until_ready()
+        async with engine.submit([make_submit()]):
+            pass
+        await second.close()
+        context.destroy(0)
+
+    run(tmp_path, test)
+
+
+def test_a_request_nobody_waits_for_is_aborted_when_accepted(tmp_path: Path) -> None:
+    async def test(engine: EngineClient, scheduler: FakeScheduler) -> None:
+        scheduler.send(Accepted("ghost"))
+        await until(lambda: scheduler.seen)
+
+    assert run(tmp_path, test).seen == [Abort("ghost")]
+
+
+def test_stats_are_asked_once_for_several_askers(tmp_path: Path) -> None:
+    async def test(engine: EngineClient, scheduler: FakeScheduler) -> None:
+        assert await asyncio.gather(engine.stats(), engine.stats()) == [STATS, STATS]
+
+    assert run(tmp_path, test).seen == [GetStats()]
+
+
+def test_stats_that_do_not_come_are_none(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("forge_api.engine_client.STATS_TIMEOUT_S", 0.02)
+
+    async def test(engine: EngineClient, scheduler: FakeScheduler) -> None:
+        scheduler.answers[GetStats] = lambda message: None
+        assert await engine.stats() is None
+
+    run(tmp_path, test)
