@@ -49,14 +49,14 @@ def test_unlikely_tokens_are_drawn_as_often_as_they_should() -> None:
 
 
 def test_noise_stays_within_the_range_that_pruning_relies_on() -> None:
-    noise = noise_from_bits(np.array([0, 1, 2**31, 2**32 - 2, 2**32 - 1], np.uint64))
+    noise = noise_from_bits(np.array([0, 1, 2**31, 2**32 - 2, 2**32 - 1], np.uint32))
     assert np.isfinite(noise).all()
     assert (np.diff(noise) <= 0).all()
     assert noise.max() - noise.min() <= NOISE_RANGE
 
 
 def test_noise_is_that_of_the_documented_formula() -> None:
-    bits = np.random.default_rng(0).integers(0, 2**32, 1000, np.uint64)
+    bits = np.random.default_rng(0).integers(0, 2**32, 1000, np.uint32)
     exact = -np.log(-np.log1p(-(bits.astype(np.float64) + 0.5) / 2**32))
     np.testing.assert_allclose(noise_from_bits(bits), exact, rtol=1e-4, atol=1e-5)
 
