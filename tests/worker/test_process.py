@@ -1,0 +1,170 @@
+"""The worker's loop over real sockets, and the worker as a real process with a real model."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import zmq
+
+from forge_common.config import DeviceSettings, LinkSettings, WorkerConfig
+from forge_common.errors import ConfigError, ForgeError, LinkError, WorkerError
+from forge_common.protocol.scheduler_worker import (
+    BatchOutput,
+    FromWorker,
+    RunBatch,
+    ScheduledSequence,
+    Shutdown,
+    ToWorker,
+    WorkerFailed,
+    WorkerReady,
+)
+from forge_common.readiness import Readiness
+from forge_common.transport import ClientChannel, ServerChannel
+from forge_worker.process import IDENTITY, answer_steps, load, serve
+from tests.worker.fakes import FakeSequence, fake_runner, new_sequence
+
+GOLDEN_MODEL = Path(__file__).parent.parent / "golden" / "models" / "llama2"
+TIMEOUT_MS = 20_000
+
+
+class Scheduler:
+    """The other end: a bound channel that speaks to one worker."""
+
+    def __init__(self, context: zmq.Context, directory: Path) -> None:
+        directory.chmod(0o700)
+        self.channel = ServerChannel(context, f"ipc://{directory}/worker", FromWorker)
+
+    def receive(self):
+        assert self.channel.socket.poll(TIMEOUT_MS)
+        return self.channel.receive().message
+
+    def send(self, message) -> None:
+        self.channel.send(IDENTITY, message)
+
+    def send_bytes(self, frame: bytes) -> None:
+        self.channel.socket.send_multipart((IDENTITY, frame))
+
+
+@pytest.fixture
+def scheduler(tmp_path) -> Iterator[Scheduler]:
+    with zmq.Context() as context:
+        scheduler = Scheduler(context, tmp_path)
+        yield scheduler
+        scheduler.channel.close()
+
+
+class Loop(threading.Thread):
+    """`answer_steps` over a fake model."""
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__()
+        self.endpoint = endpoint
+        self.error: ForgeError | None = None
+        self.start()
+
+    def run(self) -> None:
+        with zmq.Context() as context:
+            channel = ClientChannel(context, self.endpoint, ToWorker, IDENTITY)
+            channel.send(WorkerReady(1, 64, 4, 64, 50))
+            try:
+                answer_steps(channel, fake_runner())
+            except ForgeError as error:
+                self.error = error
+            channel.close(1000)
+
+
+@pytest.fixture
+def loop(scheduler) -> Iterator[Loop]:
+    loop = Loop(scheduler.channel.endpoint)
+    scheduler.receive()
+    yield loop
+    loop.join(20)
+    assert not loop.is_alive()
+
+
+def run_batch(sequence: FakeSequence, step_id: int = 0) -> RunBatch:
+    new = [] if sequence.num_sent_blocks else [sequence.introduction()]
+    return RunBatch(step_id, [], new, [sequence.schedule()])
+
+
+def test_steps_are_answered_in_order_even_when_sent_ahead(scheduler, loop) -> None:
+    sequence = FakeSequence(1, [1, 2, 3], [4, 5])
+    for step_id in range(3):
+        scheduler.send(run_batch(sequence, step_id))
+    outputs = [scheduler.receive() for _ in range(3)]
+    assert [output.step_id for output in outputs] == [0, 1, 2]
+    scheduler.send(Shutdown())
+
+
+def test_broken_contract_is_told_and_ends_the_worker(scheduler, loop) -> None:
+    scheduler.send(RunBatch(0, [], [], [ScheduledSequence(9, 0, 1, [0], True)]))
+    assert scheduler.receive() == WorkerFailed("sequence 9 is scheduled but unknown")
+    loop.join(20)
+    assert isinstance(loop.error, WorkerError)
+
+
+def test_bytes_that_are_no_message_are_told_and_end_the_worker(scheduler, loop) -> None:
+    scheduler.send_bytes(b"\xc1")
+    assert "no message" in scheduler.receive().reason
+    loop.join(20)
+    assert isinstance(loop.error, LinkError)
+
+
+def test_cuda_is_refused_in_one_sentence() -> None:
+    config = WorkerConfig(device=DeviceSettings(backend="cuda"))
+    with pytest.raises(ConfigError, match="the CUDA worker is not built yet"):
+        load(config, 1, Readiness(None))
+
+
+def test_endpoint_must_be_stated() -> None:
+    with pytest.raises(ConfigError, match="--worker-endpoint"):
+        serve(WorkerConfig(links=LinkSettings()), 1)
+
+
+@pytest.fixture
+def worker(scheduler) -> Iterator[subprocess.Popen]:
+    flags = ["--model-path", str(GOLDEN_MODEL), "--worker-endpoint", scheduler.channel.endpoint]
+    flags += ["--kv-cache", "naive", "--num-blocks", "3", "--max-model-len", "128"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "forge_worker", *flags],
+        stderr=subprocess.PIPE,
+        env={name: value for name, value in os.environ.items() if name != "FORGE_READY_FD"},
+    )
+    with process:
+        yield process
+        process.kill()
+
+
+@pytest.mark.integration
+def test_process_announces_itself_and_serves_until_shutdown(scheduler, worker) -> None:
+    assert scheduler.receive() == WorkerReady(1, 3, 128, 128, 96)
+    part = ScheduledSequence(5, 0, 3, [2], True)
+    scheduler.send(RunBatch(1, [], [new_sequence(5, [1, 2, 3])], [part]))
+    output = scheduler.receive()
+    assert isinstance(output, BatchOutput)
+    assert len(output.sequences[0].token_ids) == 1
+    scheduler.send(Shutdown())
+    assert worker.wait(20) == 0
+
+
+@pytest.mark.integration
+def test_process_ends_with_zero_on_sigterm(scheduler, worker) -> None:
+    scheduler.receive()
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
+
+
+@pytest.mark.integration
+def test_process_that_fails_says_why_on_one_line(scheduler, worker) -> None:
+    scheduler.receive()
+    scheduler.send(RunBatch(0, [], [], [ScheduledSequence(9, 0, 1, [0], True)]))
+    assert worker.wait(20) == WorkerError.EXIT_CODE
+    last = worker.stderr.read().decode().splitlines()[-1]
+    assert last == "forge-worker: error: sequence 9 is scheduled but unknown"
