@@ -49,7 +49,6 @@ class LoadResult:
 def chat_body(max_tokens: int, prompt: str = "Tell me a story.") -> bytes:
     return json.dumps(
         {
-            "model": "any",
             "messages": [{"role": "user", "content": prompt}],
             "max_tokens": max_tokens,
             "ignore_eos": True,
