@@ -12,7 +12,7 @@ from forge_api.middleware.access_log import log_access
 from forge_api.middleware.auth import require_key
 from forge_api.middleware.encoding import refuse_compressed
 from forge_api.middleware.errors import reply_with_errors
-from forge_api.middleware.request_id import give_request_id, write_request_id
+from forge_api.middleware.request_id import give_request_id, write_headers
 from forge_api.services import SERVICES, Services
 
 # Outermost first: everything inside `reply_with_errors` may raise.
@@ -42,6 +42,6 @@ ROUTES = (
 def build_app(services: Services) -> web.Application:
     app = web.Application(middlewares=PIPELINE, client_max_size=services.http.max_body_bytes)
     app[SERVICES] = services
-    app.on_response_prepare.append(write_request_id)
+    app.on_response_prepare.append(write_headers)
     app.add_routes(ROUTES)
     return app

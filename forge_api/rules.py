@@ -60,6 +60,9 @@ def check_chat(body: ChatCompletionRequest) -> None:
         raise unsupported(
             "response_format", f"type {body.response_format.type!r} is not supported: only 'text'"
         )
+    for index, tool in enumerate(body.tools or []):
+        if tool.function.strict:
+            raise unsupported(f"tools[{index}].function.strict", "arguments cannot be constrained")
     if body.tool_choice not in (None, "none", "auto"):
         raise unsupported("tool_choice", "only 'auto' and 'none' are supported")
 

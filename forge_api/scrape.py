@@ -80,7 +80,7 @@ class Scrape(Collector):
     def _own(self) -> Iterable[Metric]:
         directory = self._options.multiprocess_dir
         if directory is None:
-            return self._metrics.registry.collect()
+            return map(without_creation_times, self._metrics.registry.collect())
         collected: Iterable[Metric] = MultiProcessCollector(None, directory).collect()  # type: ignore[no-untyped-call]
         return collected
 
@@ -100,6 +100,12 @@ class Scrape(Collector):
             cache = {"block_size": scheduler.block_size, "num_gpu_blocks": scheduler.num_blocks}
             info = labels | {key: str(value) for key, value in cache.items()}
             yield InfoMetricFamily("vllm:cache_config", "Of the KV cache", value=info)
+
+
+def without_creation_times(family: Metric) -> Metric:
+    """The client library adds a series for when each series began; nobody asks for it."""
+    family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
+    return family
 
 
 def renamed(family: Metric, name: str, labels: dict[str, str]) -> Metric:

@@ -60,7 +60,7 @@ class Validator:
             priority=body.priority or 0,
             output=chat_output(body),
             streaming=streaming_options(body),
-            ignored=parsed.ignored,
+            ignored=parsed.ignored + self._unread_variables(body),
         )
 
     async def completion(
@@ -96,6 +96,14 @@ class Validator:
         if tools and "tools" not in self._model.template.variable_names:
             raise unsupported("tools", "this model's chat template does not know tools")
         return tools
+
+    def _unread_variables(self, body: ChatCompletionRequest) -> list[str]:
+        """What the client sets for a template that never looks at it."""
+        unread = template_variables(body).keys() - self._model.template.variable_names
+        return [
+            name if name == "reasoning_effort" else f"chat_template_kwargs.{name}"
+            for name in sorted(unread)
+        ]
 
     async def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
         encode = self._model.tokenizer.encode

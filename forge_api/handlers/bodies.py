@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TypeVar
 
 import msgspec
@@ -14,6 +15,7 @@ from forge_api.services import SERVICES
 
 BodyT = TypeVar("BodyT", bound=Struct)
 JSON = "application/json"
+BODY_TIMEOUT_S = 60.0
 
 
 async def read_body(request: web.Request, parser: BodyParser[BodyT]) -> Parsed[BodyT]:
@@ -24,7 +26,14 @@ async def read_body(request: web.Request, parser: BodyParser[BodyT]) -> Parsed[B
             code="unsupported_media_type",
             status=415,
         )
-    parsed = parser.parse(await request.read())
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            raw = await request.read()
+    except TimeoutError as error:
+        raise invalid_request(
+            "The body did not arrive in time", code="request_timeout", status=408
+        ) from error
+    parsed = parser.parse(raw)
     request.app[SERVICES].metrics.ignored(request.path, len(parsed.ignored))
     return parsed
 

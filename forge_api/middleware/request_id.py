@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 HEADER = "X-Request-Id"
+SERVER = "forge"
 REQUEST_ID = web.RequestKey("request_id", str)
 _WELL_FORMED = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
@@ -19,9 +20,10 @@ async def give_request_id(request: web.Request, handler: Handler) -> web.StreamR
     return await handler(request)
 
 
-async def write_request_id(request: web.Request, response: web.StreamResponse) -> None:
+async def write_headers(request: web.Request, response: web.StreamResponse) -> None:
     """On `on_response_prepare`, since the headers of a stream leave before its handler ends."""
     response.headers[HEADER] = request[REQUEST_ID]
+    response.headers["Server"] = SERVER  # and not the versions of what it is made of
 
 
 def request_id_of(request: web.Request) -> str:

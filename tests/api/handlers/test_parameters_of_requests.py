@@ -7,7 +7,19 @@ from typing import Any
 import pytest
 
 from forge_api.errors import RetryLater
-from tests.api.fakes import EOS, HELLO, READY, FakeEngine, Reply, chat, complete, post, speaks
+from tests.api.fakes import (
+    EOS,
+    HELLO,
+    READY,
+    Api,
+    FakeEngine,
+    Reply,
+    chat,
+    complete,
+    post,
+    serve,
+    speaks,
+)
 
 CHAT = "/v1/chat/completions"
 
@@ -107,6 +119,7 @@ REFUSED_IN_CHAT = {
     "guided_regex": "a+",
     "structured_outputs": {},
     "tool_choice": "required",
+    "tools": [{"type": "function", "function": {"name": "f", "strict": True}}],
     "chat_template": "{{ 1 }}",
     "best_of": 2,
     "echo": True,
@@ -219,3 +232,66 @@ def test_another_model_is_a_404() -> None:
     reply = chat(model="gpt-4")
     assert reply.status == 404
     assert (reply.error["code"], reply.error["param"]) == ("model_not_found", "model")
+
+
+def test_variables_the_template_does_not_read_are_named() -> None:
+    reply = chat(chat_template_kwargs={"enable_thinking": False, "date_string": "today"})
+    assert reply.json["forge"]["ignored"] == ["chat_template_kwargs.date_string"]
+
+
+def test_only_listed_variables_reach_the_template() -> None:
+    reply = chat(chat_template_kwargs={"messages": "x"})
+    assert reply.error["param"] == "chat_template_kwargs.messages"
+
+
+def rendered(**body: Any) -> Any:
+    """How the template was called."""
+
+    async def test(api: Api) -> Any:
+        reply = await api.post(CHAT, HELLO | body)
+        assert reply.status == 200, reply.body
+        return api.services.model.template.calls[0]
+
+    return serve(FakeEngine(speaks("hi")), test)
+
+
+def test_the_template_gets_messages_in_its_own_terms() -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    messages = [
+        {"role": "developer", "content": [{"type": "text", "text": "be "}]},
+        {"role": "user", "content": "hi", "name": "ann"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "content": "5", "tool_call_id": "c"},
+    ]
+    assert rendered(messages=messages)["messages"] == [
+        {"role": "system", "content": "be "},
+        {"role": "user", "content": "hi", "name": "ann"},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "content": "5", "tool_call_id": "c"},
+    ]
+
+
+def test_tools_reach_the_template_unless_none_may_be_called() -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    assert rendered(tools=[tool])["tools"] == [tool]
+    assert rendered(tools=[tool], tool_choice="none")["tools"] is None
+
+
+def test_a_template_without_tools_refuses_them() -> None:
+    async def test(api: Api) -> Reply:
+        api.services.model.template.variable_names = frozenset()
+        return await api.post(CHAT, HELLO | {"tools": [{"function": {"name": "f"}}]})
+
+    assert serve(FakeEngine(speaks("hi")), test).error["param"] == "tools"
+
+
+def test_a_final_message_is_continued() -> None:
+    messages = [*HELLO["messages"], {"role": "assistant", "content": "Well,"}]
+    call = rendered(messages=messages, continue_final_message=True)
+    assert (call["continue_final_message"], call["add_generation_prompt"]) == (True, False)
+
+
+@pytest.mark.parametrize("extra", [{"add_generation_prompt": True}, {}])
+def test_continuing_what_is_not_the_assistants_is_refused(extra: dict[str, Any]) -> None:
+    reply = chat(continue_final_message=True, **extra)
+    assert reply.error["param"] == "continue_final_message"
