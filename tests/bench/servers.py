@@ -82,9 +82,11 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> float:
     while time.perf_counter() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"{process.args} ended with {process.returncode}")
-        with contextlib.suppress(urllib.error.URLError, ConnectionError):
-            with urllib.request.urlopen(f"{url}/readyz", timeout=5):  # noqa: S310 (our own)
-                return time.perf_counter()
+        with (
+            contextlib.suppress(urllib.error.URLError, ConnectionError),
+            urllib.request.urlopen(f"{url}/readyz", timeout=5),  # noqa: S310 (our own server)
+        ):
+            return time.perf_counter()
         time.sleep(0.01)
     raise TimeoutError(f"{url} is not ready")
 
