@@ -13,7 +13,7 @@ HELP = "Runs the model: computes each step the scheduler sends, and samples its 
 
 def serve_from(config: WorkerConfig) -> None:
     num_threads = config.device.threads or available_threads()
-    prepare_blas(os.environ, num_threads)
+    prepare_blas(os.environ)
     # NumPy reads its environment once, when it is first imported.
     from forge_worker.process import serve
 

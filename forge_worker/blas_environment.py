@@ -1,8 +1,9 @@
 """What NumPy's OpenBLAS must be told through the environment, before NumPy is imported.
 
-It would otherwise take every core whatever `--threads` says, and it does not know the newest AMD
-processors: on Zen 5 it takes its Haswell kernels, at half the speed of those for AVX-512. What the
-environment says already stays. Knows nothing of NumPy itself.
+It must use one thread: Forge's own (`cpu/thread_pool.py`) share the products, and OpenBLAS's would
+compete with them, waiting in a loop that costs several times the work on a busy machine. And it
+does not know the newest AMD processors: on Zen 5 it takes its Haswell kernels, at half the speed of
+those for AVX-512. What the environment says already stays. Knows nothing of NumPy itself.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ FIRST_UNKNOWN_AMD_FAMILY = 26
 AVX512 = frozenset({"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"})
 
 
-def prepare_blas(environment: MutableMapping[str, str], num_threads: int) -> None:
-    environment.setdefault("OPENBLAS_NUM_THREADS", str(num_threads))
+def prepare_blas(environment: MutableMapping[str, str]) -> None:
+    environment.setdefault("OPENBLAS_NUM_THREADS", "1")
     if is_misjudged(_first_processor(CPUINFO)):
         environment.setdefault("OPENBLAS_CORETYPE", "SkylakeX")
 

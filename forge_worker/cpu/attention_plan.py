@@ -20,8 +20,8 @@ from forge_worker.forward_inputs import FloatArray, ForwardInputs, IntArray
 Indices = npt.NDArray[np.int64]
 
 MAX_GRANULE = 16
-TOKENS_PER_GATHER = 1024  # about what stays in a core's cache while it is worked on
-QUERIES_PER_TILE = 256
+TOKENS_PER_GATHER = 512  # about what stays in a core's cache while it is worked on
+QUERIES_PER_TILE = 128
 
 
 class DecodeGroup(NamedTuple):
@@ -37,7 +37,8 @@ class ChunkTile(NamedTuple):
 
     rows: slice  # in the step's tokens
     keys: slice  # in the gathered keys of the chunk
-    mask: FloatArray  # [len(rows), len(keys)]
+    masked: slice  # of those keys, the ones that not every query sees
+    mask: FloatArray  # [queries, masked keys]: 0 where visible, -inf elsewhere
 
 
 class Chunk(NamedTuple):
@@ -114,12 +115,13 @@ class _Planner:
     def _tile(self, rows: slice, first_position: int) -> ChunkTile:
         positions = self.inputs.positions[rows]
         low = 0 if self.window is None else int(positions[0]) - self.window + 1
-        keys = slice(max(low - first_position, 0), int(positions[-1]) + 1 - first_position)
-        key_positions = np.arange(keys.start, keys.stop) + first_position
+        begin, end = max(low - first_position, 0), int(positions[-1]) + 1 - first_position
+        first_masked = 0 if self.window is not None else int(positions[0]) + 1 - first_position
+        key_positions = np.arange(begin + first_masked, end) + first_position
         visible = key_positions <= positions[:, None]
         if self.window is not None:
             visible &= key_positions > positions[:, None] - self.window
-        return ChunkTile(rows, keys, _as_mask(visible))
+        return ChunkTile(rows, slice(begin, end), slice(first_masked, None), _as_mask(visible))
 
     def _spans(self, context_lens: IntArray) -> IntArray:
         return context_lens if self.window is None else np.minimum(context_lens, self.window)

@@ -25,14 +25,26 @@ from forge_worker.forward_inputs import FloatArray, IntArray
 
 
 class Rotation(NamedTuple):
-    cos: FloatArray  # [T, head_dim / 2], times the scaling's attention factor
-    sin: FloatArray  # like cos
+    """Both halves of a head side by side, times the scaling's attention factor."""
+
+    cos: FloatArray  # [T, head_dim]: cos, cos
+    sin: FloatArray  # [T, head_dim]: -sin, sin
 
 
 def rotation(config: ModelConfig, positions: IntArray) -> Rotation:
     angles = positions.astype(np.float32)[:, None] * frequencies(config, positions)
     factor = np.float32(attention_factor(config))
-    return Rotation(np.cos(angles) * factor, np.sin(angles) * factor)
+    cos, sin = np.cos(angles) * factor, np.sin(angles) * factor
+    return Rotation(np.concatenate([cos, cos], axis=1), np.concatenate([-sin, sin], axis=1))
+
+
+def rotate(heads: FloatArray, rotation: Rotation, rows: slice) -> None:
+    """Rotate the pairs (i, i + head_dim / 2) of every head in place: heads [rows, n, head_dim]."""
+    half = heads.shape[-1] // 2
+    swapped = np.concatenate([heads[..., half:], heads[..., :half]], axis=-1)
+    swapped *= rotation.sin[rows, None]
+    heads *= rotation.cos[rows, None]
+    heads += swapped
 
 
 def frequencies(config: ModelConfig, positions: IntArray) -> FloatArray:

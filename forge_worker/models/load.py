@@ -7,6 +7,7 @@ from pathlib import Path
 from forge_common.checkpoint import Checkpoint
 from forge_common.config import DeviceSettings
 from forge_common.errors import ConfigError
+from forge_worker.blas_environment import available_threads
 from forge_worker.cpu.numpy_ops import NumpyOps
 from forge_worker.models.registry import MODEL_CLASSES, Model
 from forge_worker.ops.protocol import Ops
@@ -24,4 +25,4 @@ def load_model(path: Path, device: DeviceSettings, on_progress: OnProgress) -> M
 def make_ops(device: DeviceSettings) -> Ops:
     if device.backend == "cuda":
         raise ConfigError("--backend cuda is not available yet: use --backend cpu")
-    return NumpyOps()
+    return NumpyOps(device.threads or available_threads())

@@ -29,15 +29,15 @@ def test_others_are_left_alone(changes) -> None:
     assert not is_misjudged({**ZEN_5, **changes})
 
 
-def test_number_of_threads_is_told() -> None:
+def test_blas_leaves_threads_to_forge() -> None:
     environment: dict[str, str] = {}
-    prepare_blas(environment, 3)
-    assert environment["OPENBLAS_NUM_THREADS"] == "3"
+    prepare_blas(environment)
+    assert environment["OPENBLAS_NUM_THREADS"] == "1"
 
 
 def test_what_the_environment_says_already_stays() -> None:
     environment = {"OPENBLAS_NUM_THREADS": "7", "OPENBLAS_CORETYPE": "Zen"}
-    prepare_blas(environment, 3)
+    prepare_blas(environment)
     assert environment == {"OPENBLAS_NUM_THREADS": "7", "OPENBLAS_CORETYPE": "Zen"}
 
 
