@@ -15,12 +15,16 @@ from forge_worker.top_tokens import Mask
 
 
 class BatchInputs(NamedTuple):
-    """`forward.logit_rows` are those of the prompt logprobs, then those that sample."""
+    """`forward.logit_rows` are those of prompt logprobs, those that sample, and other last ones.
+
+    Of the last no logits are wanted; they show whether a chunk is sound before others may share it.
+    """
 
     forward: ForwardInputs
     scored_rows: IntArray  # of `forward.token_ids`: whose logits score the prompt token after them
     scored_of: IntArray  # [num_scored], the scheduled sequence of each
-    sampling: IntArray  # the scheduled sequences that sample, in the order of their logits
+    sampling: IntArray  # the scheduled sequences that sample
+    unfinished: IntArray  # the others
 
 
 def build_inputs(
@@ -35,6 +39,7 @@ def build_inputs(
     positions = np.arange(len(owners), dtype=np.int32) + shifts[owners]
     rows = scheduled.rows[owners]
     sampling = np.flatnonzero(scheduled.is_sampling).astype(np.int32)
+    unfinished = np.flatnonzero(~scheduled.is_sampling).astype(np.int32)
     is_scored = positions + 1 < mirror.num_prompt_tokens[rows]
     scored_rows = np.flatnonzero(is_scored & wants_prompt_logprobs[owners]).astype(np.int32)
     forward = ForwardInputs(
@@ -44,9 +49,11 @@ def build_inputs(
         query_starts=query_starts,
         context_lens=scheduled.context_lens,
         block_tables=_block_tables(mirror, scheduled),
-        logit_rows=np.concatenate([scored_rows, query_starts[1:][sampling] - 1]),
+        logit_rows=np.concatenate(
+            [scored_rows, query_starts[1:][sampling] - 1, query_starts[1:][unfinished] - 1]
+        ),
     )
-    return BatchInputs(forward, scored_rows, owners[scored_rows], sampling)
+    return BatchInputs(forward, scored_rows, owners[scored_rows], sampling, unfinished)
 
 
 def _slots(mirror: SequenceMirror, rows: IntArray, positions: IntArray) -> SlotArray:

@@ -18,7 +18,7 @@ from forge_common.protocol.message import PositionLogprobs
 from forge_common.protocol.scheduler_worker import BatchOutput, RunBatch, SampledSequence
 from forge_worker.batch_inputs import BatchInputs, build_inputs
 from forge_worker.forward_inputs import FloatArray, IntArray
-from forge_worker.kv_cache import KVCache
+from forge_worker.kv_cache import KVCache, scrub
 from forge_worker.logprobs import position_logprobs
 from forge_worker.models.registry import Model
 from forge_worker.ops.protocol import Array
@@ -65,13 +65,11 @@ class ModelRunner:
     def run(self, batch: RunBatch) -> BatchOutput:
         """Raises WorkerError where `batch` breaks the protocol's contract."""
         step = self._begin(self.mirror.apply(batch))
+        if tainted := self.mirror.take_tainted_block_ids():
+            scrub(self._kv_cache, tainted)
         started = perf_counter()
         if step.answers:
-            hidden = self._model.hidden(step.inputs.forward, self._kv_cache)
-            num_scored = len(step.inputs.scored_rows)
-            self._score_prompts(step, hidden[:num_scored])
-            if len(step.inputs.sampling):
-                self._sample(step, self._model.logits(hidden[num_scored:]))
+            self._compute(step)
         answers = zip(batch.scheduled, step.answers, strict=True)
         sequences = [answer.of(scheduled.sequence_id) for scheduled, answer in answers]
         return BatchOutput(batch.step_id, sequences, perf_counter() - started)
@@ -86,6 +84,18 @@ class ModelRunner:
         ]
         return Step(scheduled, build_inputs(mirror, scheduled, np.array(wants, np.bool_)), answers)
 
+    def _compute(self, step: Step) -> None:
+        inputs = step.inputs
+        hidden = self._model.hidden(inputs.forward, self._kv_cache)
+        sampling_start = len(inputs.scored_rows)
+        sampling_end = sampling_start + len(inputs.sampling)
+        self._score_prompts(step, hidden[:sampling_start])
+        if len(inputs.sampling):
+            self._sample(step, self._model.logits(hidden[sampling_start:sampling_end]))
+        if len(inputs.unfinished):
+            is_sound = np.isfinite(hidden[sampling_end:]).all(axis=1)
+            self._fail_all(step, inputs.unfinished[~is_sound])
+
     def _score_prompts(self, step: Step, hidden: Array) -> None:
         """Logprobs of the prompt tokens that follow this step's."""
         size = max(1, SCORED_VALUES // self._vocab_size)
@@ -99,7 +109,8 @@ class ModelRunner:
         next_positions = step.inputs.forward.positions[places] + 1
         chosen = self.mirror.token_ids.values[rows, next_positions].astype(np.int64)
         counts = [self.mirror.params[row].num_prompt_logprobs or 0 for row in rows.tolist()]
-        is_sound = self._fail_unsound(step, logits, owners)
+        is_sound: Mask = np.isfinite(logits.max(axis=1))
+        self._fail_all(step, owners[~is_sound])
         logits[~is_sound] = 0
         for owner, entry in zip(owners, position_logprobs(logits, chosen, counts), strict=True):
             entries = step.answers[owner].prompt_logprobs
@@ -138,11 +149,9 @@ class ModelRunner:
             return None
         return self.mirror.params[int(step.scheduled.rows[owner])].num_logprobs
 
-    def _fail_unsound(self, step: Step, logits: FloatArray, owners: IntArray) -> Mask:
-        is_sound: Mask = np.isfinite(logits.max(axis=1))
-        for owner in np.unique(owners[~is_sound]).tolist():
+    def _fail_all(self, step: Step, owners: IntArray) -> None:
+        for owner in owners.tolist():
             self._fail(step, owner, NOT_FINITE)
-        return is_sound
 
     def _fail(self, step: Step, owner: int, reason: str) -> None:
         if step.answers[owner].error is None:

@@ -59,6 +59,7 @@ class SequenceMirror:
         self.num_prompt_tokens: IntArray = np.zeros(limits.max_batch_size, np.int32)
         self.params: dict[int, SamplingParams] = {}  # by row
         self.failures: dict[int, str] = {}  # by row: why the sequence cannot go on
+        self._tainted_block_ids: list[int] = []
         self._rows: dict[int, int] = {}  # by sequence id
         self._free_rows = list(range(limits.max_batch_size))[::-1]
 
@@ -81,6 +82,11 @@ class SequenceMirror:
     def fail(self, row: int, reason: str) -> None:
         """The sequence answers `reason` from now on; its row stays until it is released."""
         self.failures[row] = reason
+
+    def take_tainted_block_ids(self) -> list[int]:
+        """Blocks of failed sequences released since this was last asked."""
+        taken, self._tainted_block_ids = self._tainted_block_ids, []
+        return taken
 
     def _release(self, sequence_id: int) -> None:
         """Unknown ids are nothing to forget: the worker may have been restarted since."""
@@ -116,11 +122,12 @@ class SequenceMirror:
         self.sampling.set(row, sampling, new.choice_index, history)
 
     def _clear(self, row: int) -> None:
+        if self.failures.pop(row, None) is not None:
+            self._tainted_block_ids += self.block_tables.row(row).tolist()
         self.token_ids.set(row, [])
         self.block_tables.set(row, [])
         self.sampling.clear(row)
         del self.params[row]
-        self.failures.pop(row, None)
 
     def _find(self, scheduled: Sequence[ScheduledSequence]) -> ScheduledRows:
         try:

@@ -20,6 +20,7 @@ from forge_common.protocol.scheduler_worker import (
 from forge_common.sampling import SamplingParams
 from forge_worker.forward_inputs import FloatArray, ForwardInputs
 from forge_worker.model_runner import ModelRunner
+from forge_worker.ops.protocol import KVLayer
 from forge_worker.sequence_mirror import Limits
 
 LIMITS = Limits(
@@ -35,6 +36,7 @@ MIXER = np.uint64(0x9E3779B97F4A7C15)
 class FakeCache(NamedTuple):
     block_size: int
     slots: np.ndarray  # [num_blocks * block_size] uint64
+    layers: tuple[KVLayer, ...] = ()
 
 
 def fake_cache(limits: Limits = LIMITS) -> FakeCache:
@@ -42,7 +44,7 @@ def fake_cache(limits: Limits = LIMITS) -> FakeCache:
 
 
 class FakeModel:
-    """`broken_token` makes the logits of a context that ends with it NaN."""
+    """`broken_token` makes the states and logits of a context that ends with it NaN."""
 
     def __init__(self, vocab_size: int = LIMITS.vocab_size, broken_token: int | None = None):
         self.vocab_size = vocab_size
@@ -50,7 +52,7 @@ class FakeModel:
         self.largest_logits_request = 0
 
     def hidden(self, inputs: ForwardInputs, kv_cache: FakeCache) -> np.ndarray:
-        """[num_logits, 2]: the hash of the context, and its last token."""
+        """[num_logits, 5]: the hash of the context in four parts, and NaN where it is broken."""
         content = (inputs.token_ids.astype(np.uint64) + np.uint64(1)) * MIXER
         kv_cache.slots[inputs.slot_mapping] = content ^ inputs.positions.astype(np.uint64)
         owners = np.searchsorted(inputs.query_starts, inputs.logit_rows, side="right") - 1
@@ -58,16 +60,19 @@ class FakeModel:
             context_hash(inputs, kv_cache, owner, row)
             for owner, row in zip(owners, inputs.logit_rows, strict=True)
         ]
-        last = inputs.token_ids[inputs.logit_rows].astype(np.uint64)
-        return np.stack([np.array(hashes, np.uint64), last], axis=1)
+        parts = [[(value >> shift) % 2**16 for shift in (48, 32, 16, 0)] for value in hashes]
+        states = np.zeros((len(hashes), 5))
+        states[:, :4] = np.array(parts).reshape(-1, 4)
+        states[inputs.token_ids[inputs.logit_rows] == self.broken_token, 4] = np.nan
+        return states
 
     def logits(self, hidden: np.ndarray) -> FloatArray:
         self.largest_logits_request = max(self.largest_logits_request, len(hidden))
+        hashes = hidden[:, :4].astype(np.uint64) @ np.array([2**48, 2**32, 2**16, 1], np.uint64)
         odd = np.arange(self.vocab_size, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
-        mixed = (hidden[:, :1] ^ (hidden[:, :1] >> np.uint64(29))) * odd * MIXER
+        mixed = (hashes ^ (hashes >> np.uint64(29)))[:, None] * odd * MIXER
         logits = ((mixed >> np.uint64(40)).astype(np.float32) / 2**24 - 0.5) * 8
-        if self.broken_token is not None:
-            logits[hidden[:, 1] == self.broken_token] = np.nan
+        logits += hidden[:, 4:].astype(np.float32)
         return logits
 
 

@@ -43,15 +43,16 @@ def test_slots_follow_the_block_tables() -> None:
     assert forward.block_tables.tolist() == [[7, 2], [5, 0]]
 
 
-def test_only_rows_that_sample_have_logits() -> None:
+def test_rows_that_sample_stand_before_the_ends_of_other_chunks() -> None:
     inputs = mixed()
-    assert inputs.forward.logit_rows.tolist() == [6]
+    assert inputs.forward.logit_rows.tolist() == [6, 4]
     assert inputs.sampling.tolist() == [1]
+    assert inputs.unfinished.tolist() == [0]
 
 
 def test_scored_rows_stand_before_those_that_sample() -> None:
     inputs = mixed(scored=[True, True])
-    assert inputs.forward.logit_rows.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert inputs.forward.logit_rows.tolist() == [0, 1, 2, 3, 4, 5, 6, 4]
     assert inputs.scored_of.tolist() == [0, 0, 0, 0, 0, 1]
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from forge_common.errors import WorkerError
 from forge_common.protocol.scheduler_worker import RunBatch, ScheduledSequence
+from forge_worker.model_runner import ModelRunner
+from forge_worker.ops.protocol import KVLayer
 from forge_worker.sampler.sampler import NOT_FINITE
 from tests.worker.fakes import (
     LIMITS,
     FakeModel,
     FakeSequence,
+    fake_cache,
     fake_runner,
     generate,
     new_sequence,
@@ -101,6 +105,24 @@ def test_failed_sequence_answers_its_error_in_the_step_already_sent() -> None:
     bad = FakeSequence(2, [1, 49], [20])
     step(runner, bad)
     assert step(runner, bad).sequences[0].error == NOT_FINITE
+
+
+def test_chunk_that_is_not_finite_fails_before_it_can_be_shared() -> None:
+    runner = fake_runner(FakeModel(broken_token=49))
+    bad, good = FakeSequence(2, [1, 49, 3, 4], [20]), FakeSequence(1, PROMPT, list(range(10)))
+    output = step(runner, bad, good, num_tokens=2)
+    assert [s.error for s in output.sequences] == [NOT_FINITE, None]
+
+
+def test_next_owner_of_a_failed_sequences_blocks_finds_them_finite() -> None:
+    keys = np.full((LIMITS.num_blocks, 2), np.nan)
+    keys[20, 0] = 5.0
+    cache = fake_cache()._replace(layers=(KVLayer(keys, keys.copy()),))
+    runner = ModelRunner(FakeModel(broken_token=49), cache, LIMITS)
+    step(runner, FakeSequence(2, [1, 49], [20]))
+    runner.run(RunBatch(0, [2], [], []))
+    assert keys[20].tolist() == [5.0, 0.0]
+    assert np.isnan(keys[21]).all()
 
 
 def test_sequence_with_token_beyond_vocabulary_fails_alone() -> None:

@@ -65,6 +65,16 @@ def test_unknown_release_is_nothing_to_forget() -> None:
     mirror_with().apply(batch(released=[77]))
 
 
+def test_blocks_of_a_failed_sequence_are_handed_over_when_it_is_released() -> None:
+    mirror = mirror_with()
+    rows = mirror.apply(batch(scheduled())).rows
+    mirror.fail(int(rows[0]), "broken")
+    assert mirror.take_tainted_block_ids() == []
+    mirror.apply(batch(released=[1]))
+    assert mirror.take_tainted_block_ids() == [3, 1]
+    assert mirror.take_tainted_block_ids() == []
+
+
 def test_rules_of_a_released_sequence_are_forgotten() -> None:
     mirror = SequenceMirror(LIMITS)
     mirror.apply(batch(new=[new_sequence(1, PROMPT, min_tokens=3)]))
