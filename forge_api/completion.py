@@ -53,6 +53,7 @@ class ChoiceText:
         self._options = options
         self._min_tokens = prompt.sampling.min_tokens
         self._num_tokens = 0
+        self._is_first = True
         self._detokenizer = Detokenizer(
             tokenizer, options.skip_special_tokens, is_continuation=options.is_continuation
         )
@@ -84,7 +85,7 @@ class ChoiceText:
             text,
             output.token_ids,
             output.logprobs,
-            output.prompt_logprobs,
+            self._prompt_logprobs(output),
             None if finish_reason is None else str(finish_reason),
             matched if matched is not None else self._stop_token(output),
             matched is not None and output.finish_reason is None,
@@ -97,7 +98,7 @@ class ChoiceText:
             self._key,
             "",
             [],
-            prompt_logprobs=output.prompt_logprobs,
+            prompt_logprobs=self._prompt_logprobs(output),
             finish_reason=str(FinishReason.LENGTH),
             is_ended_by_text=output.finish_reason is None,
         )
@@ -108,6 +109,14 @@ class ChoiceText:
         if output.stop_token_id is None or self._options.include_stop or not ids:
             return ids
         return ids[:-1] if ids[-1] == output.stop_token_id else ids
+
+    def _prompt_logprobs(self, output: SequenceOutput) -> list[PositionLogprobs | None] | None:
+        """Whole, with the first output. A prompt of one token has none to compute."""
+        is_wanted = self.prompt.sampling.num_prompt_logprobs is not None
+        is_first, self._is_first = self._is_first, False
+        if not is_wanted or not is_first:
+            return None
+        return output.prompt_logprobs or [None] * len(self.prompt.token_ids)
 
     def _stop_token(self, output: SequenceOutput) -> int | None:
         token_id = output.stop_token_id

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.api.fakes import TOKENIZER, FakeEngine, complete, post, speaks
+from forge_common.sampling import FinishReason
+from tests.api.fakes import TOKENIZER, FakeEngine, complete, make_output, post, speaks
 
 
 def test_whole_reply_has_openais_shape() -> None:
@@ -106,3 +107,12 @@ def test_an_empty_prompt_is_refused(prompt: object) -> None:
 
 def test_mixed_prompts_are_refused() -> None:
     assert complete(prompt=["a", [1]]).error["param"] == "prompt"
+
+
+def test_a_prompt_of_one_token_has_no_logprob() -> None:
+    def script(submit):
+        yield make_output(submit, 0, [70], FinishReason.STOP)
+
+    body = {"prompt": [71], "echo": True, "logprobs": 0}
+    [choice] = post(FakeEngine(script), "/v1/completions", body).json["choices"]
+    assert choice["logprobs"]["token_logprobs"] == [None, -0.5]
