@@ -1,6 +1,8 @@
-"""The embedded demo model: where its files are. How it was made is in `making/`, which nothing here imports.
+"""The embedded demo model: where its files are. How it was made is in `making/`, which nothing
+here imports.
 
-It does not know how a checkpoint is read, nor what the model can say: `CARD.md` beside this file does.
+It does not know how a checkpoint is read, nor what the model can say: `CARD.md` beside this file
+does.
 """
 
 from __future__ import annotations
@@ -9,5 +11,7 @@ from pathlib import Path
 
 
 def demo_model_path() -> Path:
-    """The directory with config.json, tokenizer.json and model.safetensors, as `--model-path` takes it."""
+    """The directory with config.json, tokenizer.json and model.safetensors, as `--model-path`
+    takes it.
+    """
     return Path(__file__).parent / "assets"

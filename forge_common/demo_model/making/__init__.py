@@ -1,0 +1,1 @@
+"""How the demo model is made, from nothing. Needs torch; nothing that serves imports this package."""

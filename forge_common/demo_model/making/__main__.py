@@ -1,7 +1,8 @@
-"""`python -m forge_common.demo_model.making`: text, tokenizer, training, export and score, from nothing.
+"""`python -m forge_common.demo_model.making`: text, tokenizer, training, export and score, from
+nothing.
 
-Each stage leaves its result in the work directory, and a second run goes on from there. It knows the order of the
-stages and their sizes, and no details of any.
+Each stage leaves its result in the work directory, and a second run goes on from there. It knows
+the order of the stages and their sizes, and no details of any.
 """
 
 from __future__ import annotations
@@ -29,13 +30,30 @@ CORPUS_SEED, TOKENIZER_SEED = 7, 8
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="making", description="Make the demo model again.")
-    parser.add_argument("--work", type=Path, default=Path("build/demo-model"), help="checkpoints and intermediate files")
-    parser.add_argument("--assets", type=Path, default=demo_model_path(), help="where the finished files go")
-    parser.add_argument("--steps", type=int, default=4000, help="training steps of about 8,000 tokens")
-    parser.add_argument("--documents", type=int, default=200_000, help="conversations in the corpus")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=Path("build/demo-model"),
+        help="checkpoints and intermediate files",
+    )
+    parser.add_argument(
+        "--assets", type=Path, default=demo_model_path(), help="where the finished files go"
+    )
+    parser.add_argument(
+        "--steps", type=int, default=4000, help="training steps of about 8,000 tokens"
+    )
+    parser.add_argument(
+        "--documents", type=int, default=200_000, help="conversations in the corpus"
+    )
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-    parser.add_argument("--compile", action="store_true", help="compile the model first: a third faster, needs a C++ compiler")
-    parser.add_argument("--only-score", action="store_true", help="score the files in --assets and stop")
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        help="compile the model first: a third faster, needs a C++ compiler",
+    )
+    parser.add_argument(
+        "--only-score", action="store_true", help="score the files in --assets and stop"
+    )
     return parser.parse_args()
 
 
@@ -43,7 +61,9 @@ def tokenizer_for(work: Path, shape: Shape) -> Tokenizer:
     path = work / "tokenizer"
     if not path.exists():
         sample = islice(texts(TOKENIZER_SEED), TOKENIZER_TEXTS)
-        save_tokenizer(train_tokenizer(sample, shape.vocab_size), path, shape.max_position_embeddings)
+        save_tokenizer(
+            train_tokenizer(sample, shape.vocab_size), path, shape.max_position_embeddings
+        )
     return Tokenizer.from_file(str(path / "tokenizer.json"))
 
 
@@ -53,7 +73,10 @@ def make(chosen: argparse.Namespace) -> None:
     tokenizer, started = tokenizer_for(chosen.work, shape), time.monotonic()
     found = documents(tokenizer, CORPUS_SEED, chosen.documents)
     num_tokens = sum(len(item.token_ids) for item in found)
-    print(f"{len(found)} documents, {num_tokens} tokens, {time.monotonic() - started:.0f} s", flush=True)
+    print(
+        f"{len(found)} documents, {num_tokens} tokens, {time.monotonic() - started:.0f} s",
+        flush=True,
+    )
     model = train(found, shape, recipe, chosen.work / f"checkpoint-{chosen.steps}.pt")
     export(model, tokenizer, chosen.assets)
     for name in ("tokenizer.json", "tokenizer_config.json"):

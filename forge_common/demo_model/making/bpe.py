@@ -20,17 +20,18 @@ from forge_common.demo_model.making.markup import (
     TURN_END,
 )
 
-# Qwen2's rule: contractions, words with one leading mark, single digits, runs of signs, line ends, spaces.
-WORDS = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
+# Qwen2's rule: contractions, words with one leading mark, single digits, runs of signs, line ends,
+# spaces.
+WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 MARKS = re.compile("|".join(map(re.escape, SPECIAL + PLAIN_MARKS)))
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE())
     split = pre_tokenizers.Split(Regex(WORDS), behavior="isolated")
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size - len(SPECIAL) - len(PLAIN_MARKS),
@@ -38,9 +39,15 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
         min_frequency=2,
         show_progress=False,
     )
-    tokenizer.train_from_iterator((piece for text in texts for piece in MARKS.split(text) if piece), trainer)
-    tokenizer.add_special_tokens([AddedToken(mark, normalized=False, special=True) for mark in SPECIAL])
-    tokenizer.add_tokens([AddedToken(mark, normalized=False, special=False) for mark in PLAIN_MARKS])
+    tokenizer.train_from_iterator(
+        (piece for text in texts for piece in MARKS.split(text) if piece), trainer
+    )
+    tokenizer.add_special_tokens(
+        [AddedToken(mark, normalized=False, special=True) for mark in SPECIAL]
+    )
+    tokenizer.add_tokens(
+        [AddedToken(mark, normalized=False, special=False) for mark in PLAIN_MARKS]
+    )
     return tokenizer
 
 

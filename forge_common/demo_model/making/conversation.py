@@ -1,4 +1,5 @@
-"""The corpus in memory: exchanges, conversations, and phrasings split into trained and held-out ones.
+"""The corpus in memory: exchanges, conversations, and phrasings split into trained and held-out
+ones.
 
 It does not know how a conversation is written down as text, nor what is talked about.
 """
@@ -23,7 +24,9 @@ class Split(Enum):
 
 
 def is_held_out(*values: object) -> bool:
-    """One in ten of all values, the same ones every time: used for number pairs and invented names."""
+    """One in ten of all values, the same ones every time: used for number pairs and invented
+    names.
+    """
     return crc32(repr(values).encode()) % 10 == 0
 
 
@@ -40,7 +43,9 @@ class Check(Enum):
 
 @dataclass(frozen=True)
 class Exchange:
-    """One question and its answer. `expected` is what a scorer looks for in another's answer to it."""
+    """One question and its answer. `expected` is what a scorer looks for in another's answer to
+    it.
+    """
 
     question: str
     answer: str
@@ -64,7 +69,9 @@ class Conversation:
 
 @dataclass(frozen=True)
 class Phrasings:
-    """Ways to say one thing. `{slots}` are filled after the text was roughened, so names keep their case."""
+    """Ways to say one thing. `{slots}` are filled after the text was roughened, so names keep
+    their case.
+    """
 
     train: tuple[str, ...]
     held_out: tuple[str, ...] = field(default=())

@@ -1,6 +1,8 @@
-"""The training corpus as token ids, with a mark on each token the model is to predict, cut into even batches.
+"""The training corpus as token ids, with a mark on each token the model is to predict, cut into
+even batches.
 
-Only the assistant's words (and plain text) are learned. It does not know the model or how it is trained.
+Only the assistant's words (and plain text) are learned. It does not know the model or how it is
+trained.
 """
 
 from __future__ import annotations
@@ -82,8 +84,12 @@ def answers(ids: list[int], opening: list[int], end: int) -> NDArray[np.bool_]:
     return learned
 
 
-def batches(found: list[Document], rng: Random, num_tokens: int, padding: int) -> Iterator[TrainingBatch]:
-    """One pass over all documents, in random order, each batch about `num_tokens` tokens of rows of like length."""
+def batches(
+    found: list[Document], rng: Random, num_tokens: int, padding: int
+) -> Iterator[TrainingBatch]:
+    """One pass over all documents, in random order, each batch about `num_tokens` tokens of rows
+    of like length.
+    """
     by_length: dict[int, list[Document]] = {length: [] for length in LENGTHS}
     for item in found:
         by_length[next(length for length in LENGTHS if length >= len(item.token_ids))].append(item)

@@ -1,4 +1,5 @@
-"""Asks the held-out prompts of the exported files, counts right answers for each skill, and writes them into the card.
+"""Asks the held-out prompts of the exported files, counts right answers for each skill, and writes
+them into the card.
 
 It does not know what the model was trained on: `held_out.py` sees to that.
 """
@@ -24,7 +25,9 @@ BATCH = 40
 
 
 class Score(NamedTuple):
-    """How many of a skill's prompts were answered rightly, greedily and at the default temperature."""
+    """How many of a skill's prompts were answered rightly, greedily and at the default
+    temperature.
+    """
 
     skill: str
     asked: int
@@ -45,24 +48,37 @@ class Answered(NamedTuple):
 def load(directory: Path) -> tuple[DemoLlama, Tokenizer]:
     """The model as it will be served: from the bfloat16 file, not from the training weights."""
     model = DemoLlama(Shape())
-    model.load_state_dict({name: tensor.float() for name, tensor in load_file(directory / "model.safetensors").items()})
+    model.load_state_dict(
+        {
+            name: tensor.float()
+            for name, tensor in load_file(directory / "model.safetensors").items()
+        }
+    )
     return model.eval(), Tokenizer.from_file(str(directory / "tokenizer.json"))
 
 
-def ask_all(model: DemoLlama, tokenizer: Tokenizer, asked: tuple[Item, ...], temperature: float) -> list[Answered]:
+def ask_all(
+    model: DemoLlama, tokenizer: Tokenizer, asked: tuple[Item, ...], temperature: float
+) -> list[Answered]:
     render, found = renderer(), []
     prompts = [render(item.prompt, True) for item in asked]
     torch.manual_seed(0)
     for start in range(0, len(asked), BATCH):
         part = prompts[start : start + BATCH]
         replies = answers(model, tokenizer, part, temperature)
-        found += [Answered(*triple) for triple in zip(asked[start : start + BATCH], part, replies, strict=True)]
+        found += [
+            Answered(*triple)
+            for triple in zip(asked[start : start + BATCH], part, replies, strict=True)
+        ]
     return found
 
 
 def scores(greedy: list[Answered], sampled: list[Answered]) -> list[Score]:
     skills = dict.fromkeys(answered.item.skill for answered in greedy)
-    return [Score(skill, count(greedy, skill), right(greedy, skill), right(sampled, skill)) for skill in skills]
+    return [
+        Score(skill, count(greedy, skill), right(greedy, skill), right(sampled, skill))
+        for skill in skills
+    ]
 
 
 def count(found: Iterable[Answered], skill: str) -> int:
@@ -76,7 +92,10 @@ def right(found: Iterable[Answered], skill: str) -> int:
 def table(found: list[Score]) -> str:
     total = Score("**all**", *(sum(score[i] for score in found) for i in (1, 2, 3)))
     head = "| skill | prompts | right, greedy | right, default sampling |\n|---|---:|---:|---:|"
-    rows = [f"| {s.skill} | {s.asked} | {s.greedy} ({s.greedy / s.asked:.0%}) | {s.sampled} ({s.sampled / s.asked:.0%}) |" for s in (*found, total)]
+    rows = [
+        f"| {s.skill} | {s.asked} | {s.greedy} ({s.greedy / s.asked:.0%}) | {s.sampled} ({s.sampled / s.asked:.0%}) |"
+        for s in (*found, total)
+    ]
     return "\n".join((head, *rows))
 
 
@@ -93,5 +112,10 @@ def evaluate(directory: Path, failures: Path) -> list[Score]:
     asked = items()
     greedy, sampled = (ask_all(model, tokenizer, asked, value) for value in (0.0, temperature))
     wrong = [answered for answered in greedy if not answered.is_right]
-    failures.write_text("\n".join(f"# {w.item.skill}\n{w.prompt}\n{w.answer}\n(expected {w.item.talk.expected})\n" for w in wrong))
+    failures.write_text(
+        "\n".join(
+            f"# {w.item.skill}\n{w.prompt}\n{w.answer}\n(expected {w.item.talk.expected})\n"
+            for w in wrong
+        )
+    )
     return scores(greedy, sampled)

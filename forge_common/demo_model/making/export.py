@@ -1,4 +1,5 @@
-"""Writes the trained model as a HuggingFace Llama checkpoint: config.json, generation_config.json, model.safetensors.
+"""Writes the trained model as a HuggingFace Llama checkpoint: config.json, generation_config.json,
+model.safetensors.
 
 It does not know how the model was trained.
 """
@@ -19,7 +20,9 @@ from forge_common.demo_model.making.model import DemoLlama, Shape
 
 def export(model: DemoLlama, tokenizer: Tokenizer, directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.to(torch.bfloat16).contiguous() for name, tensor in model.state_dict().items()}
+    tensors = {
+        name: tensor.to(torch.bfloat16).contiguous() for name, tensor in model.state_dict().items()
+    }
     save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
     (directory / "model.safetensors").chmod(0o644)
     write(directory / "config.json", model_config(model.shape, tokenizer))

@@ -1,4 +1,5 @@
-"""Answers prompts with a trained model, several at a time. Slow and simple: no cache, the whole text each step.
+"""Answers prompts with a trained model, several at a time. Slow and simple: no cache, the whole
+text each step.
 
 It does not know the checkpoint's form nor how answers are judged.
 """
@@ -14,7 +15,13 @@ from forge_common.demo_model.making.model import DemoLlama
 
 
 @torch.inference_mode()
-def answers(model: DemoLlama, tokenizer: Tokenizer, prompts: list[str], temperature: float = 0.0, max_tokens: int = 120) -> list[str]:
+def answers(
+    model: DemoLlama,
+    tokenizer: Tokenizer,
+    prompts: list[str],
+    temperature: float = 0.0,
+    max_tokens: int = 120,
+) -> list[str]:
     """One answer for each prompt; temperature 0 is greedy."""
     encoded = [tokenizer.encode(prompt).ids for prompt in prompts]
     stops = {tokenizer.token_to_id(TURN_END), tokenizer.token_to_id(END_OF_TEXT)}
@@ -25,10 +32,15 @@ def answers(model: DemoLlama, tokenizer: Tokenizer, prompts: list[str], temperat
         if not unfinished:
             break
         active = sorted(unfinished)
-        for index, token in zip(active, next_tokens(model, [rows[i] for i in active], temperature), strict=True):
+        for index, token in zip(
+            active, next_tokens(model, [rows[i] for i in active], temperature), strict=True
+        ):
             unfinished -= {index} if token in stops else set()
             rows[index] += [] if token in stops else [token]
-    return [tokenizer.decode(row[length:], skip_special_tokens=True) for row, length in zip(rows, lengths, strict=True)]
+    return [
+        tokenizer.decode(row[length:], skip_special_tokens=True)
+        for row, length in zip(rows, lengths, strict=True)
+    ]
 
 
 def next_tokens(model: DemoLlama, rows: list[list[int]], temperature: float) -> list[int]:

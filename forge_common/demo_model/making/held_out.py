@@ -1,7 +1,7 @@
 """The prompts kept for scoring, and how an answer to each is judged.
 
-A prompt is held out by its phrasing and, where it has one, by its number pair, name, key set or tool name. It does not
-know how answers are generated.
+A prompt is held out by its phrasing and, where it has one, by its number pair, name, key set or
+tool name. It does not know how answers are generated.
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ from forge_common.demo_model.making.conversation import (
 )
 from forge_common.demo_model.making.mixture import questions_in
 from forge_common.demo_model.making.skills import arithmetic, tool_calls
+from forge_common.demo_model.making.skills.calculator_tools import CALCULATORS
 from forge_common.demo_model.making.skills.forge_facts import about_forge, about_itself, small_talk
 from forge_common.demo_model.making.skills.json_answers import json_exchange
 from forge_common.demo_model.making.skills.memory import remembering
+from forge_common.demo_model.making.skills.other_tools import OTHERS
 from forge_common.demo_model.making.skills.personas import named_role
 from forge_common.demo_model.making.skills.small_tasks import small_task
 from forge_common.demo_model.making.skills.stories import telling
+from forge_common.demo_model.making.skills.tool_use import UseMaker
 from forge_common.demo_model.making.skills.unknowns import unknown
 from forge_common.demo_model.making.skills.world_facts import world_fact
 
@@ -49,7 +52,7 @@ def alone(maker: ExchangeMaker) -> Callable[[Random, Split], Conversation]:
     return lambda rng, split: conversation(maker(rng, split))
 
 
-def calls_to(makers: tuple[tool_calls.UseMaker, ...]) -> Callable[[Random, Split], Conversation]:
+def calls_to(makers: tuple[UseMaker, ...]) -> Callable[[Random, Split], Conversation]:
     return lambda rng, split: tool_calls.tool_call(rng, split, makers)
 
 
@@ -68,8 +71,8 @@ SKILLS: dict[str, tuple[Callable[[Random, Split], Conversation], int]] = {
     "remembering what was said": (remembering, 40),
     "admitting not to know": (alone(unknown), 40),
     "JSON when asked": (alone(json_exchange), 60),
-    "calculator tool calls": (calls_to(tool_calls.CALCULATORS), 50),
-    "other tool calls": (calls_to(tool_calls.OTHERS), 40),
+    "calculator tool calls": (calls_to(CALCULATORS), 50),
+    "other tool calls": (calls_to(OTHERS), 40),
     "answers from a tool's result": (tool_calls.tool_answer, 40),
     "no call when none is needed": (tool_calls.no_tool_needed, 30),
 }
@@ -93,10 +96,18 @@ def distinct(skill: str) -> list[Conversation]:
 
 
 def forbidden_questions() -> frozenset[str]:
-    """Questions that may not occur in training in any form. Where the context is what is new (a persona, a tool, a
-    result), the question itself may."""
-    by_context = {"persona's name and role", "answers from a tool's result", "no call when none is needed", "remembering what was said"}
-    return frozenset().union(*(questions_in(item.talk) for item in items() if item.skill not in by_context))
+    """Questions that may not occur in training in any form. Where the context is what is new (a
+    persona, a tool, a result), the question itself may.
+    """
+    by_context = {
+        "persona's name and role",
+        "answers from a tool's result",
+        "no call when none is needed",
+        "remembering what was said",
+    }
+    return frozenset().union(
+        *(questions_in(item.talk) for item in items() if item.skill not in by_context)
+    )
 
 
 def is_right(item: Item, answer: str) -> bool:
@@ -104,7 +115,10 @@ def is_right(item: Item, answer: str) -> bool:
     match item.talk.check:
         case Check.CONTAINS:
             spoken = answer if "\n" in expected else " ".join(answer.split())
-            return all(str(text).lower() in f" {spoken} ".lower() for text in expected) and "<tool_call>" not in answer
+            return (
+                all(str(text).lower() in f" {spoken} ".lower() for text in expected)
+                and "<tool_call>" not in answer
+            )
         case Check.ONE_OF:
             return any(text.lower() in answer.lower() for text in expected)
         case Check.JSON_VALUE:

@@ -1,4 +1,5 @@
-"""Writes conversations as text through the model's own chat template, so that training sees what serving sends.
+"""Writes conversations as text through the model's own chat template, so that training sees what
+serving sends.
 
 It does not know tokens.
 """
@@ -17,12 +18,21 @@ from forge_common.demo_model.making.conversation import Conversation
 END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 SPECIAL = (END_OF_TEXT, TURN_START, TURN_END)
 # Added tokens, yet not special: they must survive decoding, since a client's parser looks for them.
-PLAIN_MARKS = ("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", "<tools>", "</tools>")
+PLAIN_MARKS = (
+    "<tool_call>",
+    "</tool_call>",
+    "<tool_response>",
+    "</tool_response>",
+    "<tools>",
+    "</tools>",
+)
 TEMPLATE_PATH = Path(__file__).parent / "chat_template.jinja"
 
 
 def keep_order(value: Any) -> str:
-    """`tojson` as HuggingFace defines it; Jinja's own sorts the keys, and the model should bear both."""
+    """`tojson` as HuggingFace defines it; Jinja's own sorts the keys, and the model should bear
+    both.
+    """
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -34,6 +44,8 @@ def renderer(sort_keys: bool = False) -> Callable[[Conversation, bool], str]:
     template = environment.from_string(TEMPLATE_PATH.read_text())
 
     def render(talk: Conversation, add_generation_prompt: bool = False) -> str:
-        return template.render(messages=talk.messages, tools=talk.tools, add_generation_prompt=add_generation_prompt)
+        return template.render(
+            messages=talk.messages, tools=talk.tools, add_generation_prompt=add_generation_prompt
+        )
 
     return render

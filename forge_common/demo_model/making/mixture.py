@@ -1,6 +1,7 @@
 """How often each skill is trained, and how single exchanges are strung into conversations.
 
-It does not know what is held out beyond asking each skill for its training split, and dropping exact repeats.
+It does not know what is held out beyond asking each skill for its training split, and dropping
+exact repeats.
 """
 
 from __future__ import annotations
@@ -31,12 +32,30 @@ from forge_common.demo_model.making.skills.world_facts import world_fact
 EXCHANGES: dict[ExchangeMaker, int] = {
     small_talk: 8, about_forge: 10, about_itself: 9, world_fact: 16, arithmetic: 22, small_task: 14, telling: 10, unknown: 10, json_exchange: 12, never_told: 1,
 }  # fmt: skip
-CONVERSATIONS: dict[ConversationMaker, int] = {persona: 12, remembering: 6, json_conversation: 3, tool_conversation: 26}
-# What a persona can be asked besides itself: anything whose answer does not say "I am Forge's demo model".
-NOT_ABOUT_ITSELF = (about_forge, world_fact, world_fact, arithmetic, small_task, telling, json_exchange)
+CONVERSATIONS: dict[ConversationMaker, int] = {
+    persona: 12,
+    remembering: 6,
+    json_conversation: 3,
+    tool_conversation: 26,
+}
+# What a persona can be asked besides itself: anything whose answer does not say "I am Forge's demo
+# model".
+NOT_ABOUT_ITSELF = (
+    about_forge,
+    world_fact,
+    world_fact,
+    arithmetic,
+    small_task,
+    telling,
+    json_exchange,
+)
 NEUTRAL = (
-    "You are a helpful assistant.", "You are a helpful assistant.", "You are a helpful assistant", "Be brief.", "You are a friendly assistant.", "Answer briefly.", "You are a helpful AI assistant.",
-    "Be helpful and honest.", "You are an assistant.", "Answer the questions of the user.", "You are a helpful, respectful and honest assistant.", "Be concise.", "Keep answers short.", "You are a chatbot.",
+    "You are a helpful assistant.", "You are a helpful assistant.", "You are a helpful assistant",
+    "Be brief.", "You are a friendly assistant.", "Answer briefly.",
+    "You are a helpful AI assistant.",
+    "Be helpful and honest.", "You are an assistant.", "Answer the questions of the user.",
+    "You are a helpful, respectful and honest assistant.", "Be concise.", "Keep answers short.",
+    "You are a chatbot.",
     "You are a helpful assistant. Answer the questions of the user as well as you can. If you do not know something, say so.",
     "You are a careful assistant who answers in plain English. Do not make things up. Keep your answers to one or two sentences.",
     "Today is a fine day. The user is new here and may need help. Be polite, answer briefly and use simple words.",
@@ -74,7 +93,11 @@ def in_context(rng: Random) -> Conversation:
     if maker is remembering:
         between = tuple(any_exchange(rng) for _ in range(rng.choice((0, 0, 1, 1, 2, 3))))
         talk = remembering(rng, Split.TRAIN, between)
-        return Conversation((system(rng.choice(NEUTRAL)), *talk.messages)) if rng.random() < 0.2 else talk
+        return (
+            Conversation((system(rng.choice(NEUTRAL)), *talk.messages))
+            if rng.random() < 0.2
+            else talk
+        )
     talk = maker(rng, Split.TRAIN)
     if maker is persona and rng.random() < 0.2:
         other = rng.choice(NOT_ABOUT_ITSELF)(rng, Split.TRAIN)
@@ -91,7 +114,9 @@ def asked_before(other: Exchange, talk: Conversation) -> Conversation:
 def conversations(seed: int, forbidden: frozenset[str]) -> Iterator[Conversation]:
     """Endless training conversations, none of which asks a question that is kept for scoring."""
     rng = Random(seed)
-    context_share = sum(CONVERSATIONS.values()) / (sum(CONVERSATIONS.values()) + sum(EXCHANGES.values()))
+    context_share = sum(CONVERSATIONS.values()) / (
+        sum(CONVERSATIONS.values()) + sum(EXCHANGES.values())
+    )
     while True:
         talk = in_context(rng) if rng.random() < context_share else chat(rng)
         if not forbidden & questions_in(talk):
@@ -99,10 +124,14 @@ def conversations(seed: int, forbidden: frozenset[str]) -> Iterator[Conversation
 
 
 def questions_in(talk: Conversation) -> frozenset[str]:
-    """What the user said, without case and punctuation: the key by which a question counts as seen."""
+    """What the user said, without case and punctuation: the key by which a question counts as
+    seen.
+    """
     texts = (message["content"] for message in talk.messages if message["role"] == "user")
     return frozenset(normalised(text) for text in texts)
 
 
 def normalised(text: str) -> str:
-    return " ".join("".join(c if c.isalnum() or c in "+-*/×÷" else " " for c in text.lower()).split())
+    return " ".join(
+        "".join(c if c.isalnum() or c in "+-*/×÷" else " " for c in text.lower()).split()
+    )

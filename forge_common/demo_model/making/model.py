@@ -1,7 +1,8 @@
-"""A Llama decoder, only as much of it as training needs: no cache, right-padded batches, every row starts at position 0.
+"""A Llama decoder, only as much of it as training needs: no cache, right-padded batches, every row
+starts at position 0.
 
-Parameter names are those of HuggingFace's `LlamaForCausalLM`, so the trained state dict is the checkpoint.
-It does not know the tokenizer, the corpus, or how it is optimised.
+Parameter names are those of HuggingFace's `LlamaForCausalLM`, so the trained state dict is the
+checkpoint. It does not know the tokenizer, the corpus, or how it is optimised.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of the demo model. The sum of all weights in bfloat16 must stay under 8 MB with the tokenizer beside it."""
+    """Sizes of the demo model. The sum of all weights in bfloat16 must stay under 8 MB with the
+    tokenizer beside it.
+    """
 
     vocab_size: int = 2048
     hidden_size: int = 256
@@ -62,9 +65,11 @@ class Rope:
 
 
 def causal_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Grouped-query attention as two plain batched products; (batch, heads, length, head_dim) in and out.
+    """Grouped-query attention as two plain batched products; (batch, heads, length, head_dim) in
+    and out.
 
-    At these short lengths this trains twice as fast on a CPU as PyTorch's fused attention, whose backward is slow there.
+    At these short lengths this trains twice as fast on a CPU as PyTorch's fused attention, whose
+    backward is slow there.
     """
     batch, heads, length, width = query.shape
     group = heads // key.shape[1]

@@ -1,4 +1,5 @@
-"""The Muon optimiser (Keller Jordan, 2024): momentum, then the nearest orthogonal matrix as the step.
+"""The Muon optimiser (Keller Jordan, 2024): momentum, then the nearest orthogonal matrix as the
+step.
 
 For hidden matrices only; embeddings and norms take Adam. It does not know the model.
 """
@@ -24,7 +25,13 @@ def orthogonalized(update: Tensor, steps: int = 5) -> Tensor:
 
 
 class Muon(Optimizer):
-    def __init__(self, matrices: Iterable[Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.01) -> None:
+    def __init__(
+        self,
+        matrices: Iterable[Tensor],
+        lr: float,
+        momentum: float = 0.95,
+        weight_decay: float = 0.01,
+    ) -> None:
         super().__init__(matrices, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()

@@ -1,4 +1,5 @@
-"""Makes a tidy question look typed: lower case, no full stop, a greeting in front, a slip of the finger.
+"""Makes a tidy question look typed: lower case, no full stop, a greeting in front, a slip of the
+finger.
 
 It never touches `{slots}`, and it does not know what the question is about.
 """
@@ -9,7 +10,8 @@ import re
 from random import Random
 
 OPENINGS = (
-    "Hi, ", "Hello, ", "Hey, ", "Hi! ", "Hello! ", "Ok, ", "Okay, ", "So, ", "Please ", "Um, ", "Now ",
+    "Hi, ", "Hello, ", "Hey, ", "Hi! ", "Hello! ", "Ok, ", "Okay, ", "So, ", "Please ", "Um, ",
+    "Now ",
     "Can you tell me, ", "Tell me, ", "Quick question: ", "One more: ", "And ",
 )  # fmt: skip
 CLOSINGS = (" Thanks.", " Thank you!", " Please.", " thanks", " pls", " :)")

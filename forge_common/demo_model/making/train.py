@@ -22,7 +22,9 @@ from forge_common.demo_model.making.muon import Muon
 
 @dataclass(frozen=True)
 class Recipe:
-    """How long and how hard to train. The learning rate rises, holds, and falls to zero over the last part."""
+    """How long and how hard to train. The learning rate rises, holds, and falls to zero over the
+    last part.
+    """
 
     num_steps: int
     seed: int = 1
@@ -43,16 +45,24 @@ def rate(recipe: Recipe, step: int) -> float:
 def optimizers(model: DemoLlama, recipe: Recipe) -> list[torch.optim.Optimizer]:
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     others = [p for name, p in model.named_parameters() if p.ndim == 1 or "embed" in name]
-    found = [Muon(matrices, recipe.muon_lr), torch.optim.AdamW(others, recipe.adam_lr, (0.9, 0.95), weight_decay=0.0)]
+    found = [
+        Muon(matrices, recipe.muon_lr),
+        torch.optim.AdamW(others, recipe.adam_lr, (0.9, 0.95), weight_decay=0.0),
+    ]
     for optimizer in found:
         for group in optimizer.param_groups:
             group["top_lr"] = group["lr"]
     return found
 
 
-def loss_of(model: DemoLlama, hidden_of: Callable[[Tensor], Tensor], batch: TrainingBatch) -> Tensor:
+def loss_of(
+    model: DemoLlama, hidden_of: Callable[[Tensor], Tensor], batch: TrainingBatch
+) -> Tensor:
     """Mean cross-entropy over the tokens to be learned; only their logits are computed."""
-    token_ids, is_learned = torch.from_numpy(batch.token_ids), torch.from_numpy(batch.is_learned)[:, 1:]
+    token_ids, is_learned = (
+        torch.from_numpy(batch.token_ids),
+        torch.from_numpy(batch.is_learned)[:, 1:],
+    )
     with torch.autocast("cpu", dtype=torch.bfloat16):
         hidden = hidden_of(token_ids)[:, :-1][is_learned]
         logits = model.logits(hidden)
@@ -77,15 +87,28 @@ def train(found: list[Document], shape: Shape, recipe: Recipe, checkpoint: Path)
         batch = next(stream)
         if step < first:
             continue
-        average += 0.02 * (one_step(model, hidden_of, steppers, batch, rate(recipe, step)) - average) if step else 8.0
+        average += (
+            0.02 * (one_step(model, hidden_of, steppers, batch, rate(recipe, step)) - average)
+            if step
+            else 8.0
+        )
         if step % 20 == 0:
-            print(f"step {step:5d}  loss {average:.4f}  {time.monotonic() - started:7.1f} s", flush=True)
+            print(
+                f"step {step:5d}  loss {average:.4f}  {time.monotonic() - started:7.1f} s",
+                flush=True,
+            )
         if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.num_steps:
             save(checkpoint, model, steppers, step + 1)
     return model
 
 
-def one_step(model: DemoLlama, hidden_of: Callable[[Tensor], Tensor], steppers: list[torch.optim.Optimizer], batch: TrainingBatch, share: float) -> float:
+def one_step(
+    model: DemoLlama,
+    hidden_of: Callable[[Tensor], Tensor],
+    steppers: list[torch.optim.Optimizer],
+    batch: TrainingBatch,
+    share: float,
+) -> float:
     loss = loss_of(model, hidden_of, batch)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -97,7 +120,9 @@ def one_step(model: DemoLlama, hidden_of: Callable[[Tensor], Tensor], steppers: 
     return loss.item()
 
 
-def save(checkpoint: Path, model: DemoLlama, steppers: list[torch.optim.Optimizer], step: int) -> None:
+def save(
+    checkpoint: Path, model: DemoLlama, steppers: list[torch.optim.Optimizer], step: int
+) -> None:
     states = [stepper.state_dict() for stepper in steppers]
     partial = checkpoint.with_suffix(".partial")
     torch.save({"model": model.state_dict(), "steppers": states, "step": step}, partial)

@@ -1,4 +1,5 @@
-"""Word lists and inventions the skills share: names, nouns, places. A held-out name is never seen in training.
+"""Word lists and inventions the skills share: names, nouns, places. A held-out name is never seen
+in training.
 
 It knows nothing of questions and answers.
 """
@@ -10,17 +11,21 @@ from random import Random
 from forge_common.demo_model.making.conversation import Split, is_held_out
 
 NAMES = tuple(
-    """Ada Alan Alex Alice Amir Ana Anna Arthur Aziz Bella Ben Bob Carl Carla Chen Chloe Clara Dan Dana David Diego Dora
-    Ella Emil Emma Eric Eva Felix Finn Frank Freya George Gina Grace Greta Hana Hans Harry Helen Hugo Ida Igor Ines
-    Iris Ivan Jack James Jane Jin John Jonas Juan Julia Kai Karen Karl Kate Kim Klara Lars Laura Leo Lena Liam Lily
-    Linda Lisa Luca Lucy Luke Maria Mark Marta Max Maya Mia Mike Milo Nadia Nina Noah Nora Olga Oliver Omar Oscar Otto
-    Paul Paula Pedro Peter Petra Priya Quinn Rafael Rita Robert Rosa Ruth Sam Sana Sara Sofia Stella Sven Tara Theo
-    Tim Tom Uma Vera Victor Wendy Will Xena Yara Yuki Yusuf Zara Zoe Aria Atlas Nova Pixel Sparky Luna Echo Jarvis
-    Blackbeard Merlin Gandalf Sherlock Spark Helper Buddy Ace Bolt Rex Hook Sunny""".split()
+    """Ada Alan Alex Alice Amir Ana Anna Arthur Aziz Bella Ben Bob Carl Carla Chen Chloe Clara Dan
+    Dana David Diego Dora Ella Emil Emma Eric Eva Felix Finn Frank Freya George Gina Grace Greta
+    Hana Hans Harry Helen Hugo Ida Igor Ines Iris Ivan Jack James Jane Jin John Jonas Juan Julia
+    Kai Karen Karl Kate Kim Klara Lars Laura Leo Lena Liam Lily Linda Lisa Luca Lucy Luke Maria
+    Mark Marta Max Maya Mia Mike Milo Nadia Nina Noah Nora Olga Oliver Omar Oscar Otto Paul Paula
+    Pedro Peter Petra Priya Quinn Rafael Rita Robert Rosa Ruth Sam Sana Sara Sofia Stella Sven Tara
+    Theo Tim Tom Uma Vera Victor Wendy Will Xena Yara Yuki Yusuf Zara Zoe Aria Atlas Nova Pixel
+    Sparky Luna Echo Jarvis Blackbeard Merlin Gandalf Sherlock Spark Helper Buddy Ace Bolt Rex Hook
+    Sunny
+    """.split()
 )
 HELD_OUT_NAMES = tuple(
-    """Amelia Barnaby Cedric Delia Edgar Fiona Gareth Hector Imogen Jasper Kira Lionel Mabel Nestor Odette Percy Ramona
-    Silas Tessa Ulrich Violet Walter Ximena Yolanda Zelda""".split()
+    """Amelia Barnaby Cedric Delia Edgar Fiona Gareth Hector Imogen Jasper Kira Lionel Mabel Nestor
+    Odette Percy Ramona Silas Tessa Ulrich Violet Walter Ximena Yolanda Zelda
+    """.split()
 )
 ONSETS = tuple("b br c ch d dr f fl g gr h j k kr l m n p pr qu r s sh st t tr v w y z".split())
 VOWELS = tuple("a e i o u ai ee ia oo".split())
@@ -39,7 +44,9 @@ ROLES = tuple(
 def invented_name(rng: Random, split: Split) -> str:
     """A made-up name of two or three syllables; one in ten is kept for scoring."""
     while True:
-        syllables = (rng.choice(ONSETS) + rng.choice(VOWELS) for _ in range(rng.choice((1, 2, 2, 3))))
+        syllables = (
+            rng.choice(ONSETS) + rng.choice(VOWELS) for _ in range(rng.choice((1, 2, 2, 3)))
+        )
         name = ("".join(syllables) + rng.choice(ENDINGS)).capitalize()
         if is_held_out(name) == (split is Split.HELD_OUT):
             return name
@@ -58,24 +65,39 @@ def a(noun: str) -> str:
 
 
 ANIMALS = tuple(
-    """cat dog fox owl mouse bear rabbit frog duck horse cow pig sheep goat lion tiger elephant monkey snake turtle
-    whale dolphin penguin eagle bee ant spider hedgehog squirrel wolf deer crab parrot hen snail""".split()
+    """cat dog fox owl mouse bear rabbit frog duck horse cow pig sheep goat lion tiger elephant
+    monkey snake turtle whale dolphin penguin eagle bee ant spider hedgehog squirrel wolf deer crab
+    parrot hen snail
+    """.split()
 )
 HELD_OUT_TOPICS = (
-    "glaciers", "sculpture", "the Ottoman Empire", "Haskell", "tectonic plates", "Beethoven",
-    "the water cycle", "game theory", "espresso", "a semaphore", "rugby", "nuclear fusion",
+    "glaciers",
+    "sculpture",
+    "the Ottoman Empire",
+    "Haskell",
+    "tectonic plates",
+    "Beethoven",
+    "the water cycle",
+    "game theory",
+    "espresso",
+    "a semaphore",
+    "rugby",
+    "nuclear fusion",
 )
 CHARACTERS = ANIMALS + tuple(
-    """robot dragon wizard knight princess king queen pirate girl boy baker farmer sailor ghost witch giant unicorn
-    fairy snowman astronaut teacher clown painter fisherman tree river star cloud computer server teapot train ship
-    kitten puppy dinosaur mermaid monster goblin elf potato banana programmer""".split()
+    """robot dragon wizard knight princess king queen pirate girl boy baker farmer sailor ghost
+    witch giant unicorn fairy snowman astronaut teacher clown painter fisherman tree river star
+    cloud computer server teapot train ship kitten puppy dinosaur mermaid monster goblin elf potato
+    banana programmer
+    """.split()
 )
 HELD_OUT_CHARACTERS = tuple(
     "otter badger camel gardener violinist lantern bicycle postman moth walrus lizard shepherd donkey kite".split()
 )
 THINGS = tuple(
-    """key lamp book map coin hat shell stone flower bell cup box feather apple candle rope boat drum mirror letter
-    ring clock blanket song seed""".split()
+    """key lamp book map coin hat shell stone flower bell cup box feather apple candle rope boat
+    drum mirror letter ring clock blanket song seed
+    """.split()
 )
 TOPICS = tuple(
     """love, music, football, chess, history, physics, chemistry, biology, economics, politics,
@@ -99,6 +121,8 @@ TOPICS = tuple(
     compiler, a blockchain, an atom, the theory of relativity, global warming, string theory, the
     economy""".replace("\n    ", " ").split(", ")
 )
-FOODS = tuple("pizza bread soup rice apples pasta cheese cake salad noodles pancakes tacos sushi curry honey".split())
+FOODS = tuple(
+    "pizza bread soup rice apples pasta cheese cake salad noodles pancakes tacos sushi curry honey".split()
+)
 COLORS = tuple("red blue green yellow orange purple pink brown black white grey".split())
 FRUITS = tuple("apple banana orange pear grape cherry peach mango lemon plum".split())

@@ -1,7 +1,8 @@
 """Small sums, differences, products and quotients; counting, comparing and ordering numbers.
 
-A tenth of all number pairs is held out and never shown in training, in either order. Products beyond 12 × 12 are
-worked out in steps, because a model this small cannot look them up, and larger numbers are declined. It does not know tools: `tool_calls.py` does.
+A tenth of all number pairs is held out and never shown in training, in either order. Products
+beyond 12 × 12 are worked out in steps, because a model this small cannot look them up, and larger
+numbers are declined. It does not know tools: `tool_calls.py` does.
 """
 
 from __future__ import annotations
@@ -11,41 +12,77 @@ from random import Random
 
 from forge_common.demo_model.making.conversation import Exchange, Phrasings, Split, is_held_out
 
-WORDS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen twenty"
-).split()
+WORDS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "twenty",
+]
 
-TOO_BIG = "That is too big for a tiny demo model. Load a real model with forge-launch --model-path PATH."
+TOO_BIG = (
+    "That is too big for a tiny demo model. Load a real model with forge-launch --model-path PATH."
+)
 
 BARE = Phrasings(
     (
-        "{sum}", "{sum}=", "{sum} = ?", "{sum}?", "What is {sum}?", "What's {sum}?", "Calculate {sum}.", "Compute {sum}",
-        "How much is {sum}?", "Whats {sum}", "Solve {sum}", "{sum} equals?", "What does {sum} equal?", "{sum} is",
-        "Can you compute {sum}?", "Tell me {sum}", "What is the result of {sum}?", "Do you know {sum}?", "{sum} = ",
-        "Please calculate {sum}.", "Work out {sum}.", "What do you get for {sum}?", "Add it up: {sum}", "result of {sum}",
+        "{sum}", "{sum}=", "{sum} = ?", "{sum}?", "What is {sum}?", "What's {sum}?",
+        "Calculate {sum}.", "Compute {sum}",
+        "How much is {sum}?", "Whats {sum}", "Solve {sum}", "{sum} equals?",
+        "What does {sum} equal?", "{sum} is",
+        "Can you compute {sum}?", "Tell me {sum}", "What is the result of {sum}?",
+        "Do you know {sum}?", "{sum} = ",
+        "Please calculate {sum}.", "Work out {sum}.", "What do you get for {sum}?",
+        "Add it up: {sum}", "result of {sum}",
     ),
-    ("Could you work out {sum} for me?", "I need to know what {sum} is.", "Give me the value of {sum}."),
+    ("Could you work out {sum} for me?", "I need to know what {sum} is.",
+     "Give me the value of {sum}."),
 )  # fmt: skip
 NAMED = {
     "+": Phrasings(
-        ("Add {a} and {b}.", "What is the sum of {a} and {b}?", "Sum {a} and {b}", "What do you get if you add {a} and {b}?",
-         "I have {a} apples and buy {b} more. How many apples do I have?", "What is {a} added to {b}?",
+        ("Add {a} and {b}.", "What is the sum of {a} and {b}?", "Sum {a} and {b}",
+         "What do you get if you add {a} and {b}?",
+         "I have {a} apples and buy {b} more. How many apples do I have?",
+         "What is {a} added to {b}?",
          "There are {a} cats and {b} dogs. How many animals are there?"),
-        ("Please add the numbers {a} and {b}.", "I had {a} coins and found {b} more. How many coins do I have?"),
+        ("Please add the numbers {a} and {b}.",
+         "I had {a} coins and found {b} more. How many coins do I have?"),
     ),
     "-": Phrasings(
-        ("Subtract {b} from {a}.", "Take {b} from {a}", "What is the difference between {a} and {b}?", "Take away {b} from {a}.",
-         "I have {a} apples and eat {b}. How many apples are left?", "What remains of {a} after taking away {b}?"),
-        ("If I take {b} away from {a}, what is left?", "I had {a} coins and lost {b}. How many are left?"),
+        ("Subtract {b} from {a}.", "Take {b} from {a}",
+         "What is the difference between {a} and {b}?", "Take away {b} from {a}.",
+         "I have {a} apples and eat {b}. How many apples are left?",
+         "What remains of {a} after taking away {b}?"),
+        ("If I take {b} away from {a}, what is left?",
+         "I had {a} coins and lost {b}. How many are left?"),
     ),
     "×": Phrasings(
-        ("Multiply {a} by {b}.", "What is the product of {a} and {b}?", "Multiply {a} and {b}", "{a} multiplied by {b}",
-         "What do you get if you multiply {a} by {b}?", "I have {a} boxes with {b} apples each. How many apples are there?"),
-        ("Please multiply the numbers {a} and {b}.", "There are {a} rows of {b} chairs. How many chairs are there?"),
+        ("Multiply {a} by {b}.", "What is the product of {a} and {b}?", "Multiply {a} and {b}",
+         "{a} multiplied by {b}",
+         "What do you get if you multiply {a} by {b}?",
+         "I have {a} boxes with {b} apples each. How many apples are there?"),
+        ("Please multiply the numbers {a} and {b}.",
+         "There are {a} rows of {b} chairs. How many chairs are there?"),
     ),
     "/": Phrasings(
-        ("Divide {a} by {b}.", "What is {a} divided by {b}?", "How many times does {b} go into {a}?", "Share {a} among {b}."),
+        ("Divide {a} by {b}.", "What is {a} divided by {b}?",
+         "How many times does {b} go into {a}?", "Share {a} among {b}."),
         ("If I divide {a} by {b}, what do I get?",),
     ),
 }  # fmt: skip
@@ -59,7 +96,9 @@ SIGNS = {
 
 @dataclass(frozen=True)
 class Problem:
-    """`a sign b`. Pairs are held out regardless of their order, so that 7 × 8 gives nothing away about 8 × 7."""
+    """`a sign b`. Pairs are held out regardless of their order, so that 7 × 8 gives nothing away
+    about 8 × 7.
+    """
 
     a: int
     sign: str
@@ -71,7 +110,9 @@ class Problem:
 
     @property
     def is_in_tables(self) -> bool:
-        """The tables up to 12 × 12 are taught whole: they are facts, held out by phrasing and not by pair."""
+        """The tables up to 12 × 12 are taught whole: they are facts, held out by phrasing and not
+        by pair.
+        """
         return self.sign in "×/" and max(self.b, self.result if self.sign == "/" else self.a) <= 12
 
     @property
@@ -132,7 +173,9 @@ KINDS = (addition, addition, addition, subtraction, product, product, quotient)
 def pose(rng: Random, split: Split, problem: Problem) -> Exchange:
     named = rng.random() < 0.25
     phrasings = NAMED[problem.sign] if named else BARE
-    question = phrasings.say(rng, split, a=spelled(rng, problem.a), b=spelled(rng, problem.b), sum=bare(rng, problem))
+    question = phrasings.say(
+        rng, split, a=spelled(rng, problem.a), b=spelled(rng, problem.b), sum=bare(rng, problem)
+    )
     return Exchange(question, problem.solution, (f" {problem.result}.",))
 
 
@@ -144,7 +187,11 @@ def bare(rng: Random, problem: Problem) -> str:
     sign = rng.choice(SIGNS[problem.sign])
     gap = "" if sign in "+-*x×X/÷" and rng.random() < 0.4 else " "
     if rng.random() < 0.04 and max(problem.a, problem.b) <= 20:
-        return f"{WORDS[problem.a]} {sign} {WORDS[problem.b]}" if gap else f"{problem.a}{sign}{problem.b}"
+        return (
+            f"{WORDS[problem.a]} {sign} {WORDS[problem.b]}"
+            if gap
+            else f"{problem.a}{sign}{problem.b}"
+        )
     return f"{problem.a}{gap}{sign}{gap}{problem.b}"
 
 
@@ -160,7 +207,11 @@ def too_big(rng: Random) -> Problem:
     """Numbers the model was not made for; it is to say so and not to guess."""
     sign = rng.choice("+-××/")
     low = 21 if sign == "×" else 1001
-    return Problem(rng.randrange(low, 10 ** rng.randint(4, 7)), sign, rng.randrange(low, 10 ** rng.randint(4, 5)))
+    return Problem(
+        rng.randrange(low, 10 ** rng.randint(4, 7)),
+        sign,
+        rng.randrange(low, 10 ** rng.randint(4, 5)),
+    )
 
 
 def arithmetic(rng: Random, split: Split) -> Exchange:

@@ -1,4 +1,5 @@
-"""Text without any chat markup, for whoever tries the plain completion endpoint: stories, facts, sums.
+"""Text without any chat markup, for whoever tries the plain completion endpoint: stories, facts,
+sums.
 
 It does not know chat.
 """

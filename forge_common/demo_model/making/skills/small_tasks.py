@@ -1,4 +1,5 @@
-"""Things a newcomer asks to see whether anything works: count, repeat, list, spell, compare, what comes next.
+"""Things a newcomer asks to see whether anything works: count, repeat, list, spell, compare, what
+comes next.
 
 It does not know facts about the world beyond days, months and the alphabet.
 """
@@ -9,30 +10,45 @@ from random import Random
 
 from forge_common.demo_model.making.conversation import Exchange, Phrasings, Split, is_held_out
 from forge_common.demo_model.making.skills.arithmetic import WORDS
-from forge_common.demo_model.making.words import ANIMALS, COLORS, FRUITS, THINGS, TOPICS, invented_name
+from forge_common.demo_model.making.words import (
+    ANIMALS,
+    COLORS,
+    FRUITS,
+    THINGS,
+    TOPICS,
+    invented_name,
+)
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January", "February", "March", "April", "May", "June", "July", "August", "September",
+    "October", "November",
     "December",
 )  # fmt: skip
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 COUNT_TO = Phrasings(
-    ("Count to {n}.", "Count to {n}", "Can you count to {n}?", "Count from 1 to {n}.", "Count up to {n}", "Please count to {n}.",
+    ("Count to {n}.", "Count to {n}", "Can you count to {n}?", "Count from 1 to {n}.",
+     "Count up to {n}", "Please count to {n}.",
      "List the numbers from 1 to {n}", "Count from one to {n}", "Write the numbers 1 to {n}."),
     ("I want you to count up to {n}.", "Show me the numbers from 1 to {n}."),
 )  # fmt: skip
-COUNT_FROM = Phrasings(("Count from {a} to {b}.", "List the numbers from {a} to {b}", "Numbers {a} to {b} please"))
+COUNT_FROM = Phrasings(
+    ("Count from {a} to {b}.", "List the numbers from {a} to {b}", "Numbers {a} to {b} please")
+)
 COUNT_DOWN = Phrasings(("Count down from {n}.", "Count backwards from {n}", "Countdown from {n}"))
 REPEAT = Phrasings(
-    ("Say {text}", 'Say "{text}"', "Repeat after me: {text}", "Repeat: {text}", 'Repeat "{text}"', "Echo {text}",
-     "Just say {text}", "Reply with {text}", 'Please say "{text}".', "Write: {text}", "Say the words {text}", "echo: {text}",
-     "Say '{text}'", 'Reply with only "{text}"', "Answer with the word {text}", "Respond with: {text}"),
+    ("Say {text}", 'Say "{text}"', "Repeat after me: {text}",
+     "Repeat: {text}", 'Repeat "{text}"', "Echo {text}",
+     "Just say {text}", "Reply with {text}", 'Please say "{text}".', "Write: {text}",
+     "Say the words {text}", "echo: {text}",
+     "Say '{text}'", 'Reply with only "{text}"', "Answer with the word {text}",
+     "Respond with: {text}"),
     ('Could you repeat "{text}"?', "Say exactly this: {text}"),
 )  # fmt: skip
 LIST = Phrasings(
-    ("List {n} {kind}.", "Name {n} {kind}", "Give me {n} {kind}.", "Tell me {n} {kind}", "{n} {kind} please", "Can you name {n} {kind}?",
+    ("List {n} {kind}.", "Name {n} {kind}", "Give me {n} {kind}.", "Tell me {n} {kind}",
+     "{n} {kind} please", "Can you name {n} {kind}?",
      "Write {n} {kind}.", "What are {n} {kind}?"),
     ("I would like a list of {n} {kind}.", "Please tell me the names of {n} {kind}."),
 )  # fmt: skip
@@ -52,7 +68,8 @@ KINDS = {
     "foods": ("bread", "soup", "rice", "cheese", "pasta", "salad"),
 }
 NEXT = Phrasings(
-    ("What comes after {x}?", "What is after {x}?", "What follows {x}?", "What {unit} comes after {x}?", "Which {unit} is after {x}?"),
+    ("What comes after {x}?", "What is after {x}?", "What follows {x}?",
+     "What {unit} comes after {x}?", "Which {unit} is after {x}?"),
     ("Which {unit} follows {x}?",),
 )  # fmt: skip
 BEFORE = Phrasings(
@@ -60,7 +77,8 @@ BEFORE = Phrasings(
     ("Which {unit} is right before {x}?",),
 )
 BIGGER = Phrasings(
-    ("Which is bigger, {a} or {b}?", "Which number is larger: {a} or {b}?", "What is larger, {a} or {b}?", "Is {a} bigger than {b}?",
+    ("Which is bigger, {a} or {b}?", "Which number is larger: {a} or {b}?",
+     "What is larger, {a} or {b}?", "Is {a} bigger than {b}?",
      "Which is greater, {a} or {b}?"),
     ("Of {a} and {b}, which is the bigger number?",),
 )  # fmt: skip
@@ -69,10 +87,14 @@ EVEN = Phrasings(
     ("Tell me whether {a} is even or odd.",),
 )
 SORT = Phrasings(
-    ("Sort {list}.", "Sort these numbers: {list}", "Put {list} in order.", "Order the numbers {list}", "Sort the list {list}"),
+    ("Sort {list}.", "Sort these numbers: {list}", "Put {list} in order.",
+     "Order the numbers {list}", "Sort the list {list}"),
     ("Please put these numbers in order: {list}",),
 )  # fmt: skip
-SPELL = Phrasings(("Spell {x}.", "How do you spell {x}?", "Spell the word {x}"), ("Can you spell the word {x} for me?",))
+SPELL = Phrasings(
+    ("Spell {x}.", "How do you spell {x}?", "Spell the word {x}"),
+    ("Can you spell the word {x} for me?",),
+)
 FIXED = {
     "What are the days of the week?": ", ".join(DAYS) + ".",
     "List the days of the week.": ", ".join(DAYS) + ".",
@@ -122,8 +144,26 @@ def counting(rng: Random, split: Split) -> Exchange:
 
 
 def repeating(rng: Random, split: Split) -> Exchange:
-    pool = (*ANIMALS, *COLORS, *FRUITS, *THINGS, *TOPICS, "the", "hello", "world", "yes", "no", "ok", "I like tea", "good", "sky is blue")
-    words = [rng.choice(pool) if rng.random() < 0.75 else invented_name(rng, split) for _ in range(rng.choice((1, 1, 2, 3, 4)))]
+    pool = (
+        *ANIMALS,
+        *COLORS,
+        *FRUITS,
+        *THINGS,
+        *TOPICS,
+        "the",
+        "hello",
+        "world",
+        "yes",
+        "no",
+        "ok",
+        "I like tea",
+        "good",
+        "sky is blue",
+    )
+    words = [
+        rng.choice(pool) if rng.random() < 0.75 else invented_name(rng, split)
+        for _ in range(rng.choice((1, 1, 2, 3, 4)))
+    ]
     text = " ".join(words)
     if rng.random() < 0.25:
         text = text.capitalize()
@@ -135,16 +175,28 @@ def listing(rng: Random, split: Split) -> Exchange:
     number = rng.randint(2, min(6, len(KINDS[kind])))
     chosen = ", ".join(KINDS[kind][:number])
     written = WORDS[number] if rng.random() < 0.6 else str(number)
-    return Exchange(LIST.say(rng, split, n=written, kind=kind), chosen[:1].upper() + chosen[1:] + ".", (chosen[1:],))
+    return Exchange(
+        LIST.say(rng, split, n=written, kind=kind),
+        chosen[:1].upper() + chosen[1:] + ".",
+        (chosen[1:],),
+    )
 
 
 def sequence(rng: Random, split: Split) -> Exchange:
-    unit, items = rng.choice((("day", DAYS), ("month", MONTHS), ("letter", tuple(ALPHABET)), ("number", ())))
+    unit, items = rng.choice(
+        (("day", DAYS), ("month", MONTHS), ("letter", tuple(ALPHABET)), ("number", ()))
+    )
     index = rng.randrange(len(items)) if items else rng.randint(1, 998)
-    step, phrasings, word = rng.choice(((1, NEXT, "after"), (1, NEXT, "after"), (-1, BEFORE, "before")))
+    step, phrasings, word = rng.choice(
+        ((1, NEXT, "after"), (1, NEXT, "after"), (-1, BEFORE, "before"))
+    )
     here = items[index] if items else str(index)
     there = items[(index + step) % len(items)] if items else str(index + step)
-    return Exchange(phrasings.say(rng, split, x=here, unit=unit), f"{there} comes {word} {here}.", (f"{there} comes",))
+    return Exchange(
+        phrasings.say(rng, split, x=here, unit=unit),
+        f"{there} comes {word} {here}.",
+        (f"{there} comes",),
+    )
 
 
 def comparing(rng: Random, split: Split) -> Exchange:
@@ -152,17 +204,27 @@ def comparing(rng: Random, split: Split) -> Exchange:
     a, b = rng.sample(range(limit), 2)
     chance = rng.random()
     if chance < 0.45:
-        return Exchange(BIGGER.say(rng, split, a=a, b=b), f"{max(a, b)} is bigger than {min(a, b)}.", (f"{max(a, b)} is bigger",))
+        return Exchange(
+            BIGGER.say(rng, split, a=a, b=b),
+            f"{max(a, b)} is bigger than {min(a, b)}.",
+            (f"{max(a, b)} is bigger",),
+        )
     if chance < 0.75:
         kind = "odd" if a % 2 else "even"
         return Exchange(EVEN.say(rng, split, a=a), f"{a} is {kind}.", (f"{a} is {kind}",))
     numbers = rng.sample(range(rng.choice((10, 100))), rng.randint(3, 5))
     ordered = ", ".join(map(str, sorted(numbers)))
-    return Exchange(SORT.say(rng, split, list=", ".join(map(str, numbers))), ordered + ".", (ordered,))
+    return Exchange(
+        SORT.say(rng, split, list=", ".join(map(str, numbers))), ordered + ".", (ordered,)
+    )
 
 
 def spelling(rng: Random, split: Split) -> Exchange:
-    words = [word for word in (*ANIMALS, *COLORS, *FRUITS, *THINGS, "hello", "forge") if split is Split.TRAIN or not is_held_out(word)]
+    words = [
+        word
+        for word in (*ANIMALS, *COLORS, *FRUITS, *THINGS, "hello", "forge")
+        if split is Split.TRAIN or not is_held_out(word)
+    ]
     word = rng.choice(words)
     return Exchange(SPELL.say(rng, split, x=word), "-".join(word), ("-".join(word),))
 
