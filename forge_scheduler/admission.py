@@ -79,6 +79,8 @@ class Admission:
 
     def _add_waiting(self, batch: Batch) -> None:
         """Strictly in order: nobody overtakes the first because its prompt is shorter."""
+        if len(self.waiting) == 0:
+            return
         num_spare_blocks = self._num_spare_blocks()
         while batch.token_budget > 0 and (first := self._first_ready()) is not None:
             match = self._kv_cache.match(first)

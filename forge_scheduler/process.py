@@ -106,10 +106,15 @@ class SchedulerProcess:
     def _receive_from_worker(self) -> None:
         for peer, message in self._workers.drain(MAX_MESSAGES_A_ROUND):
             self._service.on_worker_message(peer, message)
-        while self._worker_monitor.poll(0):
+        if self._worker_monitor.poll(0):
             self._worker_monitor.recv_multipart()
-            if self._service.worker is not None:
-                raise WorkerError("the worker is gone")
+            self._on_disconnection()
+
+    def _on_disconnection(self) -> None:
+        """Only our worker can have come in by ipc; by tcp it may have been anybody's probe."""
+        is_private = self._workers.endpoint.startswith("ipc://")
+        if is_private and self._service.worker is not None:
+            raise WorkerError("the worker is gone")
 
     def _receive_from_clients(self) -> None:
         for client, message in self._clients.drain(MAX_MESSAGES_A_ROUND):

@@ -68,8 +68,11 @@ class Service:
 
     def on_worker_message(self, peer: bytes, message: FromWorker | Undecodable) -> None:
         """Raises WorkerError or LinkError when there is no going on with this worker."""
-        if self.worker not in (None, peer):
-            raise WorkerError("a second worker came")
+        is_worker = peer == self.worker
+        is_introduction = self.worker is None and isinstance(message, WorkerReady)
+        if not is_worker and not is_introduction:
+            logger.warning("a stranger at the worker's door is not listened to: %r", peer)
+            return
         match message:
             case WorkerReady():
                 self._on_worker_ready(peer, message)
@@ -119,11 +122,7 @@ class Service:
             self.send_news()
 
     def _on_worker_ready(self, peer: bytes, ready: WorkerReady) -> None:
-        if ready.protocol_version != PROTOCOL_VERSION:
-            raise LinkError(
-                f"the worker speaks protocol {ready.protocol_version}, the scheduler "
-                f"{PROTOCOL_VERSION}: install the same Forge everywhere"
-            )
+        _check_worker(ready)
         if self._scheduler is not None:
             raise WorkerError("the worker started again and has lost its state")
         self.worker = peer
@@ -189,7 +188,7 @@ class Service:
 
     def _on_slow_client(self, client: bytes) -> None:
         """What was held back goes; the ends of its sequences are all it gets if it ever reads."""
-        ended = self._end_client(client)
+        ended = self._end_client(client, "the client does not read its outputs")
         if self._scheduler is None or not ended:
             self._outbox.forget(client)
             return
@@ -197,10 +196,20 @@ class Service:
         self._outbox.hold_only(client, Outputs(ended))
         logger.warning("a client does not read: %d of its sequences are aborted", len(ended))
 
-    def _end_client(self, client: bytes) -> list[SequenceOutput]:
+    def _end_client(self, client: bytes, error: str | None = None) -> list[SequenceOutput]:
         if self._scheduler is None:
             return []
-        return self._scheduler.end_all(FinishReason.ABORT, client=client)[client]
+        return self._scheduler.end_all(FinishReason.ABORT, client=client, error=error)[client]
+
+
+def _check_worker(ready: WorkerReady) -> None:
+    if ready.protocol_version != PROTOCOL_VERSION:
+        raise LinkError(
+            f"the worker speaks protocol {ready.protocol_version}, the scheduler "
+            f"{PROTOCOL_VERSION}: install the same Forge everywhere"
+        )
+    if min(ready.num_blocks, ready.block_size, ready.max_model_len, ready.vocab_size) < 1:
+        raise LinkError(f"the worker has nothing to serve with: {ready}")
 
 
 def _make_scheduler(config: SchedulerConfig, ready: WorkerReady) -> Scheduler:

@@ -18,9 +18,11 @@ NO_PARENT = bytes(HASH_BYTES)
 
 
 class CachedBlock(NamedTuple):
+    """A block that may be shared; `content` is its token ids, four bytes each."""
+
     block_id: int
     parent_hash: bytes
-    token_ids: list[int]
+    content: bytes
 
 
 class PrefixCache:
@@ -38,39 +40,39 @@ class PrefixCache:
     def extend_hashes(self, hashes: list[bytes], token_ids: list[int], num_blocks: int) -> None:
         """Append to `hashes` what they lack of the first `num_blocks` blocks, all of them full."""
         for index in range(len(hashes), num_blocks):
-            content = array("q", self._tokens_of(token_ids, index)).tobytes()
-            parent_hash = hashes[-1] if hashes else NO_PARENT
-            hashes.append(
-                blake2b(parent_hash + content, key=self._key, digest_size=HASH_BYTES).digest()
-            )
+            chained = _parent(hashes, index) + self._content(token_ids, index)
+            hashes.append(blake2b(chained, key=self._key, digest_size=HASH_BYTES).digest())
 
     def match(self, hashes: list[bytes], token_ids: list[int], max_blocks: int) -> list[int]:
         """Ids of the longest run of cached blocks from the start, at most `max_blocks`."""
         block_ids: list[int] = []
-        parent_hash = NO_PARENT
         for index in range(max_blocks):
             cached = self._blocks.get(hashes[index])
-            if cached is None or cached[1:] != (parent_hash, self._tokens_of(token_ids, index)):
+            if cached is None or cached != self._cached(hashes, token_ids, index, cached.block_id):
                 break
             block_ids.append(cached.block_id)
-            parent_hash = hashes[index]
         return block_ids
 
     def insert(self, hashes: list[bytes], token_ids: list[int], index: int, block_id: int) -> None:
         """Remember that `block_id` holds the sequence's block `index`, unless another one does."""
-        if hashes[index] in self._blocks:
-            return
-        parent_hash = hashes[index - 1] if index else NO_PARENT
-        self._blocks[hashes[index]] = CachedBlock(
-            block_id, parent_hash, self._tokens_of(token_ids, index)
-        )
-        self._hashes[block_id] = hashes[index]
+        if hashes[index] not in self._blocks:
+            self._blocks[hashes[index]] = self._cached(hashes, token_ids, index, block_id)
+            self._hashes[block_id] = hashes[index]
 
     def forget(self, block_id: int) -> None:
         block_hash = self._hashes.pop(block_id, None)
         if block_hash is not None:
             del self._blocks[block_hash]
 
-    def _tokens_of(self, token_ids: list[int], index: int) -> list[int]:
+    def _cached(
+        self, hashes: list[bytes], token_ids: list[int], index: int, block_id: int
+    ) -> CachedBlock:
+        return CachedBlock(block_id, _parent(hashes, index), self._content(token_ids, index))
+
+    def _content(self, token_ids: list[int], index: int) -> bytes:
         start = index * self._block_size
-        return token_ids[start : start + self._block_size]
+        return array("i", token_ids[start : start + self._block_size]).tobytes()
+
+
+def _parent(hashes: list[bytes], index: int) -> bytes:
+    return hashes[index - 1] if index else NO_PARENT

@@ -47,6 +47,7 @@ def audit_places(scheduler: Scheduler) -> None:
     for sequence in scheduler._waiting:
         assert sequence.status in (SequenceStatus.WAITING, SequenceStatus.PREEMPTED)
         assert sequence.block_table == []
+    assert len(scheduler._admission.running) <= scheduler._limits.max_batch_size
     assert scheduler._waiting.num_tokens == sum(
         sequence.request.num_prompt_tokens for sequence in scheduler._waiting
     )

@@ -88,6 +88,7 @@ class FakeWorker:
         end = scheduled.num_computed_tokens + scheduled.num_scheduled_tokens
         for position in range(end):
             assert self.slots[self._slot(sequence, position)] == sequence.digests[position]
+        assert scheduled.num_scheduled_tokens > 0
         assert scheduled.is_sampling == (end == len(sequence.token_ids))
         token_ids = [self._next_token(sequence)] if scheduled.is_sampling else []
         for token_id in token_ids:
