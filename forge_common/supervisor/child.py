@@ -71,6 +71,10 @@ class Child:
     def is_running(self) -> bool:
         return self._process is not None and not self.exit_code.done()
 
+    @property
+    def was_killed(self) -> bool:
+        return self.exit_code.done() and self.exit_code.result() > SIGNAL_EXIT_BASE
+
     def has_exited(self, wait_status: int) -> None:
         """Called once, by whoever reaped it."""
         code = os.waitstatus_to_exitcode(wait_status)

@@ -30,6 +30,7 @@ from forge_common.supervisor.roles import Role
 
 STOP_GRACE_S = 2.0  # beyond the time to drain, before a child is killed
 KILL_WAIT_S = 5.0
+CAUSE_WAIT_S = 0.05  # a death may be told by those who felt it before it is noticed here
 PROGRESS_INTERVAL_S = 2.0
 TERMINAL_PROGRESS_INTERVAL_S = 0.1
 
@@ -58,8 +59,9 @@ class Supervisor:
         self._on_ready = on_ready
         self._children: list[Child] = []
         self._loading: dict[str, LoadingText] = {}
-        self._failure: Failure | None = None
+        self._failures: list[Failure] = []  # in the order in which they were noticed
         self._signals: list[signal.Signals] = []
+        self._is_stopping = False
         self._ending = asyncio.Event()
         self._hurry = asyncio.Event()
 
@@ -86,8 +88,8 @@ class Supervisor:
         loop.call_later(self._settings.start_timeout_s, self._on_start_timeout)
 
     async def _end(self) -> Outcome:
-        if self._failure is not None:
-            return await self._end_after(self._failure)
+        if self._failures:
+            return await self._end_after_failure()
         grace_s = self._settings.drain_timeout_s
         logger.info("stopping; running requests have %g s to finish", grace_s)
         for _, children in groupby(reversed(self._children), key=lambda child: child.role.stage):
@@ -96,7 +98,9 @@ class Supervisor:
             grace_s = 0.0  # once the edge is gone, nobody has work to finish
         return Outcome(SIGNAL_EXIT_BASE + self._signals[-1] if self._hurry.is_set() else 0)
 
-    async def _end_after(self, failure: Failure) -> Outcome:
+    async def _end_after_failure(self) -> Outcome:
+        await asyncio.sleep(CAUSE_WAIT_S)
+        failure = _cause(self._failures)
         await self._stop(self._children, STOP_GRACE_S)
         child = failure.child
         own_code = child.exit_code.result() if child.exit_code.done() else ForgeError.EXIT_CODE
@@ -106,6 +110,7 @@ class Supervisor:
 
     async def _stop(self, children: Iterable[Child], grace_s: float) -> None:
         """Ask all to exit; kill those that have not when time is up or somebody is in a hurry."""
+        self._is_stopping = True
         stopping = list(children)
         for child in stopping:
             if child.failure_message is None:  # else it is about to exit, with a code of its own
@@ -152,9 +157,9 @@ class Supervisor:
             self._fail(Failure(late[0], f"was not ready within {seconds}", ForgeError.EXIT_CODE))
 
     def _fail(self, failure: Failure) -> None:
-        """The first failure counts, and only before a stop was asked for: others follow from it."""
-        if not self._ending.is_set():
-            self._failure = failure
+        """Only before a stop was asked for: what ends after that was meant to."""
+        if not self._signals and not self._is_stopping:
+            self._failures.append(failure)
             self._ending.set()
 
     def _watch_signals(self) -> None:
@@ -186,6 +191,12 @@ class Supervisor:
 
     def _child_of(self, pid: int) -> Child | None:
         return next((child for child in self._children if child.pid == pid), None)
+
+
+def _cause(failures: Sequence[Failure]) -> Failure:
+    """The first, unless a child was killed at about that time: the others only felt it."""
+    killed = (failure for failure in failures if failure.child.was_killed)
+    return next(killed, failures[0])
 
 
 def _how_it_ended(exit_code: int) -> str:

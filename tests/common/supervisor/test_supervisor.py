@@ -136,6 +136,13 @@ def test_reason_wins_over_failures_that_follow_from_it(launch: Launch) -> None:
     assert process.returncode == 5
 
 
+def test_death_is_the_cause_though_others_tell_it_first(launch: Launch) -> None:
+    feels = "time.sleep(0.3); fail('the worker is gone'); sys.exit(4)"
+    dies = "time.sleep(0.31); os.kill(os.getpid(), signal.SIGKILL)"
+    process = launch(("worker", 0, dies), ("scheduler", 1, feels))
+    assert said_by(process)[-1] == "reason: worker: was killed by SIGKILL"
+
+
 def test_death_by_signal_is_told_as_a_shell_tells_it(launch: Launch) -> None:
     process = launch(("worker", 0, "os.kill(os.getpid(), signal.SIGSEGV)"))
     assert said_by(process)[-1] == "reason: worker: was killed by SIGSEGV"
