@@ -1,0 +1,1 @@
+"""The parts models are composed of; each takes its operations as `ops`."""

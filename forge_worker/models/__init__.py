@@ -1,0 +1,1 @@
+"""Architectures as compositions of layers, and which checkpoint needs which."""

@@ -1,0 +1,1 @@
+"""The operations a model is written against, whatever computes them."""
