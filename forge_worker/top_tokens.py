@@ -17,6 +17,13 @@ TokenArray = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 
+class Tokens(NamedTuple):
+    """Some tokens of some rows, one element each, by row and then by token id."""
+
+    rows: TokenArray
+    token_ids: TokenArray
+
+
 class TopTokens(NamedTuple):
     values: FloatArray  # [num_rows, count], falling
     token_ids: TokenArray  # [num_rows, count]
@@ -24,36 +31,39 @@ class TopTokens(NamedTuple):
 
 def top_tokens(values: FloatArray, count: int) -> TopTokens:
     """The `count` largest of each row of `values` [num_rows, vocab_size], free of NaN."""
-    vocab_size = values.shape[1]
-    if count >= vocab_size:
-        token_ids = np.broadcast_to(np.arange(vocab_size), values.shape)
-        return _in_order(values, token_ids)
-    smallest = np.partition(values, vocab_size - count, axis=1)[:, vocab_size - count, None]
-    token_ids = _ids_at_least(values, smallest, count)
-    return _in_order(np.take_along_axis(values, token_ids, axis=1), token_ids)
+    count = min(count, values.shape[1])
+    smallest = top_values(values, count)[:, -1]
+    largest = largest_tokens(values, np.full(len(values), count), smallest)
+    token_ids = largest.token_ids.reshape(-1, count)
+    found = np.take_along_axis(values, token_ids, axis=1)
+    order = np.argsort(-found, axis=1, kind="stable")
+    return TopTokens(
+        np.take_along_axis(found, order, axis=1), np.take_along_axis(token_ids, order, axis=1)
+    )
 
 
-def _ids_at_least(values: FloatArray, smallest: FloatArray, count: int) -> TokenArray:
-    """Of each row `count` ids, rising: those above `smallest`, and the first equal ones."""
-    found = np.flatnonzero(values >= smallest)
+def top_values(values: FloatArray, count: int) -> FloatArray:
+    """The `count` largest of each row, falling: [num_rows, count]."""
+    start = values.shape[1] - count
+    top = np.partition(values, start, axis=1)[:, start:] if start else values.copy()
+    top.sort(axis=1)
+    return top[:, ::-1]
+
+
+def largest_tokens(values: FloatArray, counts: TokenArray, smallest: FloatArray) -> Tokens:
+    """Of each row the `counts` largest, given the `smallest` value among them."""
+    found = np.flatnonzero(values >= smallest[:, None])
     rows, token_ids = np.divmod(found, values.shape[1])
-    if len(found) > count * len(values):
-        is_tied = values.reshape(-1)[found] == smallest[rows, 0]
-        num_tied = count - np.bincount(rows[~is_tied], minlength=len(values))
-        ranks = _rank_in_row(is_tied, rows, len(values))
-        token_ids = token_ids[~is_tied | (ranks < num_tied[rows])]
-    return token_ids.reshape(len(values), count)
+    if len(found) > counts.sum():
+        is_tied = values.reshape(-1)[found] == smallest[rows]
+        num_tied = counts - np.bincount(rows[~is_tied], minlength=len(values))
+        is_kept = ~is_tied | (_rank_in_row(is_tied, rows, len(values)) < num_tied[rows])
+        rows, token_ids = rows[is_kept], token_ids[is_kept]
+    return Tokens(rows, token_ids)
 
 
 def _rank_in_row(chosen: Mask, rows: TokenArray, num_rows: int) -> TokenArray:
-    """How many `chosen` stand before each element in its own row."""
+    """How many `chosen` stand before each element in its own row; no row is empty."""
     before: TokenArray = np.cumsum(chosen) - chosen
     starts = np.searchsorted(rows, np.arange(num_rows))
     return before - before[starts][rows]
-
-
-def _in_order(values: FloatArray, token_ids: TokenArray) -> TopTokens:
-    order = np.argsort(-values, axis=1, kind="stable")
-    return TopTokens(
-        np.take_along_axis(values, order, axis=1), np.take_along_axis(token_ids, order, axis=1)
-    )

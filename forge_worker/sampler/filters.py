@@ -15,14 +15,14 @@ import numpy as np
 
 from forge_worker.forward_inputs import FloatArray
 from forge_worker.sampler.table import DoubleArray, Filters
-from forge_worker.top_tokens import Mask, TokenArray, TopTokens, top_tokens
+from forge_worker.top_tokens import Mask, TokenArray, largest_tokens, top_values
 
 FIRST_COUNT = 512  # tokens looked at for a row with top_p alone, before more are
 GROWTH = 8
 
 
 class Candidates(NamedTuple):
-    """Tokens that may be chosen, one element each; every row has at least one."""
+    """Tokens that may be chosen, one element each, by row; every row has at least one."""
 
     rows: TokenArray
     token_ids: TokenArray
@@ -39,19 +39,17 @@ def filter_tokens(values: FloatArray, filters: Filters) -> Candidates:
 
     Every row is one that `is_cut`.
     """
-    vocab_size = values.shape[1]
+    counts, smallest = np.ones(len(values), np.int64), np.zeros(len(values), np.float32)
     masses = _whole_masses(values, filters)
-    parts = []
-    rows, count = np.arange(len(values)), _first_count(filters, vocab_size)
+    rows, count = np.arange(len(values)), _first_count(filters, values.shape[1])
     while len(rows):
-        chosen = filters.of(rows)
-        top = top_tokens(values[rows] if len(rows) < len(values) else values, count)
-        is_short, keep = _apply(top, chosen, masses[rows], count == vocab_size)
-        parts.append(_flatten(top, keep & ~is_short[:, None], rows))
-        rows, count = rows[is_short], min(GROWTH * count, vocab_size)
-    return (
-        parts[0] if len(parts) == 1 else Candidates(*map(np.concatenate, zip(*parts, strict=True)))
-    )
+        top = top_values(values[rows] if len(rows) < len(values) else values, count)
+        kept = _keep(top, filters.of(rows), masses[rows], count == values.shape[1])
+        counts[rows] = kept.counts
+        smallest[rows] = top[np.arange(len(top)), kept.counts - 1]
+        rows, count = rows[kept.is_short], min(GROWTH * count, values.shape[1])
+    left = largest_tokens(values, counts, smallest)
+    return Candidates(left.rows, left.token_ids, values[left])
 
 
 def _whole_masses(values: FloatArray, filters: Filters) -> DoubleArray:
@@ -71,26 +69,22 @@ def _first_count(filters: Filters, vocab_size: int) -> int:
 
 
 class Kept(NamedTuple):
+    counts: TokenArray  # how many of the likeliest tokens are left
     is_short: Mask  # rows whose looked-at tokens do not reach top_p
-    keep: Mask
 
 
-def _apply(top: TopTokens, filters: Filters, masses: DoubleArray, is_whole: bool) -> Kept:
-    count = top.values.shape[1]
-    reached = np.cumsum(np.exp(top.values), axis=1, dtype=np.float64)
+def _keep(top: FloatArray, filters: Filters, masses: DoubleArray, is_whole: bool) -> Kept:
+    """`top` [num_rows, count] are the largest values of each row, falling."""
+    count = top.shape[1]
+    reached = np.cumsum(np.exp(top), axis=1, dtype=np.float64)
     is_uncut = masses > 0
     last = np.minimum(filters.top_k, count) - 1
     total = np.where(is_uncut, masses, reached[np.arange(len(last)), last])
     wanted = filters.top_p * total
-    is_short = is_uncut & (reached[:, -1] < wanted) & (not is_whole)
     mass_before = np.zeros_like(reached)
     mass_before[:, 1:] = reached[:, :-1]
     keep = np.arange(count) <= last[:, None]
     keep &= (mass_before < wanted[:, None]) | (filters.top_p == 1.0)[:, None]
-    keep &= top.values > -np.inf
-    keep &= top.values >= filters.log_min_p[:, None]
-    return Kept(is_short, keep)
-
-
-def _flatten(top: TopTokens, keep: Mask, rows: TokenArray) -> Candidates:
-    return Candidates(rows[np.nonzero(keep)[0]], top.token_ids[keep], top.values[keep])
+    keep &= (top > -np.inf) & (top >= filters.log_min_p[:, None])
+    is_short = is_uncut & (reached[:, -1] < wanted) & (not is_whole)
+    return Kept(np.count_nonzero(keep, axis=1), is_short)

@@ -1,18 +1,19 @@
 """Sampler: one token for each row of logits, in slabs of rows that fit a core's cache.
 
-Slabs run on a small pool of threads, since NumPy leaves the interpreter lock while it computes.
+Slabs are shared among threads, since NumPy leaves the interpreter lock while it computes.
 A row whose logits are not finite, or whose every token is ruled out, fails alone. Knows nothing of
 sequences beyond their row in the SamplingTable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
+from forge_worker.cpu.thread_pool import Scratch, ThreadPool
 from forge_worker.forward_inputs import FloatArray, IntArray
 from forge_worker.sampler.choice import Streams, choose, choose_of
 from forge_worker.sampler.filters import filter_tokens, is_cut
@@ -57,36 +58,26 @@ class Prepared(NamedTuple):
 class Sampler:
     def __init__(self, table: SamplingTable, num_threads: int = 1) -> None:
         self._table = table
-        self._pool = ThreadPoolExecutor(num_threads, "sampler") if num_threads > 1 else None
+        self._pool = ThreadPool(num_threads)
+        self._caller_alone = ThreadPool(1)
 
     def sample(self, logits: FloatArray, wanted: Wanted) -> Draws:
         """`logits` [num_rows, vocab_size] are left as they are."""
         token_ids = np.zeros(len(logits), np.int64)
         best = np.zeros(len(logits), np.float32)
 
-        def fill(slab: Slab) -> None:
+        def fill(slab: Slab, scratch: Scratch) -> None:
             indices = slab.indices
             chosen = Wanted(wanted.rows[indices], wanted.positions[indices])
             prepared = self._prepare(logits[indices], chosen.rows)
             best[indices] = prepared.best
             token_ids[indices] = slab.pick(prepared.values, chosen)
 
-        for _ in self._map(fill, self._slabs(wanted.rows, logits.shape[1]), logits.size):
-            pass
+        pool = self._pool if logits.size >= MIN_THREADED_VALUES else self._caller_alone
+        pool.run([partial(fill, slab) for slab in self._slabs(wanted.rows, logits.shape[1])])
         failed = np.flatnonzero(~np.isfinite(best))
         token_ids[failed] = 0
         return Draws(token_ids, {int(i): _error(float(best[i])) for i in failed})
-
-    def close(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown()
-
-    def _map(
-        self, work: Callable[[Slab], None], slabs: Iterable[Slab], num_values: int
-    ) -> Iterator[None]:
-        if self._pool is None or num_values < MIN_THREADED_VALUES:
-            return map(work, slabs)
-        return self._pool.map(work, slabs)
 
     def _slabs(self, rows: IntArray, vocab_size: int) -> Iterator[Slab]:
         """Rows that go the same way, a cacheful at a time."""

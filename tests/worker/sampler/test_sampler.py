@@ -30,11 +30,8 @@ def sample(logits: np.ndarray, asked: list[dict], num_threads: int = 1, position
     for row, params in enumerate(asked):
         table.set(row, sampling(**params), 0, HISTORY)
     rows = np.arange(len(logits), dtype=np.int32)
-    sampler = Sampler(table, num_threads)
-    try:
-        return sampler.sample(logits, Wanted(rows, np.full(len(logits), position, np.int32)))
-    finally:
-        sampler.close()
+    wanted = Wanted(rows, np.full(len(logits), position, np.int32))
+    return Sampler(table, num_threads).sample(logits, wanted)
 
 
 def random_logits(num_rows: int, vocab_size: int = 500, spread: float = 3.0) -> np.ndarray:
