@@ -26,6 +26,6 @@ def test_added_tokens_count_like_known_ones(prompt, known, added) -> None:
     seen = SeenTokens(prompt, known)
     for token_id in added:
         seen.add_output(token_id)
-    expected = {token_id: 0 for token_id in prompt} | Counter(known + added)
+    expected = dict.fromkeys(prompt, 0) | Counter(known + added)
     assert counts(seen) == expected
     assert len(set(seen.token_ids.tolist())) == len(seen.token_ids)
