@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import logging
 import signal
+import socket
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from types import FrameType
@@ -75,7 +78,8 @@ def serve(config: WorkerConfig, num_threads: int) -> None:
         try:
             channel.send(loaded.announcement())
             readiness.ready(f"{loaded.limits.num_blocks} blocks of {loaded.limits.block_size}")
-            answer_steps(channel, loaded.runner)
+            with woken_by_signals(channel) as wait:
+                answer_steps(channel, loaded.runner, wait)
         finally:
             channel.close(FAREWELL_LINGER_MS)
 
@@ -101,11 +105,30 @@ def load(config: WorkerConfig, num_threads: int, readiness: Readiness) -> Loaded
     return LoadedModel(ModelRunner(model, kv_cache, limits, num_threads), limits)
 
 
-def answer_steps(channel: ClientChannel[ToWorker], runner: ModelRunner) -> None:
+@contextmanager
+def woken_by_signals(channel: ClientChannel[ToWorker]) -> Iterator[Callable[[], object]]:
+    """A wait for the channel that a signal ends even if it comes just before the poll begins."""
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        writer.setblocking(False)
+        before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        poller = zmq.Poller()
+        poller.register(channel.socket, zmq.POLLIN)
+        poller.register(reader, zmq.POLLIN)
+        try:
+            yield poller.poll
+        finally:
+            signal.set_wakeup_fd(before)
+
+
+def answer_steps(
+    channel: ClientChannel[ToWorker], runner: ModelRunner, wait: Callable[[], object]
+) -> None:
     """One BatchOutput for each RunBatch, in order. What ends it early is told the scheduler."""
     try:
+        wait()
         while _answer(channel, runner):
-            pass
+            wait()
     except Exception as error:
         reason = str(error) if isinstance(error, WorkerError) else f"unexpected {error!r}"
         channel.send(WorkerFailed(reason))
@@ -113,8 +136,7 @@ def answer_steps(channel: ClientChannel[ToWorker], runner: ModelRunner) -> None:
 
 
 def _answer(channel: ClientChannel[ToWorker], runner: ModelRunner) -> bool:
-    """Wait for one message and do what it says; False after the last."""
-    channel.wait()
+    """Do what the next message says, if there is one; False after the last."""
     match channel.receive():
         case RunBatch() as batch:
             channel.send(runner.run(batch))

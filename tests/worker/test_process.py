@@ -74,7 +74,7 @@ class Loop(threading.Thread):
             channel = ClientChannel(context, self.endpoint, ToWorker, IDENTITY)
             channel.send(WorkerReady(1, 64, 4, 64, 50))
             try:
-                answer_steps(channel, fake_runner())
+                answer_steps(channel, fake_runner(), channel.wait)
             except ForgeError as error:
                 self.error = error
             channel.close(1000)
