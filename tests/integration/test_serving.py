@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -17,6 +19,7 @@ from forge_common.client import (
     SamplingParams,
 )
 from tests.bench.processes import cpu_seconds
+from tests.common.client.wire_page import python_example
 from tests.integration.conftest import Launch
 from tests.integration.launched_forge import LaunchedForge
 
@@ -53,6 +56,14 @@ def test_text_over_zmq(shared_forge: LaunchedForge, small_model: Path) -> None:
     with ForgeClient.connect(shared_forge.client_endpoint, model_path=small_model) as forge:
         outputs = list(forge.generate("hello", SAMPLING))
         assert all(output.text is not None for output in outputs)
+
+
+def test_example_of_the_docs_runs(shared_forge: LaunchedForge, small_model: Path) -> None:
+    given = f"ENDPOINT, MODEL = {shared_forge.client_endpoint!r}, {str(small_model)!r}\n"
+    command = [sys.executable, "-c", given + python_example()]
+    said = subprocess.run(command, capture_output=True, check=True, timeout=30).stdout
+    assert said.startswith(b"4096 tokens of context\n")
+    assert said.endswith(b"0 sequences run\n")
 
 
 def test_scheduler_refuses_over_zmq_what_it_cannot_hold(shared_forge: LaunchedForge) -> None:
