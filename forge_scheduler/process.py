@@ -63,7 +63,7 @@ class SchedulerProcess:
         )
         self._worker_monitor = self._workers.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         self._outbox = Outbox(self._clients.send)
-        self._service = Service(config, self._outbox)
+        self._service = Service(config, self._outbox, lambda: stop_requests.count() > 0)
         self._poller = self._make_poller()
 
     @property
@@ -101,7 +101,6 @@ class SchedulerProcess:
 
     def _wait(self) -> None:
         self._poller.poll(None if self._outbox.is_empty else HELD_RETRY_MS)
-        self._service.is_stopping = self._stop_requests.count() > 0
 
     def _receive_from_worker(self) -> None:
         for peer, message in self._workers.drain(MAX_MESSAGES_A_ROUND):

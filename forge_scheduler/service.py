@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from typing import assert_never
 
 from msgspec import Struct
@@ -49,11 +50,13 @@ logger = logging.getLogger(__name__)
 
 
 class Service:
-    """Serves once a worker has reported ready; takes nothing new once it `is_stopping`."""
+    """Serves once a worker has reported ready; takes nothing new once `is_stopping` says so."""
 
-    def __init__(self, config: SchedulerConfig, outbox: Outbox) -> None:
+    def __init__(
+        self, config: SchedulerConfig, outbox: Outbox, is_stopping: Callable[[], bool]
+    ) -> None:
         self.worker: bytes | None = None
-        self.is_stopping = False
+        self._is_stopping = is_stopping
         self._config = config
         self._outbox = outbox
         self._news: ClientOutputs = defaultdict(list)
@@ -168,7 +171,7 @@ class Service:
 
     def _open_scheduler(self) -> Scheduler:
         """The one to submit to. Raises RequestError before there is one, and while stopping."""
-        if self.is_stopping:
+        if self._is_stopping():
             raise _unavailable("the server is shutting down", "shutting_down")
         if self._scheduler is None:
             raise _unavailable("the model is still loading", "starting")

@@ -20,7 +20,11 @@ from forge_common.protocol.scheduler_worker import (
 
 
 def mix(digest: int, number: int) -> int:
-    return (digest * 6364136223846793005 + number * 2 + 1442695040888963407) % 2**61
+    """Both numbers reach every bit: splitmix64's finish."""
+    mixed = (digest * 0x9E3779B97F4A7C15 + number + 1) % 2**64
+    mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB % 2**64
+    return mixed ^ mixed >> 31
 
 
 @dataclass
@@ -101,7 +105,7 @@ class FakeWorker:
     def _next_token(self, sequence: MirroredSequence) -> int:
         sampling = sequence.new.sampling
         digest = mix(mix(sequence.digests[-1], sampling.seed), sequence.new.choice_index)
-        return (digest >> 20) % self.vocab_size
+        return digest % self.vocab_size
 
     def _prompt_logprobs(
         self, sequence: MirroredSequence, scheduled: ScheduledSequence
