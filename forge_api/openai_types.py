@@ -133,7 +133,7 @@ class SharedFields(Struct, frozen=True, kw_only=True):
     min_tokens: Annotated[int, Meta(ge=0, lt=2**31)] | None = None
     ignore_eos: bool | None = None
     stop_token_ids: Annotated[list[TokenId], Meta(max_length=1024)] | None = None
-    bad_words: Annotated[list[BadWordText], Meta(max_length=128)] | None = None
+    bad_words: Annotated[list[BadWordText], Meta(max_length=64)] | None = None
     allowed_token_ids: Annotated[list[TokenId], Meta(min_length=1, max_length=2**18)] | None = None
     include_stop_str_in_output: bool | None = None
     skip_special_tokens: bool | None = None

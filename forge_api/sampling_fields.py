@@ -6,9 +6,12 @@ limits of the running engine; knows nothing of messages or text prompts.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Collection
 from typing import NamedTuple
+
+import msgspec
 
 from forge_api.openai_types import SharedFields
 from forge_common.checkpoint.generation_config import GenerationDefaults
@@ -18,6 +21,7 @@ from forge_common.sampling import SamplingParams
 from forge_common.tokenizer import Tokenizer
 
 SEED_MASK = 2**63 - 1
+_POSITION = re.compile(r"at `\$\[(?P<index>\d+)\]")
 
 
 class Asked(NamedTuple):
@@ -52,7 +56,7 @@ class SamplingResolver:
                 f"min_tokens ({min_tokens}) is above max_tokens ({max_tokens})", param="min_tokens"
             )
         defaults = self._defaults
-        return SamplingParams(
+        params = SamplingParams(
             max_tokens=max_tokens,
             seed=secrets.randbits(63) if body.seed is None else body.seed & SEED_MASK,
             num_choices=body.n or 1,
@@ -74,6 +78,7 @@ class SamplingResolver:
             num_logprobs=asked.num_logprobs,
             num_prompt_logprobs=asked.num_prompt_logprobs,
         )
+        return checked(params)
 
     def check_prompt(self, prompt: list[int]) -> None:
         if not prompt:
@@ -117,6 +122,16 @@ class SamplingResolver:
         spellings = [spelling for word in words for spelling in (word, f" {word.lstrip()}")]
         encoded = {tuple(self._tokenizer.encode(spelling)) for spelling in spellings}
         return tuple(sorted(ids for ids in encoded if ids))
+
+
+def checked(params: SamplingParams) -> SamplingParams:
+    """Constructing checks no bounds, decoding does: what the scheduler would refuse ends here."""
+    try:
+        return msgspec.msgpack.decode(msgspec.msgpack.encode(params), type=SamplingParams)
+    except msgspec.ValidationError as error:
+        place = _POSITION.search(str(error))
+        name = SamplingParams.__struct_fields__[int(place["index"])] if place else None
+        raise RequestError(f"{name} is out of bounds: {error}", param=name) from error
 
 
 def first_stated(asked: float | None, of_model: float | None, default: float) -> float:

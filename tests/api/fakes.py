@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from typing import Any, NamedTuple
 
 import aiohttp
+import msgspec
 
 from forge_api.engine_client import scheduler_is_away
 from forge_api.metrics import Metrics
@@ -103,6 +104,11 @@ def never_ends(submit: Submit) -> Iterator[SequenceOutput]:
         yield make_output(submit, 0, TOKENIZER.encode("a"))
 
 
+def as_received(submit: Submit) -> Submit:
+    """What the scheduler would decode; a bound that is not kept raises."""
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(submit), type=Submit)
+
+
 class FakeEngine:
     """EngineClient's face over a script; `aborted` is what the real one would send."""
 
@@ -126,7 +132,7 @@ class FakeEngine:
             raise scheduler_is_away()
         if self.rejection is not None:
             raise self.rejection
-        self.submitted += submits
+        self.submitted += map(as_received, submits)
         stream = OutputStream(submits)
         self.streams.append(stream)
         task = asyncio.create_task(self._play(submits, stream))

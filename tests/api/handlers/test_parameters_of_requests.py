@@ -78,6 +78,11 @@ def test_bad_words_are_kept_out_with_and_without_a_space() -> None:
     assert len(sampling_of(bad_words=["hello"]).bad_words) == 2
 
 
+def test_a_bad_word_of_too_many_tokens_is_refused_by_name() -> None:
+    reply = chat(bad_words=["".join(map(chr, range(33, 120)))])
+    assert (reply.status, reply.error["param"]) == (400, "bad_words")
+
+
 def test_max_tokens_is_the_rest_of_the_context() -> None:
     engine = FakeEngine(speaks("hi"))
     post(engine, CHAT, HELLO)
