@@ -1,0 +1,95 @@
+"""The fate of every request field as a page of documentation: `python -m forge_api.parameter_table`.
+
+Derived from the Structs and lists that decide it, so that the page cannot say anything else.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from forge_api.openai_types import ChatCompletionRequest, CompletionRequest
+from forge_api.parameters import HINTS, REFUSED, REFUSED_IN_CHAT, REFUSED_IN_COMPLETIONS, Refusal
+from forge_api.rules import TEMPLATE_VARIABLES
+
+HEAD = """# Request parameters
+
+Made by `python -m forge_api.parameter_table > docs/parameters.md`; a test keeps it so.
+
+- **honoured**: it does what OpenAI's reference (or, for an extension, vLLM's) says.
+- **hint**: it is accepted and changes nothing in the reply.
+- **refused**: a 400 that names it in `param`, unless its value asks for nothing.
+- Any other field is named in the reply under `forge.ignored`, or is a 400 with `--strict-params`.
+
+| field | /v1/chat/completions | /v1/completions | |
+|---|---|---|---|
+"""
+NOTES = {
+    "model": "may be left out; another name than the served one is a 404",
+    "stream_options": "`include_usage`, `continuous_usage_stats`",
+    "n": "at most 16",
+    "stop": "at most 16 strings",
+    "max_tokens": "default: the rest of the context; text completions: 16",
+    "max_completion_tokens": "goes before `max_tokens`",
+    "top_k": "0 and −1 mean no limit",
+    "logprobs": "text completions: a number up to 20",
+    "top_logprobs": "at most 20",
+    "response_format": "`text` only",
+    "tool_choice": "`auto` and `none`",
+    "tools": "written and read as Hermes does; `strict` is refused",
+    "parallel_tool_calls": "`false` keeps the first call only",
+    "reasoning_effort": "handed to the chat template; in `forge.ignored` where that does not read it",
+    "chat_template_kwargs": f"may set {', '.join(sorted(TEMPLATE_VARIABLES))}",
+    "echo": "with `logprobs`, the prompt is scored too",
+    "truncate_prompt_tokens": "keeps the last so many tokens",
+    "priority": "lower runs earlier, with `--policy priority`",
+    "temperature": "default: the model's `generation_config.json`, else 1",
+}
+
+
+class Kind(NamedTuple):
+    body: type[Struct]
+    refused: dict[str, Refusal]
+
+
+CHAT = Kind(ChatCompletionRequest, REFUSED | REFUSED_IN_CHAT)
+COMPLETIONS = Kind(CompletionRequest, REFUSED | REFUSED_IN_COMPLETIONS)
+
+
+def fate(field: str, kind: Kind) -> str:
+    if field in kind.body.__struct_fields__:
+        return "honoured"
+    if field in HINTS:
+        return "hint"
+    return "refused" if field in kind.refused else "unknown"
+
+
+def note(field: str) -> str:
+    if field in NOTES:
+        return NOTES[field]
+    if field in HINTS:
+        return HINTS[field]
+    refusal = CHAT.refused.get(field) or COMPLETIONS.refused.get(field)
+    return "" if refusal is None else refusal.reason
+
+
+def markdown() -> str:
+    fields = dict.fromkeys(
+        (
+            *CHAT.body.__struct_fields__,
+            *COMPLETIONS.body.__struct_fields__,
+            *HINTS,
+            *CHAT.refused,
+            *COMPLETIONS.refused,
+        )
+    )
+    rows = (
+        f"| `{field}` | {fate(field, CHAT)} | {fate(field, COMPLETIONS)} | {note(field)} |\n"
+        for field in fields
+    )
+    return HEAD + "".join(rows)
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")
