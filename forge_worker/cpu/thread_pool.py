@@ -73,5 +73,5 @@ def _drain(tasks: Iterator[Task], scratch: Scratch) -> BaseException | None:
 
 def split(length: int, num_parts: int, multiple: int = 1) -> list[slice]:
     """At most `num_parts` slices of like size that cover 0..length, cut at multiples."""
-    size = -(-length // (num_parts * multiple)) * multiple
+    size = max(1, -(-length // (num_parts * multiple))) * multiple
     return [slice(begin, min(begin + size, length)) for begin in range(0, length, size)]

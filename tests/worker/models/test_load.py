@@ -1,0 +1,32 @@
+"""From a directory to a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from forge_common.config import DeviceSettings
+from forge_common.errors import ConfigError, ModelError
+from forge_worker.models.load import load_model
+from tests.worker.tiny_models import make_tiny_model, write_tiny_model
+
+
+def test_model_knows_its_config(tmp_path: Path) -> None:
+    assert make_tiny_model(tmp_path).config.vocab_size == 40
+
+
+def test_tied_model_keeps_one_copy(tmp_path: Path) -> None:
+    model = make_tiny_model(tmp_path, tie_word_embeddings=True)
+    assert model.lm_head is model.embed_tokens
+
+
+def test_broken_directory_is_a_model_error(tmp_path: Path) -> None:
+    (write_tiny_model(tmp_path) / "model.safetensors").unlink()
+    with pytest.raises(ModelError):
+        load_model(tmp_path, DeviceSettings(), lambda done, total: None)
+
+
+def test_missing_backend_is_a_config_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--backend"):
+        load_model(tmp_path, DeviceSettings(backend="cuda"), lambda done, total: None)

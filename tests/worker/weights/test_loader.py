@@ -1,0 +1,114 @@
+"""Strict both ways; each weight is read once, into float32."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from forge_common.checkpoint import Checkpoint
+from forge_common.errors import ModelError
+from forge_worker.weights.loader import WeightLoader
+from tests.common.checkpoint.files import tensor, write_safetensors
+from tests.worker.tiny_models import random_tensors, write_model_config
+
+UP = "model.layers.0.mlp.up_proj.weight"
+GATE = "model.layers.0.mlp.gate_proj.weight"
+NORM = "model.norm.weight"
+
+
+def ignore(done: int, total: int) -> None:
+    pass
+
+
+def opened(directory: Path, changes: dict[str, np.ndarray | None], **config: object) -> Checkpoint:
+    """A tiny checkpoint in which some tensors are replaced, added, or (None) left out."""
+    tensors = random_tensors(write_model_config(directory, **config)) | changes
+    kept = {name: array for name, array in tensors.items() if array is not None}
+    save_file(kept, directory / "model.safetensors")
+    return Checkpoint.open(directory)
+
+
+def write_bfloat16(path: Path, bits: dict[str, np.ndarray]) -> None:
+    header, data = {}, b""
+    for name, array in bits.items():
+        raw = array.astype(np.uint16).tobytes()
+        header[name] = tensor(len(data), len(data) + len(raw), list(array.shape), "BF16")
+        data += raw
+    write_safetensors(path, header, data)
+
+
+def test_tensor_is_loaded_as_it_is(tmp_path: Path) -> None:
+    checkpoint = opened(tmp_path, {})
+    loaded = WeightLoader(checkpoint, ignore).load(UP)
+    assert loaded.dtype == np.float32
+    assert (loaded == checkpoint.array(UP)).all()
+
+
+def test_joined_tensors_lie_one_below_the_other(tmp_path: Path) -> None:
+    checkpoint = opened(tmp_path, {})
+    joined = WeightLoader(checkpoint, ignore).load_joined([GATE, UP])
+    assert (joined == np.concatenate([checkpoint.array(GATE), checkpoint.array(UP)])).all()
+
+
+def test_float16_is_widened(tmp_path: Path) -> None:
+    half = np.linspace(-2, 2, 32).astype(np.float16)
+    loaded = WeightLoader(opened(tmp_path, {NORM: half}), ignore).load(NORM)
+    assert loaded.dtype == np.float32
+    assert (loaded == half).all()
+
+
+def test_bfloat16_is_widened_exactly(tmp_path: Path) -> None:
+    tensors = random_tensors(write_model_config(tmp_path))
+    bits = {name: (array.view(np.uint32) >> 16) for name, array in tensors.items()}
+    write_bfloat16(tmp_path / "model.safetensors", bits)
+    loaded = WeightLoader(Checkpoint.open(tmp_path), ignore).load(UP)
+    assert (loaded.view(np.uint32) == bits[UP] << 16).all()
+
+
+def test_progress_ends_at_the_total(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    checkpoint = opened(tmp_path, {})
+    loader = WeightLoader(checkpoint, lambda done, total: seen.append((done, total)))
+    for name in checkpoint.tensors:
+        loader.load(name)
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[-1] == (checkpoint.num_bytes, checkpoint.num_bytes)
+
+
+def test_missing_tensor_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=rf"tensor `{UP}` is missing$"):
+        WeightLoader(opened(tmp_path, {UP: None}), ignore)
+
+
+def test_further_missing_tensors_are_counted(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=rf"`{GATE}` is missing \(and 1 more\)$"):
+        WeightLoader(opened(tmp_path, {UP: None, GATE: None}), ignore)
+
+
+def test_surplus_tensor_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"`model\.extra` belongs to no part"):
+        WeightLoader(opened(tmp_path, {"model.extra": np.zeros(1)}), ignore)
+
+
+def test_harmless_surplus_is_let_through(tmp_path: Path) -> None:
+    buffers = {"model.layers.0.self_attn.rotary_emb.inv_freq": np.zeros(4)}
+    WeightLoader(opened(tmp_path, buffers), ignore)
+
+
+def test_written_out_tied_head_is_let_through(tmp_path: Path) -> None:
+    head = {"lm_head.weight": np.zeros((40, 32), np.float32)}
+    WeightLoader(opened(tmp_path, head, tie_word_embeddings=True), ignore)
+
+
+def test_wrong_shape_is_named(tmp_path: Path) -> None:
+    wrong = {NORM: np.zeros(31, np.float32)}
+    with pytest.raises(ModelError, match=r"shape \[31\], the config implies \[32\]"):
+        WeightLoader(opened(tmp_path, wrong), ignore)
+
+
+def test_unreadable_dtype_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=f"`{NORM}` is I32"):
+        WeightLoader(opened(tmp_path, {NORM: np.zeros(32, np.int32)}), ignore)
