@@ -1,4 +1,4 @@
-"""The fate of every request field as a page of documentation: `python -m forge_api.parameter_table`.
+"""Request fields and their fate as a page of docs: `python -m forge_api.parameter_table`.
 
 Derived from the Structs and lists that decide it, so that the page cannot say anything else.
 """
@@ -39,7 +39,7 @@ NOTES = {
     "tool_choice": "`auto` and `none`",
     "tools": "written and read as Hermes does; `strict` is refused",
     "parallel_tool_calls": "`false` keeps the first call only",
-    "reasoning_effort": "handed to the chat template; in `forge.ignored` where that does not read it",
+    "reasoning_effort": "handed to the template; in `forge.ignored` where it is not read",
     "chat_template_kwargs": f"may set {', '.join(sorted(TEMPLATE_VARIABLES))}",
     "echo": "with `logprobs`, the prompt is scored too",
     "truncate_prompt_tokens": "keeps the last so many tokens",
