@@ -1,4 +1,4 @@
-"""Parts of README and docs that follow from the code: `python -m tests.derived_docs` writes them.
+"""Parts of the README that follow from the code: `python -m tests.derived_docs` writes them.
 
 Each part stands between `<!-- NAME -->` and `<!-- /NAME -->`; a test holds text and code together.
 """
@@ -10,16 +10,12 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import msgspec
-
-from forge_api import parameters
-from forge_api.openai_types import ChatCompletionRequest, CompletionRequest
 from forge_common.config import LaunchConfig
 from forge_common.settings_schema import settings_table
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("forge_api", "forge_scheduler", "forge_worker", "forge_common")
-DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "parameters.md")
+README = ROOT / "README.md"
 
 
 def flags() -> str:
@@ -30,41 +26,7 @@ def layout() -> str:
     return "\n".join(line for package in PACKAGES for line in _tree(ROOT / package, 0))
 
 
-def chat_fields() -> str:
-    return _field_list(ChatCompletionRequest)
-
-
-def completion_fields() -> str:
-    return _field_list(CompletionRequest)
-
-
-def hints() -> str:
-    rows = (f"| `{name}` | {reason} |" for name, reason in parameters.HINTS.items())
-    return "\n".join(["| field | |", "|---|---|", *rows])
-
-
-def refused() -> str:
-    return _refusals(parameters.REFUSED)
-
-
-def refused_in_chat() -> str:
-    return _refusals(parameters.REFUSED_IN_CHAT)
-
-
-def refused_in_completions() -> str:
-    return _refusals(parameters.REFUSED_IN_COMPLETIONS)
-
-
-PARTS: dict[str, Callable[[], str]] = {
-    "flags": flags,
-    "layout": layout,
-    "chat-fields": chat_fields,
-    "completion-fields": completion_fields,
-    "hints": hints,
-    "refused": refused,
-    "refused-in-chat": refused_in_chat,
-    "refused-in-completions": refused_in_completions,
-}
+PARTS: dict[str, Callable[[], str]] = {"flags": flags, "layout": layout}
 
 
 def with_parts(text: str) -> str:
@@ -94,25 +56,8 @@ def _summary(path: Path) -> str:
     return text.rstrip(".:")
 
 
-def _field_list(body: type[msgspec.Struct]) -> str:
-    return ", ".join(f"`{field.encode_name}`" for field in msgspec.structs.fields(body))
-
-
-def _refusals(table: dict[str, parameters.Refusal]) -> str:
-    rows = (
-        f"| `{name}` | {refusal.reason} | {', '.join(map(_as_json, refusal.neutral))} |"
-        for name, refusal in table.items()
-    )
-    return "\n".join(["| field | why | accepted values |", "|---|---|---|", *rows])
-
-
-def _as_json(value: object) -> str:
-    return f"`{msgspec.json.encode(value).decode()}`"
-
-
 def main() -> None:
-    for path in DOCUMENTS:
-        path.write_text(with_parts(path.read_text()))
+    README.write_text(with_parts(README.read_text()))
 
 
 if __name__ == "__main__":
