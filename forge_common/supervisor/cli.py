@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
+from contextlib import suppress
 from typing import NoReturn
 
 import click
@@ -79,7 +79,8 @@ async def supervise(config: LaunchConfig, roles: Sequence[Role], console: Consol
     def announce() -> None:
         logger.info("services that speak ZMQ connect to %s", config.links.client_endpoint)
         url = base_url(config.http)
-        print(f"Forge is ready: {url}/v1 (model {config.model.served_model_name})", flush=True)
+        with suppress(BrokenPipeError):
+            print(f"Forge is ready: {url}/v1 (model {config.model.served_model_name})", flush=True)
 
     return await Supervisor(console, config.launch, announce).run(roles)
 
@@ -99,6 +100,8 @@ def base_url(http: HttpSettings) -> str:
 def version_flag() -> click.Option:
     def show(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
         if is_asked:
+            from importlib.metadata import version
+
             click.echo(f"forge {version('forge-server')}")
             context.exit()
 

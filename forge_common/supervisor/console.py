@@ -9,6 +9,7 @@ Knows a stream to write to and names; nothing of processes or of what lines mean
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TextIO
 
 from forge_common.log import LineFormatter
@@ -47,8 +48,9 @@ class Console:
         return f"{name:<{self._width}} | {text}"
 
     def _write(self, text: str) -> None:
-        self._stream.write(CLEAR_LINE + text if self._is_terminal else text)
-        self._stream.flush()
+        with suppress(BrokenPipeError):  # nobody reads the log any more: no reason not to serve
+            self._stream.write(CLEAR_LINE + text if self._is_terminal else text)
+            self._stream.flush()
 
 
 class ConsoleHandler(logging.Handler):

@@ -1,11 +1,19 @@
-"""Bytes in, lines of text out, each of bounded length. Knows nothing of where they come from."""
+"""Bytes in, lines of text out: of bounded length, and without characters that steer a terminal.
+
+Knows nothing of where they come from; a client may have written part of them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import MappingProxyType
 
 MAX_LINE_BYTES = 8 * 1024
 CUT = " […]"
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+CONTROLS = MappingProxyType(
+    {code: REPLACEMENT for code in (*range(0x20), *range(0x7F, 0xA0)) if code != ord("\t")}
+)
 
 
 class LineSplitter:
@@ -37,4 +45,5 @@ class LineSplitter:
 
     def _text(self, line: bytes) -> str:
         text = line[: self._max_line_bytes].decode(errors="replace").rstrip("\r")
+        text = text.translate(CONTROLS)
         return text + CUT if len(line) > self._max_line_bytes else text

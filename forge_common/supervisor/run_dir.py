@@ -68,7 +68,7 @@ def _new_directory() -> Path:
 
 
 def _stated_directory(path: Path) -> Path:
-    path = path.absolute()
+    path = path.resolve()
     if _is_too_long(path):
         raise ConfigError(
             f"--run-dir {path}: the sockets in it must fit {MAX_IPC_PATH_BYTES} bytes"

@@ -28,7 +28,7 @@ from forge_common.supervisor.console import Console
 from forge_common.supervisor.progress import LoadingText
 from forge_common.supervisor.roles import Role
 
-STOP_GRACE_S = 2.0  # beyond the time to drain, before a child is killed
+STOP_GRACE_S = 5.0  # beyond the time to drain, before a child is killed
 KILL_WAIT_S = 5.0
 CAUSE_WAIT_S = 0.05  # a death may be told by those who felt it before it is noticed here
 PROGRESS_INTERVAL_S = 2.0
@@ -52,11 +52,16 @@ class Outcome(NamedTuple):
 
 class Supervisor:
     def __init__(
-        self, console: Console, settings: LaunchSettings, on_ready: Callable[[], None]
+        self,
+        console: Console,
+        settings: LaunchSettings,
+        on_ready: Callable[[], None],
+        stop_grace_s: float = STOP_GRACE_S,
     ) -> None:
         self._console = console
         self._settings = settings
         self._on_ready = on_ready
+        self._stop_grace_s = stop_grace_s
         self._children: list[Child] = []
         self._loading: dict[str, LoadingText] = {}
         self._failures: list[Failure] = []  # in the order in which they were noticed
@@ -93,7 +98,7 @@ class Supervisor:
         grace_s = self._settings.drain_timeout_s
         logger.info("stopping; running requests have %g s to finish", grace_s)
         for _, children in groupby(reversed(self._children), key=lambda child: child.role.stage):
-            grace_s += STOP_GRACE_S
+            grace_s += self._stop_grace_s
             await self._stop(list(children), grace_s)
             grace_s = 0.0  # once the edge is gone, nobody has work to finish
         return Outcome(SIGNAL_EXIT_BASE + self._signals[-1] if self._hurry.is_set() else 0)
@@ -101,7 +106,7 @@ class Supervisor:
     async def _end_after_failure(self) -> Outcome:
         await asyncio.sleep(CAUSE_WAIT_S)
         failure = _cause(self._failures)
-        await self._stop(self._children, STOP_GRACE_S)
+        await self._stop(self._children, self._stop_grace_s)
         child = failure.child
         own_code = child.exit_code.result() if child.exit_code.done() else ForgeError.EXIT_CODE
         reason = failure.reason or child.failure_message or _how_it_ended(own_code)

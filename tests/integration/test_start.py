@@ -127,7 +127,11 @@ def test_flag_beats_environment_beats_file(launch: Launch, tmp_path: Path) -> No
 
 def test_settings_reach_the_roles(launch: Launch) -> None:
     forge: LaunchedForge = launch(
-        FORGE_SERVED_MODEL_NAME="mine", FORGE_NUM_BLOCKS="50", FORGE_BLOCK_SIZE="8"
+        FORGE_SERVED_MODEL_NAME="mine",
+        FORGE_NUM_BLOCKS="50",
+        FORGE_BLOCK_SIZE="8",
+        FORGE_PROT="1",
     ).wait_until_ready()
     assert forge.model == "mine"
     assert any("50 blocks of 8 tokens" in line for line in forge.lines)
+    assert any("FORGE_PROT; did you mean FORGE_PORT?" in line for line in forge.lines)

@@ -44,8 +44,10 @@ async def supervise(deployment: Deployment) -> int:
     settings = LaunchSettings(
         start_timeout_s=deployment.start_timeout_s, drain_timeout_s=deployment.drain_timeout_s
     )
-    announce = Supervisor(console, settings, lambda: print("all ready", flush=True))
-    outcome = await announce.run(roles)
+    supervisor = Supervisor(
+        console, settings, lambda: print("all ready", flush=True), stop_grace_s=0.5
+    )
+    outcome = await supervisor.run(roles)
     if outcome.reason:
         print(f"reason: {outcome.reason}", file=sys.stderr)
     return outcome.exit_code

@@ -55,6 +55,14 @@ def test_finished_update_stays() -> None:
     assert stream.getvalue().endswith(f"{CLEAR_LINE}w | done\n{CLEAR_LINE}w | hello\n")
 
 
+def test_log_that_nobody_reads_is_no_error() -> None:
+    class Broken(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    Console(Broken(), ["w"]).line("w", "hello")
+
+
 def test_own_log_looks_like_everyones() -> None:
     stream = io.StringIO()
     handler = ConsoleHandler(Console(stream, ["launch"]), "launch")

@@ -29,5 +29,9 @@ def test_endless_line_is_cut_once_and_not_kept() -> None:
     assert lines_of(*pieces, b"x\nnext\n") == ["x" * 100 + CUT, "next"]
 
 
+def test_line_cannot_steer_a_terminal() -> None:
+    assert lines_of(b"a\tb\x1b[2Jc\x07\n") == ["a\tb\ufffd[2Jc\ufffd"]
+
+
 def test_what_is_no_utf8_is_shown_as_such() -> None:
     assert lines_of(b"\xff\n") == ["�"]

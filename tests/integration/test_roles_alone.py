@@ -1,0 +1,62 @@
+"""Each role runs by itself, so that a stack can be put together by hand, or by others than us."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from forge_common.client import ForgeClient, SamplingParams
+from forge_common.errors import ConfigError
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def run_dir() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="forge-test-") as directory:
+        yield Path(directory)
+
+
+def start_role(module: str, *argv: str) -> subprocess.Popen[str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("FORGE_")}
+    command = [sys.executable, "-m", module, *argv]
+    return subprocess.Popen(command, env=inherited, stderr=subprocess.PIPE, text=True)
+
+
+def test_scheduler_and_worker_started_by_hand(run_dir: Path, small_model: Path) -> None:
+    clients = ["--client-endpoint", f"ipc://{run_dir}/c"]
+    workers = ["--worker-endpoint", f"ipc://{run_dir}/w"]
+    worker = start_role("forge_worker", "--model-path", str(small_model), *workers)
+    scheduler = start_role("forge_scheduler", *clients, *workers)
+    with ForgeClient.connect(clients[1], timeout_s=20.0) as forge:
+        outputs = list(forge.generate([1, 2], SamplingParams(max_tokens=4, seed=1)))
+    assert sum(len(output.token_ids) for output in outputs) == 4
+    scheduler.terminate()
+    _, said = scheduler.communicate(timeout=10)
+    assert scheduler.returncode == 0
+    assert " info scheduler: " in said  # nobody else puts the name in front
+    worker.communicate(timeout=10)  # it was dismissed
+    assert worker.returncode == 0
+
+
+@pytest.mark.parametrize("role", ["scheduler", "worker", "api"])
+def test_role_without_its_endpoint_says_so(role: str, small_model: Path) -> None:
+    argv = [] if role == "scheduler" else ["--model-path", str(small_model)]
+    process = start_role(f"forge_{role}", *argv)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == ConfigError.EXIT_CODE
+    assert said.startswith(f"forge-{role}: error: ")
+    assert "-endpoint" in said
+
+
+@pytest.mark.parametrize("role", ["scheduler", "worker", "api"])
+def test_role_has_help_of_its_own(role: str) -> None:
+    command = [sys.executable, "-m", f"forge_{role}", "--help"]
+    said = subprocess.run(command, capture_output=True, check=True, text=True, timeout=20).stdout
+    assert said.startswith(f"Usage: forge-{role} [OPTIONS]")
