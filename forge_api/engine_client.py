@@ -12,7 +12,7 @@ import contextlib
 import logging
 import secrets
 from collections.abc import AsyncIterator, Sequence
-from typing import assert_never
+from typing import Any, assert_never
 
 import zmq
 import zmq.asyncio
@@ -66,24 +66,30 @@ class EngineClient:
         self._stats_waiter: asyncio.Future[SchedulerStats] | None = None
         self._is_ready = asyncio.Event()
         self._scheduler: SchedulerReady | None = None
+        self._group = asyncio.TaskGroup()  # a loop that fails ends the process, it leaves no hang
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> EngineClient:
+        await self._group.__aenter__()
         self._tasks = [
-            asyncio.create_task(self._receive_loop(), name="engine-receive"),
-            asyncio.create_task(self._watch_connection(), name="engine-watch"),
+            self._group.create_task(self._receive_loop(), name="engine-receive"),
+            self._group.create_task(self._watch_connection(), name="engine-watch"),
         ]
         await self._channel.send(Hello(PROTOCOL_VERSION))  # the first handshake may be past
         return self
 
-    async def __aexit__(self, *exc_info: object) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: Any
+    ) -> None:
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._channel.socket.disable_monitor()
-        self._monitor.close(0)
-        self._channel.close()
-        self._context.term()
+        try:
+            await self._group.__aexit__(kind, error, trace)
+        finally:
+            self._channel.socket.disable_monitor()
+            self._monitor.close(0)
+            self._channel.close()
+            self._context.term()
 
     @property
     def scheduler(self) -> SchedulerReady | None:

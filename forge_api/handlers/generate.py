@@ -19,6 +19,7 @@ from forge_api import sse
 from forge_api.completion import ChoiceDelta, Generation, Usage
 from forge_api.errors import api_error_from, internal_error
 from forge_api.handlers.bodies import raw_json_reply
+from forge_api.middleware.request_id import REQUEST_ID
 from forge_api.output_stream import OutputStream
 from forge_api.request_timer import RequestTimer
 from forge_api.services import SERVICES, Services
@@ -100,6 +101,7 @@ class Run:
 async def reply(http: web.Request, request: ValidRequest, kind: ReplyKind) -> web.StreamResponse:
     services = http.app[SERVICES]
     request_id = kind.id_prefix + secrets.token_hex(16)
+    logger.debug("%s is answered as %s", http[REQUEST_ID], request_id)
     name = kind.object if request.streaming is None else kind.chunk_object
     header = ReplyHeader(request_id, name, int(time.time()), services.model.name)
     run = Run(services, request, request_id)

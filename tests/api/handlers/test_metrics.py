@@ -82,3 +82,13 @@ def test_a_client_that_leaves_is_counted_as_an_abort() -> None:
         return (await api.get("/metrics")).body.decode()
 
     assert 'forge_requests_finished_total{finished_reason="abort"} 1.0' in serve(engine, test)
+
+
+def test_paths_that_clients_invent_share_one_label() -> None:
+    async def test(api: Api) -> str:
+        await api.get("/invented/one")
+        await api.get("/invented/two")
+        return (await api.get("/metrics")).body.decode()
+
+    text = serve(FakeEngine(speaks("hi")), test)
+    assert 'forge_http_requests_total{method="GET",route="unknown",status="404"} 2.0' in text
