@@ -36,10 +36,8 @@ class Admission:
     def fill(self, batch: Batch) -> None:
         """Spend the batch's token budget: first on those that run, then on those that wait."""
         self._displace_for_first_waiting()
-        num_preemptions = self._counters.num_preemptions
         self._add_running(batch)
-        if self._counters.num_preemptions == num_preemptions:
-            self._add_waiting(batch)
+        self._add_waiting(batch)
 
     def take_released(self) -> list[int]:
         """Ids of sequences that lost their blocks since the last call, for the worker to forget."""

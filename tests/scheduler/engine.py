@@ -66,5 +66,15 @@ class Engine:
                 self.ends[choice] = output.finish_reason
 
 
+def sent(engine: Engine) -> RunBatch:
+    """The next step, which there must be."""
+    assert engine.send()
+    return engine.sent[-1]
+
+
+def scheduled_tokens(batch: RunBatch) -> list[int]:
+    return [scheduled.num_scheduled_tokens for scheduled in batch.scheduled]
+
+
 def run_all(submits: list[Submit], num_blocks: int = 64, **options: Any) -> Engine:
     return Engine(num_blocks, **options).submit(*submits).run()

@@ -69,7 +69,9 @@ class Walk:
     "options",
     [
         pytest.param({}, id="fcfs"),
-        pytest.param({"policy": LowestPriorityNumberFirst()}, id="priority"),
+        pytest.param(
+            {"policy": LowestPriorityNumberFirst(), "max_steps_in_flight": 4}, id="priority"
+        ),
         pytest.param({"has_prefix_cache": False}, id="uncached"),
         pytest.param({"num_blocks": 3, "block_size": 14}, id="naive"),
     ],

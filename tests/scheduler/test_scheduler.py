@@ -5,21 +5,12 @@ from __future__ import annotations
 import pytest
 
 from forge_common.errors import RequestError, WorkerError
-from forge_common.protocol.scheduler_worker import BatchOutput, RunBatch, SampledSequence
+from forge_common.protocol.scheduler_worker import BatchOutput, SampledSequence
 from forge_common.sampling import FinishReason
 from forge_scheduler.policy import LowestPriorityNumberFirst
 from forge_scheduler.waiting_queue import QueueFull
 from tests.builders import make_scheduler, make_submit
-from tests.scheduler.engine import CLIENT, Engine, run_all
-
-
-def scheduled_tokens(batch: RunBatch) -> list[int]:
-    return [scheduled.num_scheduled_tokens for scheduled in batch.scheduled]
-
-
-def sent(engine: Engine) -> RunBatch:
-    assert engine.send()
-    return engine.sent[-1]
+from tests.scheduler.engine import CLIENT, Engine, run_all, scheduled_tokens, sent
 
 
 def test_nothing_asked_nothing_scheduled() -> None:
@@ -60,34 +51,6 @@ def test_end_by_token_drops_the_row_sent_ahead() -> None:
     assert engine.scheduler.is_empty
 
 
-def test_long_prompt_runs_in_chunks_within_the_budget() -> None:
-    engine = Engine(max_prefill_tokens=6, max_steps_in_flight=9).submit(make_submit(prompt=16))
-    assert [scheduled_tokens(sent(engine)) for _ in range(4)] == [[6], [6], [4], [1]]
-
-
-def test_running_sequences_go_before_waiting_ones() -> None:
-    engine = Engine(max_prefill_tokens=6).submit(make_submit("a", 4))
-    engine.send()
-    engine.submit(make_submit("b", 20))
-    assert scheduled_tokens(sent(engine)) == [1, 5]
-
-
-def test_those_behind_a_long_chunk_still_decode() -> None:
-    engine = Engine(max_prefill_tokens=8, max_steps_in_flight=9, policy=LowestPriorityNumberFirst())
-    engine.submit(make_submit("patient", 4, priority=1))
-    engine.send()
-    engine.submit(make_submit("urgent", 40, priority=0))
-    engine.send()
-    assert scheduled_tokens(sent(engine)) == [7, 1]
-
-
-def test_batch_never_exceeds_its_size() -> None:
-    engine = Engine(max_batch_size=2).submit(*(make_submit(str(i)) for i in range(3)))
-    assert len(sent(engine).scheduled) == 2
-    engine.run()
-    assert len(engine.ends) == 3
-
-
 def test_finished_sequence_is_released_with_the_next_step() -> None:
     engine = Engine().submit(make_submit("a", max_tokens=1), make_submit("b", max_tokens=9))
     batch = sent(engine)
@@ -110,6 +73,12 @@ def test_choices_wait_for_the_first_and_share_its_prompt() -> None:
     assert len(engine.ends) == 4
 
 
+def test_choices_join_the_first_as_soon_as_its_prompt_is_computed() -> None:
+    engine = Engine().submit(make_submit(prompt=17, num_choices=3, max_tokens=20))
+    engine.step()
+    assert len(sent(engine).new) == 2
+
+
 def test_choices_of_an_aborted_first_choice_still_run() -> None:
     engine = Engine().submit(make_submit(prompt=17, num_choices=3, max_tokens=2))
     engine.abort("r", 0)
@@ -126,40 +95,6 @@ def test_choices_without_a_shareable_prompt_start_together() -> None:
 def test_choices_differ() -> None:
     engine = run_all([make_submit(num_choices=2, max_tokens=9)])
     assert engine.tokens["r", 0] != engine.tokens["r", 1]
-
-
-def test_preempted_sequence_is_sent_again_with_its_output() -> None:
-    engine = Engine(6, has_prefix_cache=False, max_steps_in_flight=1)
-    engine.submit(make_submit("a", 8, max_tokens=14), make_submit("b", 8, max_tokens=14))
-    resumed = []
-    while not engine.scheduler.is_empty:
-        engine.send()
-        resumed += [new for new in engine.sent[-1].new if len(new.token_ids) > 8]
-        engine.receive()
-    assert engine.scheduler.counters.num_preemptions == 1
-    assert [new.num_prompt_tokens for new in resumed] == [8]
-
-
-def test_latest_arrival_is_preempted_first() -> None:
-    engine = Engine(6, has_prefix_cache=False)
-    engine.submit(make_submit("a", 8, max_tokens=14), make_submit("b", 8, max_tokens=14)).run()
-    assert list(engine.ends) == [("a", 0), ("b", 0)]
-
-
-def test_request_starts_only_where_those_running_can_still_grow() -> None:
-    engine = Engine(5, has_prefix_cache=False).submit(make_submit("a", 8, max_tokens=9))
-    engine.send()
-    engine.submit(make_submit("b", 12))
-    assert len(sent(engine).scheduled) == 1
-
-
-def test_urgent_request_takes_the_place_of_a_patient_one() -> None:
-    engine = Engine(max_batch_size=1, policy=LowestPriorityNumberFirst())
-    engine.submit(make_submit("patient", max_tokens=20, priority=1))
-    engine.step()
-    engine.submit(make_submit("urgent", max_tokens=2, priority=0)).run()
-    assert list(engine.ends) == [("urgent", 0), ("patient", 0)]
-    assert engine.scheduler.counters.num_preemptions == 1
 
 
 def test_context_ends_a_sequence_by_length() -> None:

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from forge_common.errors import WorkerError
+from forge_common.protocol.scheduler_worker import BatchOutput, SampledSequence, ScheduledSequence
+from forge_scheduler.batch import Batch
+from tests.builders import make_sequence
+
+
+def test_sequence_added_in_chunks_samples_with_the_last() -> None:
+    batch, sequence = Batch(0, token_budget=10), make_sequence(6)
+    batch.add(sequence, 4, [8])
+    batch.add(sequence, 2, [9])
+    assert batch.scheduled == [
+        ScheduledSequence(0, 0, 4, [8], False),
+        ScheduledSequence(0, 4, 2, [9], True),
+    ]
+    assert batch.token_budget == 4
+
+
+def test_new_sequence_is_described_in_full() -> None:
+    batch, sequence = Batch(0, 10), make_sequence([5, 6], sequence_id=3)
+    sequence.token_ids.append(7)
+    batch.introduce(sequence)
+    [new] = batch.to_run_batch().new
+    assert (new.sequence_id, new.token_ids, new.num_prompt_tokens) == (3, [5, 6, 7], 2)
+
+
+def test_description_does_not_change_after_it_was_made() -> None:
+    batch, sequence = Batch(0, 10), make_sequence([5, 6])
+    batch.introduce(sequence)
+    sequence.token_ids.append(7)
+    assert batch.new[0].token_ids == [5, 6]
+
+
+def test_fitting_answer_is_accepted() -> None:
+    batch = Batch(0, 10)
+    batch.add(make_sequence(6), 6, [])
+    batch.check_answer(BatchOutput(0, [SampledSequence(0, [7])], 0.0), vocab_size=100)
+
+
+def test_answer_of_a_failed_sequence_needs_no_token() -> None:
+    batch = Batch(0, 10)
+    batch.add(make_sequence(6), 6, [])
+    batch.check_answer(BatchOutput(0, [SampledSequence(0, [], error="broken")], 0.0), 100)
+
+
+def test_token_out_of_a_chunk_is_an_error() -> None:
+    batch = Batch(0, 10)
+    batch.add(make_sequence(6), 5, [])
+    with pytest.raises(WorkerError):
+        batch.check_answer(BatchOutput(0, [SampledSequence(0, [7])], 0.0), 100)

@@ -1,0 +1,193 @@
+"""Service without sockets: what each message brings about, and what bad peers cannot."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import pytest
+from msgspec import Struct
+
+from forge_common.config import CacheSettings, QueueSettings, SchedulerConfig
+from forge_common.errors import LinkError, WorkerError
+from forge_common.protocol.api_scheduler import Accepted, GetStats, Hello, Outputs, Rejected
+from forge_common.protocol.message import PROTOCOL_VERSION
+from forge_common.protocol.scheduler_worker import BatchOutput, WorkerReady
+from forge_common.sampling import FinishReason
+from forge_common.transport import PeerGone, PeerSlow, Undecodable
+from forge_scheduler.outbox import Outbox
+from forge_scheduler.service import Service
+from tests.builders import make_submit
+from tests.scheduler.fakes import FakeWorker
+
+CLIENT, WORKER = b"client", b"worker"
+
+
+class Desk:
+    """A service with a worker at hand, and the letter boxes of its clients."""
+
+    def __init__(self, *, is_ready: bool = True, **groups: Any) -> None:
+        self.received: dict[bytes, list[Struct]] = defaultdict(list)
+        self.failures: dict[bytes, Exception] = {}
+        self.is_stopping = False
+        outbox = Outbox(self._deliver, max_held_messages=2)
+        self.service = Service(SchedulerConfig(**groups), outbox, lambda: self.is_stopping)
+        self.worker = FakeWorker(num_blocks=32, block_size=4)
+        if is_ready:
+            self.service.on_worker_message(WORKER, make_ready())
+
+    def ask(self, message: Any, client: bytes = CLIENT) -> list[Struct]:
+        """Everything the client has received once its message is handled."""
+        self.service.on_client_message(client, message)
+        return self.received[client]
+
+    def step(self) -> None:
+        step = self.service.next_step()
+        assert step is not None
+        self.service.on_worker_message(WORKER, self.worker.run(step))
+        self.service.send_news()
+
+    def _deliver(self, peer: bytes, message: Struct) -> None:
+        if peer in self.failures:
+            raise self.failures[peer]
+        self.received[peer].append(message)
+
+
+def make_ready(**changes: int) -> WorkerReady:
+    fields = {"num_blocks": 32, "block_size": 4, "max_model_len": 100, "vocab_size": 100}
+    return WorkerReady(**{"protocol_version": PROTOCOL_VERSION, **fields, **changes})
+
+
+def stats_of(desk: Desk) -> Any:
+    return desk.ask(GetStats(), b"observer")[-1]
+
+
+def test_outputs_of_a_step_are_one_message_a_client() -> None:
+    desk = Desk()
+    desk.ask(make_submit("a"))
+    desk.ask(make_submit("b"))
+    desk.step()
+    [outputs] = [message for message in desk.received[CLIENT] if isinstance(message, Outputs)]
+    assert [output.request_id for output in outputs.outputs] == ["a", "b"]
+
+
+def test_accepted_comes_before_any_output() -> None:
+    desk = Desk()
+    assert desk.ask(make_submit("a")) == [Accepted("a")]
+
+
+def test_full_queue_says_when_to_come_back() -> None:
+    desk = Desk(queue=QueueSettings(max_queued_requests=1))
+    desk.ask(make_submit("a"))
+    rejected = desk.ask(make_submit("b"))[-1]
+    assert isinstance(rejected, Rejected)
+    assert (rejected.code, rejected.retry_after_s) == ("queue_full", 1.0)
+
+
+def test_stats_before_a_worker_came_say_so() -> None:
+    assert not stats_of(Desk(is_ready=False)).is_worker_ready
+    assert stats_of(Desk()).is_worker_ready
+
+
+def test_every_early_hello_is_answered() -> None:
+    desk = Desk(is_ready=False)
+    desk.ask(Hello(PROTOCOL_VERSION), b"one")
+    desk.ask(Hello(PROTOCOL_VERSION), b"two")
+    desk.service.on_worker_message(WORKER, make_ready())
+    assert len(desk.received[b"one"]) == len(desk.received[b"two"]) == 1
+
+
+def test_client_that_left_loses_its_requests_only() -> None:
+    desk = Desk()
+    desk.ask(make_submit())
+    desk.ask(make_submit(), b"gone")
+    desk.failures[b"gone"] = PeerGone("gone")
+    desk.step()
+    assert stats_of(desk).num_running == 1
+
+
+def test_client_that_reads_in_time_loses_nothing() -> None:
+    desk = Desk()
+    desk.ask(make_submit(max_tokens=4))
+    desk.failures[CLIENT] = PeerSlow("full")
+    desk.step()
+    desk.step()
+    del desk.failures[CLIENT]
+    desk.step()
+    desk.step()
+    outputs = desk.received[CLIENT][1:]
+    assert sum(len(message.outputs[0].token_ids) for message in outputs) == 4
+
+
+def test_client_that_never_reads_is_aborted_and_told_so_at_last() -> None:
+    desk = Desk()
+    desk.ask(make_submit(max_tokens=20))
+    desk.failures[CLIENT] = PeerSlow("full")
+    for _ in range(3):
+        desk.step()
+    assert (stats_of(desk).num_running, stats_of(desk).slow_clients_total) == (0, 1)
+    del desk.failures[CLIENT]
+    desk.service.send_news()
+    [output] = desk.received[CLIENT][-1].outputs
+    assert (output.finish_reason, output.error is not None) == (FinishReason.ABORT, True)
+
+
+def test_slow_client_without_requests_is_only_forgotten() -> None:
+    desk = Desk()
+    desk.failures[CLIENT] = PeerSlow("full")
+    for _ in range(4):
+        desk.ask(Undecodable("nonsense"))
+    assert stats_of(desk).slow_clients_total == 0
+
+
+def test_service_is_finished_when_nothing_runs_and_nothing_is_held() -> None:
+    desk = Desk()
+    assert desk.service.is_finished
+    desk.ask(make_submit(max_tokens=1))
+    assert not desk.service.is_finished
+    desk.step()
+    assert desk.service.is_finished
+
+
+@pytest.mark.parametrize("message", [Undecodable("nonsense"), BatchOutput(0, [], 0.0)])
+def test_strangers_at_the_workers_door_change_nothing(message: Any) -> None:
+    for desk in (Desk(), Desk(is_ready=False)):
+        desk.service.on_worker_message(b"stranger", message)
+    desk.service.on_worker_message(WORKER, make_ready())
+    assert stats_of(desk).is_worker_ready
+
+
+def test_second_worker_is_not_listened_to() -> None:
+    desk = Desk()
+    desk.service.on_worker_message(b"stranger", make_ready(num_blocks=1))
+    assert desk.service.worker == WORKER
+
+
+def test_nonsense_from_the_worker_is_an_error() -> None:
+    with pytest.raises(LinkError):
+        Desk().service.on_worker_message(WORKER, Undecodable("nonsense"))
+
+
+def test_worker_that_started_again_is_an_error() -> None:
+    with pytest.raises(WorkerError):
+        Desk().service.on_worker_message(WORKER, make_ready())
+
+
+@pytest.mark.parametrize("name", ["num_blocks", "block_size", "max_model_len", "vocab_size"])
+def test_worker_without_anything_to_serve_with_is_an_error(name: str) -> None:
+    with pytest.raises(LinkError):
+        Desk(is_ready=False).service.on_worker_message(WORKER, make_ready(**{name: 0}))
+
+
+@pytest.mark.parametrize(
+    "cache",
+    [CacheSettings(kv_cache="naive"), CacheSettings(prefix_caching=False)],
+    ids=["naive", "without prefix caching"],
+)
+def test_no_prefix_is_shared_where_the_settings_say_so(cache: CacheSettings) -> None:
+    desk = Desk(cache=cache)
+    desk.ask(make_submit("a", 9, max_tokens=1))
+    desk.step()
+    desk.ask(make_submit("b", 9, max_tokens=1))
+    desk.step()
+    assert stats_of(desk).prefix_hits_total == 0
