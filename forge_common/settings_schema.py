@@ -111,7 +111,7 @@ def settings_table(config_type: type[Struct]) -> str:
 
 
 def _table_lines(config_type: type[Struct]) -> Iterator[str]:
-    yield "| flag | environment | TOML | default | |"
+    yield "| flag | environment | TOML key | default | what it does |"
     yield "|---|---|---|---|---|"
     for setting in settings_of(config_type):
         names = f"`{setting.flag}` | `{setting.variable}` | `{setting.toml_key}`"

@@ -12,6 +12,7 @@ from forge_common.errors import ConfigError, ModelError
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 WANTED = ("*.json", "*.safetensors", "*.jinja")
+UNWANTED = ("*/*", "consolidated*")  # other formats, and the same weights once more
 
 
 def is_hub_id(text: str) -> bool:
@@ -28,7 +29,9 @@ def fetch(hub_id: str) -> Path:
             " install the extra: pip install 'forge-server[hub]'"
         ) from error
     try:
-        return Path(snapshot_download(hub_id, allow_patterns=list(WANTED)))
+        return Path(
+            snapshot_download(hub_id, allow_patterns=list(WANTED), ignore_patterns=list(UNWANTED))
+        )
     except (OSError, ValueError) as error:  # what its own errors derive from
         reason = str(error).strip().partition("\n")[0]
         raise ModelError(f"{hub_id}: cannot be fetched from the hub: {reason}") from error

@@ -95,12 +95,13 @@ class Supervisor:
     async def _end(self) -> Outcome:
         if self._failures:
             return await self._end_after_failure()
-        grace_s = self._settings.drain_timeout_s
-        logger.info("stopping; running requests have %g s to finish", grace_s)
+        loop = asyncio.get_running_loop()
+        drain_s = self._settings.drain_timeout_s
+        deadline = loop.time() + drain_s
+        logger.info("stopping; running requests have %g s to finish", drain_s)
         for _, children in groupby(reversed(self._children), key=lambda child: child.role.stage):
-            grace_s += self._stop_grace_s
-            await self._stop(list(children), grace_s)
-            grace_s = 0.0  # once the edge is gone, nobody has work to finish
+            remaining_s = max(0.0, deadline - loop.time())
+            await self._stop(list(children), remaining_s + self._stop_grace_s)
         return Outcome(SIGNAL_EXIT_BASE + self._signals[-1] if self._hurry.is_set() else 0)
 
     async def _end_after_failure(self) -> Outcome:

@@ -31,17 +31,19 @@ def pretend(monkeypatch: pytest.MonkeyPatch, download: Any) -> None:
 def test_only_what_forge_reads_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, Any] = {}
 
-    def download(hub_id: str, allow_patterns: list[str]) -> str:
-        asked.update(hub_id=hub_id, patterns=allow_patterns)
+    def download(hub_id: str, allow_patterns: list[str], ignore_patterns: list[str]) -> str:
+        asked.update(hub_id=hub_id, wanted=allow_patterns, unwanted=ignore_patterns)
         return "/cache/x"
 
     pretend(monkeypatch, download)
     assert fetch("owner/name") == Path("/cache/x")
-    assert asked == {"hub_id": "owner/name", "patterns": ["*.json", "*.safetensors", "*.jinja"]}
+    assert asked["hub_id"] == "owner/name"
+    assert asked["wanted"] == ["*.json", "*.safetensors", "*.jinja"]
+    assert asked["unwanted"] == ["*/*", "consolidated*"]
 
 
 def test_refusal_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(hub_id: str, allow_patterns: list[str]) -> str:
+    def refuse(hub_id: str, **patterns: list[str]) -> str:
         raise OSError("404 not found\nand much more")
 
     pretend(monkeypatch, refuse)

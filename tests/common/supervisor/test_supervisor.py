@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -25,9 +26,11 @@ Launch = Callable[..., subprocess.Popen[str]]
 def launch() -> Iterator[Launch]:
     started: list[subprocess.Popen[str]] = []
 
-    def start(*roles: tuple[str, int, str], **settings: float) -> subprocess.Popen[str]:
+    def start(
+        *roles: tuple[str, int, str], prefix: Sequence[str] = (), **settings: float
+    ) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.common.supervisor.fake_roles"],
+            [*prefix, sys.executable, "-m", "tests.common.supervisor.fake_roles"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -184,6 +187,25 @@ def test_stopped_child_does_not_outlive_a_killed_launcher(launch: Launch) -> Non
     os.kill(child, signal.SIGSTOP)
     process.kill()
     wait_until_gone([child])
+
+
+@pytest.fixture
+def new_pid_namespace() -> list[str]:
+    prefix = ["unshare", "--pid", "--fork", "--mount-proc"]
+    tool = shutil.which(prefix[0])
+    if tool is None or subprocess.run([*prefix, "true"], capture_output=True).returncode:
+        pytest.skip("PID namespaces are not to be had here")
+    return prefix
+
+
+def test_orphans_are_collected_by_the_launcher_of_a_container(
+    launch: Launch, new_pid_namespace: list[str]
+) -> None:
+    orphan = "subprocess.run(['sh', '-c', 'sleep 0.2 & exit 0']); time.sleep(0.6);"
+    count = "print('zombies:', sum(' Z ' in open(p).read() for p in glob('/proc/[0-9]*/stat')));"
+    code = f"from glob import glob; {orphan} {count} fail('enough'); sys.exit(3)"
+    process = launch(("a", 0, code), prefix=new_pid_namespace)
+    assert "a | zombies: 0" in said_by(process)
 
 
 def test_what_a_dead_child_started_is_killed(launch: Launch) -> None:
