@@ -176,6 +176,8 @@ class EngineClient:
                 logger.error("a message of the scheduler cannot be read: %s", message.reason)
             else:
                 await self._handle(message)
+            # While messages wait, receiving does not suspend: let the handlers have their turn.
+            await asyncio.sleep(0)
 
     async def _handle(self, message: SchedulerMessage) -> None:
         match message:
