@@ -18,7 +18,7 @@ import signal
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, assert_never
 
 from forge_common.config import LaunchSettings
 from forge_common.errors import ForgeError
@@ -48,6 +48,11 @@ class Failure(NamedTuple):
 class Outcome(NamedTuple):
     exit_code: int
     reason: str | None = None  # one sentence, where something went wrong
+
+
+class WaitResult(NamedTuple):
+    pid: int  # 0 when nobody has ended
+    status: int
 
 
 class Supervisor:
@@ -85,9 +90,8 @@ class Supervisor:
             os.close(launcher_fd)
 
     async def _start(self, roles: Sequence[Role], lifeline_fd: int) -> None:
-        for role in roles:
-            child = Child(role)
-            self._children.append(child)
+        self._children = [Child(role) for role in roles]
+        for child in self._children:
             await child.start(lifeline_fd, self)
         loop = asyncio.get_running_loop()
         loop.call_later(self._settings.start_timeout_s, self._on_start_timeout)
@@ -142,9 +146,14 @@ class Supervisor:
                 child.failure_message = message
                 self._fail(Failure(child))
             case Ready():
-                child.is_ready = True
-                if all(child.is_ready for child in self._children):
-                    self._on_ready()
+                self._on_child_ready(child)
+            case _:
+                assert_never(report)
+
+    def _on_child_ready(self, child: Child) -> None:
+        is_news, child.is_ready = not child.is_ready, True
+        if is_news and all(child.is_ready for child in self._children):
+            self._on_ready()
 
     def _on_progress(self, child: Child, progress: Progress) -> None:
         name, now_s = child.role.name, asyncio.get_running_loop().time()
@@ -176,23 +185,21 @@ class Supervisor:
 
     def _on_stop_signal(self, number: signal.Signals) -> None:
         self._signals.append(number)
-        if len(self._signals) > 1:
+        if self._ending.is_set():
             self._hurry.set()
         self._ending.set()
 
     def _reap(self) -> None:
         """Collect every child that has ended, orphans that PID 1 is given included.
 
-        What a child leaves running in its group is killed before its id can be reused.
+        What a child leaves running in its group is killed.
         """
         with suppress(ChildProcessError):
-            while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                child = self._child_of(ended.si_pid)
+            while (ended := WaitResult(*os.waitpid(-1, os.WNOHANG))).pid:
+                child = self._child_of(ended.pid)
                 if child is not None:
-                    kill_group(ended.si_pid)
-                _, wait_status = os.waitpid(ended.si_pid, 0)
-                if child is not None:
-                    child.has_exited(wait_status)
+                    kill_group(ended.pid)
+                    child.has_exited(ended.status)
                     self._fail(Failure(child))
 
     def _child_of(self, pid: int) -> Child | None:
