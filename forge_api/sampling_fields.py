@@ -20,6 +20,7 @@ from forge_common.protocol.api_scheduler import SchedulerReady
 from forge_common.sampling import SamplingParams
 from forge_common.tokenizer import Tokenizer
 
+MAX_TOKEN_CHARS = 256  # the longest tokens in use are runs of 128 spaces
 SEED_MASK = 2**63 - 1
 _POSITION = re.compile(r"at `\$\[(?P<index>\d+)\]")
 
@@ -79,6 +80,17 @@ class SamplingResolver:
             num_prompt_logprobs=asked.num_prompt_logprobs,
         )
         return checked(params)
+
+    def check_text(self, text: str, body: SharedFields) -> None:
+        """Refuses, before the work of tokenizing it, a text that cannot fit however it is cut."""
+        max_model_len = self._scheduler.max_model_len
+        if body.truncate_prompt_tokens is None and len(text) > max_model_len * MAX_TOKEN_CHARS:
+            raise RequestError(
+                f"This model's maximum context length is {max_model_len} tokens, but the "
+                f"{self._prompt_param} has {len(text)} characters",
+                param=self._prompt_param,
+                code="context_length_exceeded",
+            )
 
     def check_prompt(self, prompt: list[int]) -> None:
         if not prompt:

@@ -50,8 +50,9 @@ class Validator:
         check_model(body.model, self._model.name)
         check_chat(body)
         text = await self.render(body)
-        token_ids = truncated(await self.encode(text, add_special_tokens=False), body)
         resolver = self._resolver(scheduler, "messages")
+        resolver.check_text(text, body)
+        token_ids = truncated(await self.encode(text, add_special_tokens=False), body)
         resolver.check_prompt(token_ids)
         sampling = resolver.resolve(body, token_ids, chat_asked(body))
         return ValidRequest(
@@ -115,6 +116,7 @@ class Validator:
         self, prompt: Prompt, body: CompletionRequest, resolver: SamplingResolver
     ) -> ValidPrompt:
         if isinstance(prompt, str):
+            resolver.check_text(prompt, body)
             text: str | None = prompt
             adds_special = body.add_special_tokens is not False
             token_ids = await self.encode(prompt, add_special_tokens=adds_special)

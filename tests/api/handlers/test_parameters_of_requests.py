@@ -211,6 +211,12 @@ def test_a_prompt_beyond_the_context_is_refused_before_the_stream_begins() -> No
     assert (reply.error["code"], reply.error["param"]) == ("context_length_exceeded", "prompt")
 
 
+def test_a_text_that_cannot_fit_is_refused_before_it_is_tokenized() -> None:
+    reply = too_long("/v1/completions", prompt=" " * 300_000)
+    assert reply.error["code"] == "context_length_exceeded"
+    assert "characters" in reply.error["message"]
+
+
 def test_max_tokens_beyond_the_context_is_refused() -> None:
     reply = too_long(CHAT, **HELLO, max_tokens=1000)
     assert (reply.error["code"], reply.error["param"]) == ("context_length_exceeded", "messages")
