@@ -8,6 +8,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from forge_api.handlers import chat, completions, health, metrics, models, tokenize
+from forge_api.http_protocol import keep_connection
 from forge_api.middleware.access_log import log_access
 from forge_api.middleware.auth import require_key
 from forge_api.middleware.encoding import refuse_compressed
@@ -17,6 +18,7 @@ from forge_api.services import SERVICES, Services
 
 # Outermost first: everything inside `reply_with_errors` may raise.
 PIPELINE = (
+    keep_connection,
     give_request_id,
     log_access,
     reply_with_errors,

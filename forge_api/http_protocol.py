@@ -1,24 +1,55 @@
-"""Connections as aiohttp serves them, but for one thing: bytes that are no HTTP request are
-answered with OpenAI's error object too, and are no error in the log.
+"""Connections as aiohttp serves them, but for two things: bytes that are no HTTP request are
+answered with OpenAI's error object too, and a connection on which no request comes is closed.
 
 Knows nothing of routes: no handler has seen such a request.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
+from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from forge_api.errors import ApiError, internal_error, invalid_request
 from forge_api.middleware.errors import error_reply
 from forge_api.middleware.request_id import HEADER
 
+FIRST_REQUEST_S = 30.0  # for the headers of a connection's first request
+
 logger = logging.getLogger(__name__)
 
 
+@web.middleware
+async def keep_connection(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if isinstance(request.protocol, HttpProtocol):
+        request.protocol.has_a_request()
+    return await handler(request)
+
+
 class HttpProtocol(web.RequestHandler):
+    def __init__(self, manager: web.Server, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        loop = asyncio.get_running_loop()
+        self._patience = loop.call_later(FIRST_REQUEST_S, self.force_close)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self.has_a_request()
+        super().connection_lost(exc)
+
+    def has_a_request(self) -> None:
+        """From here on aiohttp's own keep-alive timeout watches the connection."""
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
     def handle_error(
         self,
         request: web.BaseRequest,

@@ -71,7 +71,7 @@ class Server:
         return HttpProtocol(
             manager,
             loop=asyncio.get_running_loop(),
-            access_log=None,  # type: ignore[arg-type]  # aiohttp's own way to have none
+            access_log=None,
             auto_decompress=False,
             keepalive_timeout=KEEPALIVE_S,
             max_line_size=MAX_HEADER_BYTES,
