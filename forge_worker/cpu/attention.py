@@ -7,7 +7,7 @@ SCORES_PER_PIECE numbers at a time. Knows plans and cached arrays, not models.
 from __future__ import annotations
 
 from functools import partial
-from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,15 @@ from forge_worker.forward_inputs import FloatArray
 from forge_worker.ops.protocol import KVLayer
 
 SCORES_PER_PIECE = 2**17
+LOWEST = np.float32(-1e30)  # finite, so that a piece without visible keys weighs exp(-1e30) = 0
+
+
+class Partial(NamedTuple):
+    """What queries attend to among some of their keys, to be divided once all are known."""
+
+    attended: FloatArray  # [n, h, G, d]: values weighted by exp(score - highest)
+    sums: FloatArray  # [n, h, G, 1] of the weights
+    highest: FloatArray  # [n, h, G, 1]
 
 
 def attend(
@@ -26,24 +35,49 @@ def attend(
     """query, already scaled, and the result: [T, h, G, d]."""
     out = np.empty_like(query)
     kv = KVLayer(*(_by_granule(cached, plan.granule) for cached in kv_layer))
-    singles = [partial(_attend_singles, query, kv, group, out) for group in plan.decode_groups]
-    pieces = chain.from_iterable(_chunk_tasks(query, kv, chunk, out) for chunk in plan.chunks)
-    pool.run([*singles, *pieces])
+    singles = [_Singles(query, kv, group) for group in plan.decode_groups]
+    tasks = [task for group in singles for task in group.tasks()]
+    for chunk in plan.chunks:
+        tasks += _chunk_tasks(query, kv, chunk, out)
+    pool.run(tasks)
+    for group in singles:
+        out[group.rows] = group.merged()
     return out
 
 
-def _attend_singles(
-    query: FloatArray, kv: KVLayer, group: DecodeGroup, out: FloatArray, scratch: Scratch
-) -> None:
-    """One token of each of several sequences, [n, h, G, d] against [n, L, h, d]."""
-    keys = _gather(kv.keys, group.granules, scratch).transpose(0, 2, 3, 1)
-    scores = np.matmul(query[group.rows], keys)
-    scores += group.mask[:, None, None]
-    sums = _exponentiate(scores)
-    values = _gather(kv.values, group.granules, scratch).transpose(0, 2, 1, 3)
-    attended = np.matmul(scores, values)
-    attended /= sums
-    out[group.rows] = attended
+class _Singles:
+    """One token of each of several sequences, [n, h, G, d], piece of keys by piece."""
+
+    def __init__(self, query: FloatArray, kv: KVLayer, group: DecodeGroup) -> None:
+        self.rows = group.rows
+        self._pieces = group.pieces
+        self._query = query
+        self._kv = kv
+        self._partials: dict[int, Partial] = {}
+
+    def tasks(self) -> list[Task]:
+        return [partial(self._attend, index) for index in range(len(self._pieces))]
+
+    def merged(self) -> FloatArray:
+        """The order of the pieces, not that of the threads, decides how sums are rounded."""
+        partials = [self._partials[index] for index in range(len(self._pieces))]
+        if len(partials) == 1:
+            return partials[0].attended / partials[0].sums
+        highest = np.maximum.reduce([part.highest for part in partials])
+        scales = [np.exp(part.highest - highest) for part in partials]
+        weighted = list(zip(partials, scales, strict=True))
+        attended = np.add.reduce([part.attended * scale for part, scale in weighted])
+        result: FloatArray = attended / np.add.reduce([part.sums * s for part, s in weighted])
+        return result
+
+    def _attend(self, index: int, scratch: Scratch) -> None:
+        granules, mask = self._pieces[index]
+        keys = _gather(self._kv.keys, granules, scratch).transpose(0, 2, 3, 1)  # [n, h, d, L]
+        scores = np.matmul(self._query[self.rows], keys)
+        scores += mask[:, None, None]
+        highest = _exponentiate(scores)
+        values = _gather(self._kv.values, granules, scratch).transpose(0, 2, 1, 3)
+        self._partials[index] = Partial(np.matmul(scores, values), _sums(scores), highest)
 
 
 def _chunk_tasks(query: FloatArray, kv: KVLayer, chunk: Chunk, out: FloatArray) -> list[Task]:
@@ -70,20 +104,24 @@ def _attend_tile(
     scores = scratch.take("scores", (num_kv_heads, num_groups, num_queries, len(kv.keys)))
     np.matmul(query.transpose(1, 2, 0, 3), kv.keys.transpose(1, 2, 0)[:, None], out=scores)
     scores[..., tile.masked] += tile.mask
-    sums = _exponentiate(scores)
+    _exponentiate(scores)
     attended = np.matmul(scores, kv.values.transpose(1, 0, 2)[:, None])
-    attended /= sums
+    attended /= _sums(scores)
     out[...] = attended.transpose(2, 0, 1, 3)
 
 
 def _exponentiate(scores: FloatArray) -> FloatArray:
-    """Softmax over the last axis in place, but for the division by the sums it returns.
-
-    Dividing what is attended is less work. A product with ones sums several times faster than sum.
-    """
-    scores -= scores.max(axis=-1, keepdims=True)
+    """exp(score - highest of its row) in place; returns the highest. Dividing by the sums is left
+    for what is attended, which is less work than dividing the weights."""
+    highest: FloatArray = np.maximum(scores.max(axis=-1, keepdims=True), LOWEST)
+    scores -= highest
     np.exp(scores, out=scores)
-    sums: FloatArray = np.matmul(scores, np.ones((scores.shape[-1], 1), np.float32))
+    return highest
+
+
+def _sums(weights: FloatArray) -> FloatArray:
+    """Over the last axis: a product with ones is several times faster than a sum."""
+    sums: FloatArray = np.matmul(weights, np.ones((weights.shape[-1], 1), np.float32))
     return sums
 
 

@@ -20,16 +20,23 @@ from forge_worker.forward_inputs import FloatArray, ForwardInputs, IntArray
 Indices = npt.NDArray[np.int64]
 
 MAX_GRANULE = 16
-TOKENS_PER_GATHER = 512  # about what stays in a core's cache while it is worked on
-QUERIES_PER_TILE = 128
+TOKENS_PER_GATHER = 256  # about what stays in a core's cache while it is worked on
+GRANULES_PER_PIECE = 64
+QUERIES_PER_TILE = 64
+
+
+class DecodePiece(NamedTuple):
+    """One gather of keys; all of the context but for a long one."""
+
+    granules: Indices  # [n, num_granules]
+    mask: FloatArray  # [n, num_granules * granule]: 0 where visible, -inf elsewhere
 
 
 class DecodeGroup(NamedTuple):
-    """Single tokens of several sequences, one gather."""
+    """Single tokens of several sequences, or of one whose context needs several gathers."""
 
     rows: Indices  # [n] in the step's tokens
-    granules: Indices  # [n, num_granules]
-    mask: FloatArray  # [n, num_granules * granule]: 0 where visible, -inf elsewhere
+    pieces: tuple[DecodePiece, ...]
 
 
 class ChunkTile(NamedTuple):
@@ -92,11 +99,9 @@ class _Planner:
         positions = first[:, None] * self.granule + np.arange(num_granules * self.granule)
         low = np.zeros_like(context_lens) if self.window is None else context_lens - self.window
         visible = (positions < context_lens[:, None]) & (positions >= low[:, None])
-        return DecodeGroup(
-            self.inputs.query_starts[sequences].astype(np.int64),
-            self._granules(sequences[:, None], logical, context_lens[:, None]),
-            _as_mask(visible),
-        )
+        granules = self._granules(sequences[:, None], logical, context_lens[:, None])
+        pieces = _cut(granules, _as_mask(visible))
+        return DecodeGroup(self.inputs.query_starts[sequences].astype(np.int64), tuple(pieces))
 
     def chunk(self, sequence: int) -> Chunk:
         """Gathers from the first granule that the chunk's first query sees."""
@@ -138,6 +143,13 @@ class _Planner:
         per_block = self.block_size // self.granule
         blocks = self.inputs.block_tables[sequences, logical // per_block].astype(np.int64)
         return blocks * per_block + logical % per_block
+
+
+def _cut(granules: Indices, mask: FloatArray) -> Iterator[DecodePiece]:
+    granule = mask.shape[1] // granules.shape[1]
+    for begin in range(0, granules.shape[1], GRANULES_PER_PIECE):
+        end = begin + GRANULES_PER_PIECE
+        yield DecodePiece(granules[:, begin:end], mask[:, begin * granule : end * granule])
 
 
 def _as_mask(visible: npt.NDArray[np.bool_]) -> FloatArray:

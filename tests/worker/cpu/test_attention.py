@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from forge_worker.cpu import attention_plan
 from forge_worker.cpu.attention import attend
 from forge_worker.cpu.attention_plan import plan_attention
 from forge_worker.cpu.thread_pool import ThreadPool
@@ -59,6 +60,17 @@ def test_paged_equals_dense(heads: tuple[int, int], window: int | None, block_si
     plan = plan_attention(inputs, block_size, window)
     ours = attend(query, kv, plan, ThreadPool(2))
     np.testing.assert_allclose(ours, dense(query, kv, inputs, block_size, window), atol=2e-5)
+
+
+@pytest.mark.parametrize("window", [None, 7, 300])
+def test_long_contexts_in_pieces_equal_dense(
+    window: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attention_plan, "GRANULES_PER_PIECE", 2)
+    inputs = batch([(200, 1), (64, 1), (3, 1), (90, 1), (0, 1)], 16)
+    kv, query = KVLayer(random(64, 16, 2, 8) * 3, random(64, 16, 2, 8)), random(5, 2, 2, 8)
+    ours = attend(query, kv, plan_attention(inputs, 16, window), ThreadPool(2))
+    np.testing.assert_allclose(ours, dense(query, kv, inputs, 16, window), atol=2e-5)
 
 
 def test_large_scores_do_not_overflow() -> None:

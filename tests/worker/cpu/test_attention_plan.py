@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from forge_worker.cpu.attention_plan import (
+    GRANULES_PER_PIECE,
     QUERIES_PER_TILE,
     TOKENS_PER_GATHER,
     AttentionPlan,
@@ -44,32 +45,40 @@ def test_sequence_without_tokens_is_left_alone() -> None:
 
 def test_gathers_are_bounded_unless_one_context_is_longer() -> None:
     many = plan([(99, 1)] * 20 + [(2000, 1)], block_size=16)
-    sizes = [group.mask.size for group in many.decode_groups]
+    sizes = [sum(piece.mask.size for piece in group.pieces) for group in many.decode_groups]
     assert sorted(sizes)[-1] == 2016
     assert all(size <= TOKENS_PER_GATHER + 16 * 20 for size in sorted(sizes)[:-1])
 
 
 def test_like_contexts_are_gathered_together() -> None:
-    groups = plan([(9, 1), (200, 1), (9, 1), (200, 1)], block_size=16).decode_groups
+    groups = plan([(9, 1), (100, 1), (9, 1), (100, 1)], block_size=16).decode_groups
     assert [group.rows.tolist() for group in groups] == [[0, 2], [1, 3]]
 
 
 @pytest.mark.parametrize("window", [None, 1, 5, 16, 40])
 def test_single_token_sees_its_context_through_the_window(window: int | None) -> None:
     (group,) = plan([(36, 1)], block_size=8, window=window).decode_groups
-    visible = int((group.mask[0] == 0).sum())
+    (piece,) = group.pieces
+    visible = int((piece.mask[0] == 0).sum())
     assert visible == min(37, window or 37)
-    assert group.mask.size < visible + 2 * 8
+    assert piece.mask.size < visible + 2 * 8
+
+
+def test_long_context_is_gathered_piece_by_piece() -> None:
+    (group,) = plan([(3000, 1)], block_size=16).decode_groups
+    lengths = [piece.granules.shape[1] for piece in group.pieces]
+    assert lengths == [GRANULES_PER_PIECE, GRANULES_PER_PIECE, 188 - 2 * GRANULES_PER_PIECE]
+    assert sum(int((piece.mask == 0).sum()) for piece in group.pieces) == 3001
 
 
 def test_huge_block_is_read_only_as_far_as_the_context_goes() -> None:
     (group,) = plan([(36, 1)], block_size=1024).decode_groups
-    assert group.granules.tolist() == [[0, 1, 2]]
+    assert group.pieces[0].granules.tolist() == [[0, 1, 2]]
 
 
 def test_granules_follow_the_block_table() -> None:
     (group,) = plan([(36, 1)], block_size=32).decode_groups
-    assert group.granules.tolist() == [[2, 3, 0]]  # blocks 1, 0 of two granules each
+    assert group.pieces[0].granules.tolist() == [[2, 3, 0]]  # blocks 1, 0 of two granules each
 
 
 def test_long_chunks_are_tiled() -> None:
