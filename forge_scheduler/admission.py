@@ -17,6 +17,8 @@ from forge_scheduler.waiting_queue import RankedSequences, WaitingQueue
 
 
 class Admission:
+    """Moves sequences between the waiting queue and the running ones, and fills batches."""
+
     def __init__(
         self,
         max_batch_size: int,
@@ -80,9 +82,12 @@ class Admission:
         if len(self.waiting) == 0:
             return
         num_spare_blocks = self._num_spare_blocks()
-        while batch.token_budget > 0 and (first := self._first_ready()) is not None:
+        while batch.token_budget > 0 and self._has_seat:
+            first = self._first_ready()
+            if first is None:
+                return
             match = self._kv_cache.match(first)
-            if not self._has_room(first, match, num_spare_blocks):
+            if not self._kv_cache.can_start(first, match, num_spare_blocks):
                 return
             self._start(first, match, batch)
             num_spare_blocks += self._kv_cache.may_grow(first)
@@ -91,9 +96,14 @@ class Admission:
         """Preempt from the end while the policy says that the first in the queue goes before."""
         first = self._first_ready()
         while first is not None and self._may_displace_last(first):
-            if self._has_room(first, self._kv_cache.match(first), self._num_spare_blocks()):
+            match = self._kv_cache.match(first)
+            if self._has_seat and self._kv_cache.can_start(first, match, self._num_spare_blocks()):
                 return
             self._preempt_last()
+
+    @property
+    def _has_seat(self) -> bool:
+        return len(self.running) < self._max_batch_size
 
     def _first_ready(self) -> Sequence | None:
         """One preempted in flight is not ready: its next token is still to be read."""
@@ -106,11 +116,6 @@ class Admission:
     def _num_spare_blocks(self) -> int:
         """One for each that may still need another: starting a sequence must not evict it soon."""
         return sum(map(self._kv_cache.may_grow, self.running))
-
-    def _has_room(self, sequence: Sequence, match: PrefixMatch, num_spare_blocks: int) -> bool:
-        return len(self.running) < self._max_batch_size and self._kv_cache.can_start(
-            sequence, match, num_spare_blocks
-        )
 
     def _start(self, sequence: Sequence, match: PrefixMatch, batch: Batch) -> None:
         self._count_start(sequence, match)

@@ -16,6 +16,8 @@ from forge_scheduler.sequence import Request, RequestKey
 
 
 class Intake:
+    """The border: past it, a request is known to fit the model and the cache."""
+
     def __init__(self, max_model_len: int, vocab_size: int) -> None:
         self._max_model_len = max_model_len
         self._vocab_size = vocab_size

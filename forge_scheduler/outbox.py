@@ -20,6 +20,8 @@ Send = Callable[[bytes, Struct], None]
 
 
 class Outbox:
+    """Posts at once where it can, later where it must, never out of order."""
+
     def __init__(self, send: Send, max_held_messages: int = MAX_HELD_MESSAGES) -> None:
         self._send = send
         self._max_held_messages = max_held_messages

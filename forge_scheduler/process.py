@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 
 class Endpoints(NamedTuple):
+    """Where the scheduler listens."""
+
     client: str
     worker: str
 

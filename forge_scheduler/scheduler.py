@@ -35,6 +35,8 @@ ClientOutputs = dict[bytes, list[SequenceOutput]]
 
 
 class Limits(Struct, frozen=True, kw_only=True):
+    """The plain numbers a scheduler keeps to."""
+
     max_batch_size: int
     max_prefill_tokens: int
     max_model_len: int

@@ -21,6 +21,8 @@ from forge_common.sampling import SamplingParams
 
 
 class SequenceStatus(Enum):
+    """Where a sequence stands."""
+
     WAITING = auto()
     RUNNING = auto()
     PREEMPTED = auto()  # waits again, without blocks, with its output so far

@@ -12,6 +12,8 @@ from forge_scheduler.sequence import Sequence
 
 
 class Stop(NamedTuple):
+    """How a sequence ends."""
+
     reason: FinishReason
     token_id: int | None  # the stop token that ended it
 

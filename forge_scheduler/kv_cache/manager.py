@@ -26,6 +26,8 @@ class PrefixMatch(NamedTuple):
 
 
 class KVCacheManager:
+    """match, start, grow, commit, release: the life of a sequence's blocks."""
+
     def __init__(self, num_blocks: int, block_size: int, *, has_prefix_cache: bool = True) -> None:
         self.block_size = block_size
         self._pool = BlockPool(num_blocks)
