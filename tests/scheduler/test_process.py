@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import zmq
 
 from forge_common.errors import LinkError, WorkerError
 from forge_common.protocol.api_scheduler import (
@@ -103,6 +104,20 @@ def test_requests_of_a_client_that_left_are_aborted(ready: Served) -> None:
         ready.worker.answer()
     ready.client.send(GetStats())
     assert ready.client.expect(SchedulerStats).num_running == 0
+
+
+def test_client_that_never_reads_delays_nobody(ready: Served) -> None:
+    deaf = ready.connect(b"deaf")
+    deaf.send(make_submit(max_tokens=50))
+    for _ in range(12_000):  # more answers than both ends queue for it
+        while not deaf.channel.socket.poll(1000, zmq.POLLOUT):
+            pass
+        deaf.send(GetStats())
+    slow_clients, deadline_s = 0, time.monotonic() + 5
+    while slow_clients == 0 and time.monotonic() < deadline_s:
+        ready.client.send(GetStats())
+        slow_clients = ready.client.expect(SchedulerStats).slow_clients_total
+    assert slow_clients == 1
 
 
 def test_client_of_another_version_is_told_so(ready: Served) -> None:
