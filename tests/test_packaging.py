@@ -1,0 +1,55 @@
+"""What gets installed: few dependencies, locked by hash, above the versions with known holes."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LOCKS = [ROOT / "deploy" / "requirements.txt", ROOT / "deploy" / "requirements-dev.txt"]
+FLOORS = {
+    "aiohttp": (3, 14, 5),  # CVE-2026-128131, quadratic gzip
+    "jinja2": (3, 1, 6),  # CVE-2025-27516, sandbox escape
+}
+MAX_DEPENDENCIES = 12
+
+
+def locked_versions(lock: Path) -> dict[str, str]:
+    return dict(re.findall(r"^([a-z0-9-]+)==([\w.]+)", lock.read_text(), re.MULTILINE))
+
+
+def declared() -> list[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return [re.split(r"[<>=!~ ]", line)[0] for line in project["dependencies"]]
+
+
+def test_few_dependencies_are_declared() -> None:
+    assert len(declared()) <= MAX_DEPENDENCIES
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_every_dependency_is_locked(lock: Path) -> None:
+    assert set(declared()) <= set(locked_versions(lock))
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_locked_versions_are_above_known_holes(lock: Path) -> None:
+    for name, floor in FLOORS.items():
+        version = tuple(int(part) for part in locked_versions(lock)[name].split("."))
+        assert version >= floor
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_locks_have_a_hash_for_everything_and_no_address(lock: Path) -> None:
+    text = lock.read_text()
+    entries = re.split(r"\n(?=[a-z0-9])", text.strip())
+    assert all("--hash=sha256:" in entry for entry in entries)
+    assert "://" not in text and "index-url" not in text
+
+
+def test_both_locks_agree() -> None:
+    runtime, development = map(locked_versions, LOCKS)
+    assert runtime.items() <= development.items()
