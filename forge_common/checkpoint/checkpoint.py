@@ -10,10 +10,8 @@ import mmap
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-import numpy.typing as npt
 from msgspec import Struct
 
 from forge_common.checkpoint.generation_config import (
@@ -24,6 +22,9 @@ from forge_common.checkpoint.json_file import read_json
 from forge_common.checkpoint.model_config import ModelConfig, read_model_config
 from forge_common.checkpoint.safetensors import TensorInfo, read_header
 from forge_common.errors import ModelError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
@@ -87,6 +88,8 @@ class Checkpoint:
             raise ModelError(
                 f"{tensor.file}: tensor `{name}` is {tensor.dtype}, no supported dtype"
             )
+        import numpy as np  # here, since most who open a checkpoint read only its headers
+
         dtype = np.dtype(NUMPY_DTYPES[tensor.dtype])
         count = tensor.num_bytes // dtype.itemsize
         flat = np.frombuffer(self._mapped(tensor.file), dtype, count, tensor.offset)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from forge_common.config import HttpSettings
@@ -58,6 +61,11 @@ def test_wrong_flag_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_url_can_be_typed(host: str, url: str) -> None:
     assert base_url(HttpSettings(host=host, port=80)) == url
+
+
+def test_launcher_loads_no_arrays() -> None:
+    code = "import sys, forge_common.supervisor.cli; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_plan_names_every_part_and_the_sum() -> None:
