@@ -47,7 +47,8 @@ def test_locks_have_a_hash_for_everything_and_no_address(lock: Path) -> None:
     text = lock.read_text()
     entries = re.split(r"\n(?=[a-z0-9])", text.strip())
     assert all("--hash=sha256:" in entry for entry in entries)
-    assert "://" not in text and "index-url" not in text
+    assert "://" not in text
+    assert "index-url" not in text
 
 
 def test_both_locks_agree() -> None:
