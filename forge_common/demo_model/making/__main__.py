@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import time
 from itertools import islice
 from pathlib import Path
 
@@ -18,14 +17,30 @@ from tokenizers import Tokenizer
 
 from forge_common.demo_model import demo_model_path
 from forge_common.demo_model.making.bpe import save_tokenizer, train_tokenizer
-from forge_common.demo_model.making.corpus import documents, texts
+from forge_common.demo_model.making.corpus import Phase, texts
 from forge_common.demo_model.making.evaluate import evaluate, table, write_into
 from forge_common.demo_model.making.export import export
+from forge_common.demo_model.making.mixture import BROAD, DRILL
 from forge_common.demo_model.making.model import Shape
 from forge_common.demo_model.making.train import Recipe, train
 
-TOKENIZER_TEXTS = 40_000
-CORPUS_SEED, TOKENIZER_SEED = 7, 8
+TOKENIZER_TEXTS, TOKENIZER_SEED = 40_000, 8
+PHASES = (
+    Phase(
+        BROAD,
+        seed=7,
+        num_documents=200_000,
+        num_steps=900,
+        lengths=(64, 96, 128, 192, 256, 384, 768),
+    ),
+    Phase(
+        DRILL,
+        seed=9,
+        num_documents=150_000,
+        num_steps=1400,
+        lengths=(32, 48, 64, 96, 128, 192, 256, 384, 768),
+    ),
+)
 
 
 def options() -> argparse.Namespace:
@@ -38,12 +53,6 @@ def options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--assets", type=Path, default=demo_model_path(), help="where the finished files go"
-    )
-    parser.add_argument(
-        "--steps", type=int, default=4000, help="training steps of about 8,000 tokens"
-    )
-    parser.add_argument(
-        "--documents", type=int, default=200_000, help="conversations in the corpus"
     )
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument(
@@ -60,7 +69,7 @@ def options() -> argparse.Namespace:
 def tokenizer_for(work: Path, shape: Shape) -> Tokenizer:
     path = work / "tokenizer"
     if not path.exists():
-        sample = islice(texts(TOKENIZER_SEED), TOKENIZER_TEXTS)
+        sample = islice(texts(TOKENIZER_SEED, BROAD), TOKENIZER_TEXTS)
         save_tokenizer(
             train_tokenizer(sample, shape.vocab_size), path, shape.max_position_embeddings
         )
@@ -68,16 +77,10 @@ def tokenizer_for(work: Path, shape: Shape) -> Tokenizer:
 
 
 def make(chosen: argparse.Namespace) -> None:
-    shape, recipe = Shape(), Recipe(num_steps=chosen.steps, is_compiled=chosen.compile)
+    shape, recipe = Shape(), Recipe(PHASES, is_compiled=chosen.compile)
     chosen.work.mkdir(parents=True, exist_ok=True)
-    tokenizer, started = tokenizer_for(chosen.work, shape), time.monotonic()
-    found = documents(tokenizer, CORPUS_SEED, chosen.documents)
-    num_tokens = sum(len(item.token_ids) for item in found)
-    print(
-        f"{len(found)} documents, {num_tokens} tokens, {time.monotonic() - started:.0f} s",
-        flush=True,
-    )
-    model = train(found, shape, recipe, chosen.work / f"checkpoint-{chosen.steps}.pt")
+    tokenizer = tokenizer_for(chosen.work, shape)
+    model = train(tokenizer, shape, recipe, chosen.work / "checkpoint.pt")
     export(model, tokenizer, chosen.assets)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copyfile(chosen.work / "tokenizer" / name, chosen.assets / name)

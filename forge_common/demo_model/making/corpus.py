@@ -18,12 +18,11 @@ from tokenizers import Tokenizer
 
 from forge_common.demo_model.making.held_out import forbidden_questions
 from forge_common.demo_model.making.markup import END_OF_TEXT, TURN_END, TURN_START, renderer
-from forge_common.demo_model.making.mixture import conversations
+from forge_common.demo_model.making.mixture import Mixture, conversations
 from forge_common.demo_model.making.skills.plain_text import plain_text
 
 PLAIN_SHARE = 0.03
 SORTED_KEYS_SHARE = 0.15
-LENGTHS = (64, 96, 128, 192, 256, 384, 768)
 
 
 @dataclass(frozen=True)
@@ -42,10 +41,10 @@ class TrainingBatch:
     is_learned: NDArray[np.bool_]
 
 
-def texts(seed: int) -> Iterator[str]:
+def texts(seed: int, mixture: Mixture) -> Iterator[str]:
     """Endless training texts; conversations and, now and then, plain text that ends itself."""
     rng = Random(seed)
-    talks = conversations(seed + 1, forbidden_questions())
+    talks = conversations(seed + 1, mixture, forbidden_questions())
     keep, sort = renderer(), renderer(sort_keys=True)
     while True:
         if rng.random() < PLAIN_SHARE:
@@ -55,13 +54,27 @@ def texts(seed: int) -> Iterator[str]:
             yield render(next(talks), False)
 
 
-def documents(tokenizer: Tokenizer, seed: int, count: int) -> list[Document]:
-    """`count` documents, less the few that are longer than the longest batch row."""
-    stream = islice(texts(seed), count)
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training on one corpus. `lengths` are the row lengths that batches are padded to,
+    ascending; longer documents are left out.
+    """
+
+    mixture: Mixture
+    seed: int
+    num_documents: int
+    num_steps: int
+    lengths: tuple[int, ...]
+
+
+def documents(tokenizer: Tokenizer, phase: Phase) -> list[Document]:
+    """The documents of one phase, less the few that are longer than its longest row."""
+    stream = islice(texts(phase.seed, phase.mixture), phase.num_documents)
+    longest = phase.lengths[-1]
     found: list[Document] = []
     while chunk := list(islice(stream, 4096)):
         encoded = tokenizer.encode_batch_fast(chunk)
-        found += (document(tokenizer, item.ids) for item in encoded if len(item.ids) <= LENGTHS[-1])
+        found += (document(tokenizer, item.ids) for item in encoded if len(item.ids) <= longest)
     return found
 
 
@@ -85,14 +98,14 @@ def answers(ids: list[int], opening: list[int], end: int) -> NDArray[np.bool_]:
 
 
 def batches(
-    found: list[Document], rng: Random, num_tokens: int, padding: int
+    found: list[Document], lengths: tuple[int, ...], rng: Random, num_tokens: int, padding: int
 ) -> Iterator[TrainingBatch]:
     """One pass over all documents, in random order, each batch about `num_tokens` tokens of rows
     of like length.
     """
-    by_length: dict[int, list[Document]] = {length: [] for length in LENGTHS}
+    by_length: dict[int, list[Document]] = {length: [] for length in lengths}
     for item in found:
-        by_length[next(length for length in LENGTHS if length >= len(item.token_ids))].append(item)
+        by_length[next(length for length in lengths if length >= len(item.token_ids))].append(item)
     groups = []
     for length, members in by_length.items():
         rng.shuffle(members)

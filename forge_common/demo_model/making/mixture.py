@@ -7,6 +7,7 @@ exact repeats.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from random import Random
 
 from forge_common.demo_model.making.conversation import (
@@ -18,7 +19,7 @@ from forge_common.demo_model.making.conversation import (
     conversation,
     system,
 )
-from forge_common.demo_model.making.skills.arithmetic import arithmetic
+from forge_common.demo_model.making.skills.arithmetic import arithmetic, sum_to_99
 from forge_common.demo_model.making.skills.forge_facts import about_forge, about_itself, small_talk
 from forge_common.demo_model.making.skills.json_answers import json_conversation, json_exchange
 from forge_common.demo_model.making.skills.memory import never_told, remembering
@@ -27,17 +28,34 @@ from forge_common.demo_model.making.skills.small_tasks import small_task
 from forge_common.demo_model.making.skills.stories import telling
 from forge_common.demo_model.making.skills.tool_calls import tool_conversation
 from forge_common.demo_model.making.skills.unknowns import unknown
-from forge_common.demo_model.making.skills.world_facts import world_fact
+from forge_common.demo_model.making.skills.world_facts import capital, world_fact
 
-EXCHANGES: dict[ExchangeMaker, int] = {
-    small_talk: 8, about_forge: 10, about_itself: 9, world_fact: 16, arithmetic: 22, small_task: 14, telling: 10, unknown: 10, json_exchange: 12, never_told: 1,
-}  # fmt: skip
-CONVERSATIONS: dict[ConversationMaker, int] = {
-    persona: 12,
-    remembering: 6,
-    json_conversation: 3,
-    tool_conversation: 26,
-}
+
+@dataclass(frozen=True)
+class Mixture:
+    """Relative weights: of single exchanges, and of conversations whose start matters."""
+
+    exchanges: dict[ExchangeMaker, int]
+    conversations: dict[ConversationMaker, int]
+
+    @property
+    def context_share(self) -> float:
+        in_context = sum(self.conversations.values())
+        return in_context / (in_context + sum(self.exchanges.values()))
+
+
+# First everything, with much room for the long texts of tools and stories.
+BROAD = Mixture(
+    {small_talk: 8, about_forge: 10, about_itself: 9, world_fact: 16, arithmetic: 22,
+     small_task: 14, telling: 10, unknown: 10, json_exchange: 12, never_told: 1},
+    {persona: 12, remembering: 6, json_conversation: 3, tool_conversation: 26},
+)  # fmt: skip
+# Then the same with most of the time for what is learned slowest: sums, capitals, copying.
+DRILL = Mixture(
+    {small_talk: 6, about_forge: 8, about_itself: 8, world_fact: 22, capital: 16, arithmetic: 34,
+     sum_to_99: 16, small_task: 16, telling: 5, unknown: 9, json_exchange: 10, never_told: 1},
+    {persona: 16, remembering: 6, json_conversation: 2, tool_conversation: 9},
+)  # fmt: skip
 # What a persona can be asked besides itself: anything whose answer does not say "I am Forge's demo
 # model".
 NOT_ABOUT_ITSELF = (
@@ -62,8 +80,8 @@ NEUTRAL = (
 )  # fmt: skip
 
 
-def any_exchange(rng: Random) -> Exchange:
-    maker = rng.choices(tuple(EXCHANGES), tuple(EXCHANGES.values()))[0]
+def any_exchange(rng: Random, mixture: Mixture) -> Exchange:
+    maker = rng.choices(tuple(mixture.exchanges), tuple(mixture.exchanges.values()))[0]
     return maker(rng, Split.TRAIN)
 
 
@@ -75,23 +93,19 @@ def num_turns(rng: Random) -> int:
     return rng.randint(2, 4) if chance < 0.95 else rng.randint(5, 14)
 
 
-def chat(rng: Random) -> Conversation:
+def chat(rng: Random, mixture: Mixture) -> Conversation:
     neutral = rng.choice(NEUTRAL) if rng.random() < 0.25 else None
-    talk = conversation(any_exchange(rng), neutral)
-    return extended(rng, talk, num_turns(rng) - 1)
-
-
-def extended(rng: Random, talk: Conversation, count: int) -> Conversation:
-    for _ in range(count):
-        talk = talk.followed_by(any_exchange(rng))
+    talk = conversation(any_exchange(rng, mixture), neutral)
+    for _ in range(num_turns(rng) - 1):
+        talk = talk.followed_by(any_exchange(rng, mixture))
     return talk
 
 
-def in_context(rng: Random) -> Conversation:
+def in_context(rng: Random, mixture: Mixture) -> Conversation:
     """A conversation whose start matters: a persona, a memory, a system prompt, tools."""
-    maker = rng.choices(tuple(CONVERSATIONS), tuple(CONVERSATIONS.values()))[0]
+    maker = rng.choices(tuple(mixture.conversations), tuple(mixture.conversations.values()))[0]
     if maker is remembering:
-        between = tuple(any_exchange(rng) for _ in range(rng.choice((0, 0, 1, 1, 2, 3))))
+        between = tuple(any_exchange(rng, mixture) for _ in range(rng.choice((0, 0, 1, 1, 2, 3))))
         talk = remembering(rng, Split.TRAIN, between)
         return (
             Conversation((system(rng.choice(NEUTRAL)), *talk.messages))
@@ -111,14 +125,12 @@ def asked_before(other: Exchange, talk: Conversation) -> Conversation:
     return Conversation((*Conversation(head).followed_by(other).messages, *last))
 
 
-def conversations(seed: int, forbidden: frozenset[str]) -> Iterator[Conversation]:
+def conversations(seed: int, mixture: Mixture, forbidden: frozenset[str]) -> Iterator[Conversation]:
     """Endless training conversations, none of which asks a question that is kept for scoring."""
     rng = Random(seed)
-    context_share = sum(CONVERSATIONS.values()) / (
-        sum(CONVERSATIONS.values()) + sum(EXCHANGES.values())
-    )
     while True:
-        talk = in_context(rng) if rng.random() < context_share else chat(rng)
+        maker = in_context if rng.random() < mixture.context_share else chat
+        talk = maker(rng, mixture)
         if not forbidden & questions_in(talk):
             yield talk
 

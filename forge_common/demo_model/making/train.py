@@ -8,14 +8,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from random import Random
 
 import torch
 import torch.nn.functional as F
+from tokenizers import Tokenizer
 from torch import Tensor
 
-from forge_common.demo_model.making.corpus import Document, TrainingBatch, batches
+from forge_common.demo_model.making.corpus import Phase, TrainingBatch, batches, documents
 from forge_common.demo_model.making.model import DemoLlama, Shape
 from forge_common.demo_model.making.muon import Muon
 
@@ -23,22 +25,25 @@ from forge_common.demo_model.making.muon import Muon
 @dataclass(frozen=True)
 class Recipe:
     """How long and how hard to train. The learning rate rises, holds, and falls to zero over the
-    last part.
+    last phase.
     """
 
-    num_steps: int
+    phases: tuple[Phase, ...]
     seed: int = 1
     tokens_per_batch: int = 8192
     muon_lr: float = 0.02
     adam_lr: float = 0.004
     warmup_steps: int = 60
-    falling_share: float = 0.5
     checkpoint_every: int = 100
     is_compiled: bool = False
 
+    @property
+    def num_steps(self) -> int:
+        return sum(phase.num_steps for phase in self.phases)
+
 
 def rate(recipe: Recipe, step: int) -> float:
-    falling = recipe.num_steps * recipe.falling_share
+    falling = recipe.phases[-1].num_steps
     return min(1.0, (step + 1) / recipe.warmup_steps, (recipe.num_steps - step) / falling)
 
 
@@ -69,34 +74,41 @@ def loss_of(
     return F.cross_entropy(logits, token_ids[:, 1:][is_learned])
 
 
-def epochs(found: list[Document], recipe: Recipe) -> Iterator[TrainingBatch]:
-    rng = Random(recipe.seed)
+def schedule(
+    tokenizer: Tokenizer, recipe: Recipe, first: int
+) -> Iterator[tuple[int, TrainingBatch]]:
+    """(step, batch) from step `first` on; the corpus of a phase already done is not written again."""
+    start = 0
+    for phase in recipe.phases:
+        end = start + phase.num_steps
+        if first < end:
+            pairs = zip(range(start, end), epochs(tokenizer, phase, recipe), strict=False)
+            yield from islice(pairs, max(0, first - start), None)
+        start = end
+
+
+def epochs(tokenizer: Tokenizer, phase: Phase, recipe: Recipe) -> Iterator[TrainingBatch]:
+    found, rng = documents(tokenizer, phase), Random(recipe.seed)
+    num_tokens = sum(len(item.token_ids) for item in found)
+    print(f"{len(found)} documents, {num_tokens} tokens", flush=True)
     while True:
-        yield from batches(found, rng, recipe.tokens_per_batch, padding=0)
+        yield from batches(found, phase.lengths, rng, recipe.tokens_per_batch, padding=0)
 
 
-def train(found: list[Document], shape: Shape, recipe: Recipe, checkpoint: Path) -> DemoLlama:
+def train(tokenizer: Tokenizer, shape: Shape, recipe: Recipe, checkpoint: Path) -> DemoLlama:
     """Trains from `checkpoint` if it exists, else from scratch."""
     torch.manual_seed(recipe.seed)
     model = DemoLlama(shape)
     steppers = optimizers(model, recipe)
     first = restore(checkpoint, model, steppers)
     hidden_of = torch.compile(model.model, dynamic=False) if recipe.is_compiled else model.model
-    stream, started, average = epochs(found, recipe), time.monotonic(), 0.0
-    for step in range(recipe.num_steps):
-        batch = next(stream)
-        if step < first:
-            continue
-        average += (
-            0.02 * (one_step(model, hidden_of, steppers, batch, rate(recipe, step)) - average)
-            if step
-            else 8.0
-        )
+    started, average = time.monotonic(), 0.0
+    for step, batch in schedule(tokenizer, recipe, first):
+        loss = one_step(model, hidden_of, steppers, batch, rate(recipe, step))
+        average += 0.02 * (loss - average) if average else loss
         if step % 20 == 0:
-            print(
-                f"step {step:5d}  loss {average:.4f}  {time.monotonic() - started:7.1f} s",
-                flush=True,
-            )
+            elapsed = time.monotonic() - started
+            print(f"step {step:5d}  loss {average:.4f}  {elapsed:7.1f} s", flush=True)
         if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.num_steps:
             save(checkpoint, model, steppers, step + 1)
     return model

@@ -221,6 +221,13 @@ def arithmetic(rng: Random, split: Split) -> Exchange:
     return pose(rng, split, any_problem(rng, split))
 
 
+def sum_to_99(rng: Random, split: Split) -> Exchange:
+    """The sums a newcomer asks first."""
+    limit = rng.choice((10, 20, 50, 100, 100, 100))
+    small = (lambda r: Problem(r.randrange(limit), "+", r.randrange(limit)),)
+    return pose(rng, split, any_problem(rng, split, small))
+
+
 def scored_addition(rng: Random, split: Split) -> Exchange:
     problem = any_problem(rng, split, (lambda r: Problem(r.randrange(100), "+", r.randrange(100)),))
     return pose(rng, split, problem)

@@ -297,7 +297,17 @@ MISC: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 
 
 def related(rng: Random, split: Split) -> Exchange:
-    facts, phrasings, sentence = rng.choice((*RELATIONS, RELATIONS[0], RELATIONS[0]))
+    return of_relation(rng, split, rng.choice((*RELATIONS, RELATIONS[0], RELATIONS[0])))
+
+
+def capital(rng: Random, split: Split) -> Exchange:
+    return of_relation(rng, split, RELATIONS[0])
+
+
+def of_relation(
+    rng: Random, split: Split, relation: tuple[dict[str, str], Phrasings, str]
+) -> Exchange:
+    facts, phrasings, sentence = relation
     x = rng.choice(tuple(facts))
     if "{y} is the capital" in sentence and facts[x] in ("London", "Washington"):
         return related(rng, split)
