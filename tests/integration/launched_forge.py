@@ -76,8 +76,14 @@ class LaunchedForge:
         self.process.send_signal(signal.SIGTERM)
 
     def destroy(self) -> None:
-        self.process.kill()
-        self.wait_until_ended()
+        """In a hurry, but so that it can still remove its run directory."""
+        self.terminate()
+        self.terminate()
+        try:
+            self.wait_until_ended(timeout_s=5.0)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.wait_until_ended()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
