@@ -1,11 +1,16 @@
-"""`make bench`: run the measurements named on the command line, or all, and print one table."""
+"""`make bench`: run the measurements named on the command line, or all, and print one table.
+
+Sets OpenBLAS up as the worker does before anything imports NumPy.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
 
+from forge_worker.blas_environment import prepare_blas
 from tests.bench.report import Figure, machine, markdown_table
 
 # In this order, since the first ones are over in seconds.
@@ -15,6 +20,7 @@ MEASUREMENTS = ("scheduler_step", "sampling", "startup", "idle", "server_cost", 
 def main(names: list[str]) -> None:
     if unknown := set(names) - set(MEASUREMENTS):
         raise SystemExit(f"unknown: {', '.join(unknown)}; there are {', '.join(MEASUREMENTS)}")
+    prepare_blas(os.environ)
     figures: list[Figure] = []
     for name in names or MEASUREMENTS:
         print(f"… {name}", file=sys.stderr, flush=True)
