@@ -13,6 +13,8 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
+# An empty one, say of a shell variable that is not set, would let everybody in.
+Key = Annotated[str, Meta(min_length=1)]
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -101,8 +103,11 @@ class HttpSettings(Settings, frozen=True):
         int, Meta(ge=1, le=64, description="API processes that share the port.")
     ] = 1
     api_key: Annotated[
-        tuple[str, ...],
-        Meta(description="Key clients must send as a bearer token; may be repeated."),
+        tuple[Key, ...],
+        Meta(
+            description="Key clients must send as a bearer token; may be repeated.",
+            extra={"is_secret": True},
+        ),
     ] = ()
     strict_params: Annotated[
         bool, Meta(description="Refuse fields nobody knows instead of naming them in the reply.")

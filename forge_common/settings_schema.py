@@ -51,6 +51,11 @@ class Setting(NamedTuple):
         return get_origin(self.bare_type) is tuple
 
     @property
+    def is_secret(self) -> bool:
+        """Its value must not be shown."""
+        return any((meta.extra or {}).get("is_secret") for meta in _metas(self.type))
+
+    @property
     def choices(self) -> tuple[str, ...]:
         return get_args(self.bare_type) if get_origin(self.bare_type) is Literal else ()
 
@@ -86,7 +91,8 @@ def parse_value(setting: Setting, value: object, source: str, *, is_text: bool) 
             wanted = f"expected one of {', '.join(setting.choices)}"
         else:
             wanted = str(error).replace("`", "").replace("Expected", "expected").split(", got ")[0]
-        raise ConfigError(f"{source}: {wanted}, got {value}") from error
+        given = "" if setting.is_secret else f", got {value}"
+        raise ConfigError(f"{source}: {wanted}{given}") from error
 
 
 def to_environment(config: Struct) -> dict[str, str]:
@@ -137,6 +143,9 @@ def _bare(kind: Any) -> Any:
     return kind
 
 
+def _metas(kind: Any) -> Iterator[Meta]:
+    return (extra for extra in get_args(kind)[1:] if isinstance(extra, Meta))
+
+
 def _description(kind: Any) -> str:
-    metas = (extra for extra in get_args(kind)[1:] if isinstance(extra, Meta))
-    return next((meta.description for meta in metas if meta.description), "")
+    return next((meta.description for meta in _metas(kind) if meta.description), "")

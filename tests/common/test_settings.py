@@ -86,6 +86,15 @@ def test_wrong_flag_is_named(argv: list[str], sentence: str) -> None:
     assert str(caught.value) == sentence
 
 
+@pytest.mark.parametrize("keys", ["", "a,"])
+def test_an_empty_key_is_no_key_and_the_others_are_not_shown(keys: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config_from(*[part for key in keys.split(",") for part in ("--api-key", key)])
+    place = keys.count(",")
+    sentence = f"--api-key: expected str of length >= 1 - at $[{place}]"
+    assert str(caught.value) == sentence
+
+
 def test_unknown_flag_is_refused_with_a_near_one() -> None:
     with pytest.raises(ConfigError, match="--max-batch-size"):
         config_from("--max-batch-sizes", "3")
