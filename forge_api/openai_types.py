@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from forge_common.protocol.api_scheduler import Priority
-from forge_common.sampling import MAX_CHOICES, MAX_LOGPROBS, TokenId
+from forge_common.sampling import MAX_CHOICES, MAX_LOGPROBS, RepetitionPenalty, TokenId
 
 MAX_MESSAGES = 4096
 MAX_STOPS = 16
@@ -129,7 +129,7 @@ class SharedFields(Struct, frozen=True, kw_only=True):
     # extensions
     top_k: Annotated[int, Meta(ge=-1, lt=2**31)] | None = None
     min_p: Annotated[float, Meta(ge=0.0, le=1.0)] | None = None
-    repetition_penalty: Annotated[float, Meta(gt=0.0, le=10.0)] | None = None
+    repetition_penalty: RepetitionPenalty | None = None
     min_tokens: Annotated[int, Meta(ge=0, lt=2**31)] | None = None
     ignore_eos: bool | None = None
     stop_token_ids: Annotated[list[TokenId], Meta(max_length=1024)] | None = None

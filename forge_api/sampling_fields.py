@@ -79,6 +79,7 @@ class SamplingResolver:
             num_logprobs=asked.num_logprobs,
             num_prompt_logprobs=asked.num_prompt_logprobs,
         )
+        require_a_choice(params)
         return checked(params)
 
     def check_text(self, text: str, body: SharedFields) -> None:
@@ -144,6 +145,18 @@ def checked(params: SamplingParams) -> SamplingParams:
         place = _POSITION.search(str(error))
         name = SamplingParams.__struct_fields__[int(place["index"])] if place else None
         raise RequestError(f"{name} is out of bounds: {error}", param=name) from error
+
+
+def require_a_choice(params: SamplingParams) -> None:
+    """Refuses what leaves no token for the first step; a longer bad word may yet do so later."""
+    ruled_out = {word[0] for word in params.bad_words if len(word) == 1}
+    if params.min_tokens:
+        ruled_out.update(params.eos_token_ids, params.stop_token_ids)
+    if params.allowed_token_ids is not None and ruled_out.issuperset(params.allowed_token_ids):
+        raise RequestError(
+            "bad_words and min_tokens rule out every one of the allowed_token_ids",
+            param="allowed_token_ids",
+        )
 
 
 def first_stated(asked: float | None, of_model: float | None, default: float) -> float:

@@ -19,6 +19,8 @@ MAX_LOGPROBS = 20
 TokenId = Annotated[int, Meta(ge=0, lt=2**31)]
 Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 NumLogprobs = Annotated[int, Meta(ge=0, le=MAX_LOGPROBS)]
+# Dividing a logit by less could take it beyond what a float32 holds.
+RepetitionPenalty = Annotated[float, Meta(ge=0.01, le=10.0)]
 TokenIdList = Annotated[tuple[TokenId, ...], Meta(max_length=1024)]
 BadWord = Annotated[tuple[TokenId, ...], Meta(min_length=1, max_length=64)]
 
@@ -42,7 +44,7 @@ class SamplingParams(Struct, frozen=True, array_like=True, forbid_unknown_fields
     seed: Seed
     num_choices: Annotated[int, Meta(ge=1, le=MAX_CHOICES)] = 1
     min_tokens: Annotated[int, Meta(ge=0, lt=2**31)] = 0
-    repetition_penalty: Annotated[float, Meta(gt=0.0, le=10.0)] = 1.0
+    repetition_penalty: RepetitionPenalty = 1.0
     presence_penalty: Annotated[float, Meta(ge=-2.0, le=2.0)] = 0.0
     frequency_penalty: Annotated[float, Meta(ge=-2.0, le=2.0)] = 0.0
     logit_bias: Annotated[

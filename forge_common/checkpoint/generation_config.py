@@ -12,6 +12,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from forge_common.checkpoint.json_file import read_json
+from forge_common.sampling import RepetitionPenalty
 
 TokenId = Annotated[int, Meta(ge=0, lt=2**31)]
 
@@ -23,7 +24,7 @@ class StatedGeneration(Struct, frozen=True, kw_only=True):
     top_k: Annotated[int, Meta(lt=2**31)] | None = None
     top_p: Annotated[float, Meta(gt=0.0, le=1.0)] | None = None
     min_p: Annotated[float, Meta(ge=0.0, le=1.0)] | None = None
-    repetition_penalty: Annotated[float, Meta(gt=0.0, le=10.0)] | None = None
+    repetition_penalty: RepetitionPenalty | None = None
     eos_token_id: TokenId | list[TokenId] | None = None
 
 

@@ -11,6 +11,7 @@ from tests.api.fakes import (
     EOS,
     HELLO,
     READY,
+    TOKENIZER,
     Api,
     FakeEngine,
     Reply,
@@ -54,6 +55,19 @@ def test_lists_of_ids_go_through() -> None:
     assert sampling.logit_bias == {5: -100.0}
     assert sampling.stop_token_ids == (9,)
     assert sampling.allowed_token_ids == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"stop_token_ids": [1], "allowed_token_ids": [1], "min_tokens": 1},
+        {"allowed_token_ids": [EOS], "min_tokens": 1},
+        {"allowed_token_ids": TOKENIZER.encode("a"), "bad_words": ["a"]},
+    ],
+)
+def test_a_request_that_leaves_no_token_to_choose_is_refused(body: dict[str, Any]) -> None:
+    reply = chat(**body)
+    assert (reply.status, reply.error["param"]) == (400, "allowed_token_ids")
 
 
 @pytest.mark.parametrize("value", [-1, 0])

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from forge_common.sampling import RepetitionPenalty
 from forge_worker.sampler.logit_rules import LogitRules, RowRules, apply_rules, has_rules
 from tests.worker.fakes import sampling
 from tests.worker.sampler.reference import banned, ruled
@@ -63,6 +64,13 @@ def test_rows_are_changed_independently() -> None:
     apply_rules(alone, [RowRules(0, rules)])
     np.testing.assert_array_equal(together[2], alone[0])
     np.testing.assert_array_equal(together[1], untouched)
+
+
+def test_the_least_repetition_penalty_keeps_a_huge_logit_finite() -> None:
+    least = next(meta.ge for meta in RepetitionPenalty.__metadata__)
+    logits = np.full((1, 20), 1e36, dtype=np.float32)
+    apply_rules(logits, [RowRules(0, LogitRules(sampling(repetition_penalty=least), [3], []))])
+    assert np.isfinite(logits).all()
 
 
 def test_ban_outweighs_bias() -> None:
