@@ -20,12 +20,14 @@ class StopRequests:
         self._reader.setblocking(False)
         self._writer.setblocking(False)
         self._count = 0
+        self._hears_signals = False
 
     @classmethod
     def from_signals(cls) -> StopRequests:
         """Takes over SIGTERM and SIGINT of this process; for its main thread."""
         requests = cls()
         signal.set_wakeup_fd(requests._writer.fileno(), warn_on_full_buffer=False)
+        requests._hears_signals = True
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _leave_to_wakeup_fd)
         return requests
@@ -42,6 +44,9 @@ class StopRequests:
         return self._count
 
     def close(self) -> None:
+        """A signal that comes later changes nothing."""
+        if self._hears_signals:
+            signal.set_wakeup_fd(-1)
         self._reader.close()
         self._writer.close()
 

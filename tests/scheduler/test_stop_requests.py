@@ -38,6 +38,13 @@ def test_asking_wakes_a_poll_and_is_counted() -> None:
 
 
 @pytest.mark.usefixtures("own_signals")
+def test_a_signal_after_the_end_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:
+    StopRequests.from_signals().close()
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("own_signals")
 def test_sigterm_and_sigint_are_requests() -> None:
     requests = StopRequests.from_signals()
     os.kill(os.getpid(), signal.SIGTERM)
