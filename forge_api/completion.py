@@ -52,7 +52,7 @@ class ChoiceText:
         self._key = key
         self._options = options
         self._min_tokens = prompt.sampling.min_tokens
-        self._num_tokens = 0
+        self.num_tokens = 0
         self._is_first = True
         self._detokenizer = Detokenizer(
             tokenizer, options.skip_special_tokens, is_continuation=options.is_continuation
@@ -65,7 +65,7 @@ class ChoiceText:
             raise failure_of(output)
         if self._options.is_prompt_only:
             return self._prompt_only(output)
-        self._num_tokens += len(output.token_ids)
+        self.num_tokens += len(output.token_ids)
         text = self._detokenizer.push(self._shown_ids(output))
         if output.finish_reason is not None:
             text += self._detokenizer.flush()
@@ -73,7 +73,7 @@ class ChoiceText:
 
     def _delta(self, output: SequenceOutput, text: str) -> ChoiceDelta:
         matched = None
-        if self._num_tokens > self._min_tokens:
+        if self.num_tokens > self._min_tokens:
             text, matched = self._stops.push(text)
         if output.finish_reason is not None:
             text += self._stops.flush()
@@ -173,8 +173,8 @@ class Generation:
                 continue
             delta = choice.push(output)
             self.num_completion_tokens += len(delta.token_ids)
-            if output.num_cached_tokens:
-                self._num_cached_tokens[output.request_id] = output.num_cached_tokens
+            # Later choices find in the cache what the first one computed; the client found less.
+            self._num_cached_tokens.setdefault(output.request_id, output.num_cached_tokens)
             deltas.append(delta)
         return deltas
 

@@ -1,10 +1,12 @@
-"""What the API process counts itself, and the scheduler's numbers at the moment of a scrape.
+"""What the API process counts itself: latencies, sizes of requests, how they ended.
 
 Every number has one source: latencies and finished choices are seen here, queues, blocks and
 tokens by the scheduler. Knows the metric names; knows nothing of HTTP routes or of the engine.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
@@ -23,6 +25,36 @@ SECONDS_OF_A_REQUEST = (
 TOKENS = (
     1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5,
 )  # fmt: skip
+CHOICES = (1.0, 2.0, 4.0, 8.0, 16.0)
+
+
+class RequestSizes(NamedTuple):
+    """How large one request was, over all of its prompts and choices."""
+
+    num_prompt_tokens: int
+    num_prefill_tokens: int  # of its prompts, those that no prefix cache held
+    num_output_tokens: int
+    max_output_tokens: int  # of its longest choice
+    num_choices: int  # asked of each prompt
+    max_tokens: int  # allowed for each choice
+
+
+class SizeMetric(NamedTuple):
+    """How a number of RequestSizes is exported."""
+
+    name: str
+    text: str
+    buckets: tuple[float, ...] = TOKENS
+
+
+SIZE_METRICS = (  # in the order of RequestSizes
+    SizeMetric("request_prompt_tokens", "Prompt tokens of a request"),
+    SizeMetric("request_prefill_tokens", "Prompt tokens of a request that were not cached"),
+    SizeMetric("request_generation_tokens", "Output tokens of a request"),
+    SizeMetric("request_max_generation_tokens", "Output tokens of a request's longest choice"),
+    SizeMetric("request_params_n", "Choices asked of each prompt", CHOICES),
+    SizeMetric("request_params_max_tokens", "Output tokens allowed for each choice"),
+)
 
 
 class Metrics:
@@ -41,12 +73,22 @@ class Metrics:
         self.request_latency = self._histogram(
             "e2e_request_latency_seconds", "From the request to its end", SECONDS_OF_A_REQUEST
         )
-        self.request_prompt_tokens = self._histogram(
-            "request_prompt_tokens", "Prompt tokens of a request", TOKENS
+        self.time_per_output_token = self._histogram(
+            "time_per_output_token_seconds",
+            "Of a choice, on average, after its first token",
+            SECONDS_BETWEEN_TOKENS,
         )
-        self.request_output_tokens = self._histogram(
-            "request_generation_tokens", "Output tokens of a request", TOKENS
+        self.request_queue_time = self._period(
+            "queue", "From the request's arrival in the scheduler to its first step"
         )
+        self.request_prefill_time = self._period(
+            "prefill", "From the first step to the first token"
+        )
+        self.request_decode_time = self._period("decode", "From the first token to the last")
+        self.request_inference_time = self._period(
+            "inference", "From the first step to the last token"
+        )
+        self._sizes = [self._histogram(*metric) for metric in SIZE_METRICS]
         self._finished = self._counter(
             "requests_finished", "Choices that ended, by reason", ("finished_reason",)
         )
@@ -63,12 +105,19 @@ class Metrics:
     def finished(self, reason: str) -> None:
         self._finished.labels(reason).inc()
 
+    def measured(self, sizes: RequestSizes) -> None:
+        for histogram, size in zip(self._sizes, sizes, strict=True):
+            histogram.observe(size)
+
     def replied(self, method: str, route: str, status: int) -> None:
         self._replies.labels(method, route, str(status)).inc()
 
     def ignored(self, route: str, num_fields: int) -> None:
         if num_fields:
             self._ignored.labels(route).inc(num_fields)
+
+    def _period(self, name: str, text: str) -> Histogram:
+        return self._histogram(f"request_{name}_time_seconds", text, SECONDS_OF_A_REQUEST)
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(f"forge_{name}", text, buckets=buckets, registry=self.registry)

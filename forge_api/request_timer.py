@@ -1,5 +1,11 @@
 """When the tokens of one request came: the observations behind the latency metrics.
 
+    arrived ── submitted ── first step ── first token ──────────── last token ── finish
+       │           └─ queue ───┘└─ prefill ──┘└────── decode ──────────┘            │
+       │                        └──────── inference ───────────────────┘            │
+       └─ time to first token ───────────────┘                                      │
+       └─ latency ──────────────────────────────────────────────────────────────────┘
+
 Knows nothing of what the request asked or of how its reply looks.
 """
 
@@ -8,8 +14,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from time import perf_counter
 
+from msgspec import Struct
+
 from forge_api.completion import ChoiceDelta
 from forge_api.metrics import Metrics
+
+
+class ChoiceTimes(Struct):
+    """When the first and the last token of a choice came, so far."""
+
+    first: float
+    last: float
+    num_tokens: int
 
 
 class RequestTimer:
@@ -18,25 +34,50 @@ class RequestTimer:
     def __init__(self, metrics: Metrics, clock: Callable[[], float] = perf_counter) -> None:
         self._metrics = metrics
         self._clock = clock
-        self._started = clock()
-        self._last_token: dict[int, float] = {}
+        self._submitted = clock()
+        self._first_step: float | None = None
+        self._choices: dict[int, ChoiceTimes] = {}
 
-    def take(self, deltas: Sequence[ChoiceDelta]) -> None:
+    def take(self, deltas: Sequence[ChoiceDelta], queue_s: float | None = None) -> None:
+        """`queue_s`, the wait until the first step, comes with the first output."""
         now = self._clock()
-        if not self._last_token and deltas:
-            self._metrics.time_to_first_token.observe(now - self._started)
+        if not self._choices and deltas:
+            self._take_first(now, queue_s)
         for delta in deltas:
             self._take(delta, now)
 
-    def finish(self, num_prompt_tokens: int, num_output_tokens: int) -> None:
-        self._metrics.request_latency.observe(self._clock() - self._started)
-        self._metrics.request_prompt_tokens.observe(num_prompt_tokens)
-        self._metrics.request_output_tokens.observe(num_output_tokens)
+    def finish(self) -> None:
+        self._metrics.request_latency.observe(self._clock() - self._submitted)
+        if not self._choices:
+            return
+        first_token = min(choice.first for choice in self._choices.values())
+        last_token = max(choice.last for choice in self._choices.values())
+        self._metrics.request_decode_time.observe(last_token - first_token)
+        if self._first_step is not None:
+            self._metrics.request_inference_time.observe(last_token - self._first_step)
+
+    def _take_first(self, now: float, queue_s: float | None) -> None:
+        self._metrics.time_to_first_token.observe(now - self._submitted)
+        if queue_s is not None:
+            self._first_step = self._submitted + queue_s
+            self._metrics.request_queue_time.observe(queue_s)
+            self._metrics.request_prefill_time.observe(now - self._first_step)
 
     def _take(self, delta: ChoiceDelta, now: float) -> None:
-        last = self._last_token.get(delta.index)
-        if last is not None and delta.token_ids:
-            self._metrics.inter_token_latency.observe((now - last) / len(delta.token_ids))
-        self._last_token[delta.index] = now
+        num_tokens = len(delta.token_ids)
+        choice = self._choices.get(delta.index)
+        if choice is None:
+            choice = self._choices[delta.index] = ChoiceTimes(now, now, num_tokens)
+        elif num_tokens:
+            self._metrics.inter_token_latency.observe((now - choice.last) / num_tokens)
+            choice.last = now
+            choice.num_tokens += num_tokens
         if delta.finish_reason is not None:
             self._metrics.finished(delta.finish_reason)
+            self._finish_choice(choice)
+
+    def _finish_choice(self, choice: ChoiceTimes) -> None:
+        if choice.num_tokens > 1:
+            self._metrics.time_per_output_token.observe(
+                (choice.last - choice.first) / (choice.num_tokens - 1)
+            )

@@ -28,6 +28,7 @@ def accept(sequence: Sequence, sampled: SampledSequence) -> SequenceOutput:
         sequence.num_cached_tokens,
         sampled.logprobs and sampled.logprobs[: len(token_ids)],
         sequence.prompt_logprobs if is_first else None,
+        sequence.queue_s if is_first else None,
     )
 
 

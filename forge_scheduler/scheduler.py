@@ -28,7 +28,7 @@ from forge_scheduler.intake import Intake
 from forge_scheduler.kv_cache.manager import KVCacheManager
 from forge_scheduler.policy import FirstComeFirstServed, Policy
 from forge_scheduler.sequence import Request, RequestKey, Sequence, SequenceStatus
-from forge_scheduler.stats import Clock, Counters, RateMeter
+from forge_scheduler.stats import Clock, Counters, RateMeter, StepMeter
 from forge_scheduler.waiting_queue import WaitingQueue
 
 ClientOutputs = dict[bytes, list[SequenceOutput]]
@@ -74,6 +74,7 @@ class Scheduler:
         )
         self._in_flight: deque[Batch] = deque()
         self._prompt_rate = RateMeter(clock)
+        self._step_meter = StepMeter()
         self._last_step_at_s = clock()
         self._num_requests = 0
         self._num_sequences = 0
@@ -135,11 +136,10 @@ class Scheduler:
         if not batch.scheduled:
             return None
         batch.released = self._admission.take_released()
-        if batch.new:
-            self._prompt_rate.observe(self.counters.num_prompt_tokens)
         self._in_flight.append(batch)
         self.counters.num_steps += 1
         self._last_step_at_s = self._clock()
+        self._observe(batch)
         return batch
 
     def update(self, output: BatchOutput) -> ClientOutputs:
@@ -183,7 +183,16 @@ class Scheduler:
             finished_total=dict(counters.num_finished),
             rejected_total=counters.num_rejected,
             slow_clients_total=counters.num_slow_clients,
+            step_sizes=self._step_meter.sizes(),
         )
+
+    def _observe(self, batch: Batch) -> None:
+        self._step_meter.observe(self._limits.max_prefill_tokens - batch.token_budget)
+        if batch.new:
+            self._prompt_rate.observe(self.counters.num_prompt_tokens)
+            for sequence in batch.sequences:
+                if sequence.queue_s is None:
+                    sequence.queue_s = self._last_step_at_s - sequence.request.arrived_at_s
 
     def _check(self, client: bytes, submit: Submit) -> Request:
         request = self._intake.make_request(client, submit, self._clock())

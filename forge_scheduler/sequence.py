@@ -83,6 +83,7 @@ class Sequence:
     block_hashes: list[bytes] = field(default_factory=list)
     num_committed_blocks: int = 0
     prompt_logprobs: list[PositionLogprobs | None] | None = None
+    queue_s: float | None = None  # from its arrival to its first step; None before that
 
     @property
     def choice_index(self) -> int:

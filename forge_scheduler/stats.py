@@ -6,15 +6,17 @@ Knows nothing of why anything happened, nor of metric names.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from forge_common.protocol.api_scheduler import SchedulerStats
+from forge_common.protocol.api_scheduler import SchedulerStats, StepSizes
 from forge_common.sampling import FinishReason
 
 Clock = Callable[[], float]
 
 RATE_WINDOW_S = 30.0
+STEP_SIZE_BOUNDS = (1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
 
 
 @dataclass(slots=True)
@@ -56,7 +58,24 @@ def starting_stats() -> SchedulerStats:
         finished_total={},
         rejected_total=0,
         slow_clients_total=0,
+        step_sizes=StepMeter().sizes(),
     )
+
+
+class StepMeter:
+    """How many steps had how many tokens."""
+
+    def __init__(self, bounds: tuple[int, ...] = STEP_SIZE_BOUNDS) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._num_tokens = 0
+
+    def observe(self, num_tokens: int) -> None:
+        self._counts[bisect_left(self._bounds, num_tokens)] += 1
+        self._num_tokens += num_tokens
+
+    def sizes(self) -> StepSizes:
+        return StepSizes(list(self._bounds), list(self._counts), self._num_tokens)
 
 
 class RateMeter:

@@ -19,6 +19,7 @@ from forge_api import sse
 from forge_api.completion import ChoiceDelta, Generation, Usage
 from forge_api.errors import api_error_from, internal_error
 from forge_api.handlers.bodies import raw_json_reply
+from forge_api.metrics import RequestSizes
 from forge_api.middleware.request_id import REQUEST_ID
 from forge_api.output_stream import OutputStream
 from forge_api.request_timer import RequestTimer
@@ -83,7 +84,7 @@ class Run:
     ) -> list[ChoiceDelta]:
         """Ends in the scheduler the choices that the text ended here."""
         deltas = self.generation.push(outputs)
-        self._timer.take(deltas)
+        self._timer.take(deltas, outputs[0].queue_s)
         for delta in deltas:
             if delta.is_ended_by_text:
                 await self._engine.abort_choice(stream, delta.key)
@@ -91,11 +92,23 @@ class Run:
 
     def finish(self) -> None:
         """However it ended."""
-        generation = self.generation
-        self._timer.finish(self._request.num_prompt_tokens, generation.num_completion_tokens)
-        for choice in generation.choices:
+        self._timer.finish()
+        self._metrics.measured(sizes_of(self._request, self.generation))
+        for choice in self.generation.choices:
             if not choice.is_finished:
                 self._metrics.finished(self.outcome)
+
+
+def sizes_of(request: ValidRequest, generation: Generation) -> RequestSizes:
+    usage = generation.usage
+    return RequestSizes(
+        num_prompt_tokens=usage.prompt_tokens,
+        num_prefill_tokens=usage.prompt_tokens - usage.prompt_tokens_details.cached_tokens,
+        num_output_tokens=usage.completion_tokens,
+        max_output_tokens=max(choice.num_tokens for choice in generation.choices),
+        num_choices=request.num_choices,
+        max_tokens=max(prompt.sampling.max_tokens for prompt in request.prompts),
+    )
 
 
 async def reply(http: web.Request, request: ValidRequest, kind: ReplyKind) -> web.StreamResponse:

@@ -91,6 +91,7 @@ class SequenceOutput(Part, frozen=True):
     prompt_logprobs: list[PositionLogprobs | None] | None = (
         None  # whole, with the first output; [0] is None
     )
+    queue_s: float | None = None  # with the first output: the wait until its first step was sent
 
 
 class Outputs(Message, frozen=True):
@@ -101,6 +102,14 @@ class Malformed(Message, frozen=True):
     """The peer sent bytes that are none of its messages; `reason` names the offending part."""
 
     reason: str
+
+
+class StepSizes(Part, frozen=True):
+    """How many steps had how many tokens: `counts[i]` of at most `bounds[i]`, the last of more."""
+
+    bounds: list[Count]
+    counts: list[Count]
+    tokens_total: Count
 
 
 class SchedulerStats(Message, frozen=True):
@@ -124,6 +133,7 @@ class SchedulerStats(Message, frozen=True):
     finished_total: dict[FinishReason, Count]
     rejected_total: Count
     slow_clients_total: Count
+    step_sizes: StepSizes
 
 
 ClientMessage = Hello | Submit | Abort | GetStats

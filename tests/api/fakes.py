@@ -25,6 +25,7 @@ from forge_common.protocol.api_scheduler import (
     SchedulerReady,
     SchedulerStats,
     SequenceOutput,
+    StepSizes,
     Submit,
 )
 from forge_common.protocol.message import PROTOCOL_VERSION, PositionLogprobs, TokenLogprob
@@ -35,8 +36,9 @@ TOKENIZER = make_tokenizer(byte_level_encoder(), eos_token="<|im_end|>")  # noqa
 EOS = TOKENIZER.encode("<|im_end|>")[0]
 READY = SchedulerReady(PROTOCOL_VERSION, 1, 1000, TOKENIZER.vocab_size, 16, 100)
 STATS = SchedulerStats(
-    1, 2, 30, 100, 60, 0.5, None, True, 9, 100, 40, 50, 3, 8, 4, {FinishReason.STOP: 5}, 6, 7
-)
+    1, 2, 30, 100, 60, 0.5, None, True, 9, 100, 40, 50, 3, 8, 4, {FinishReason.STOP: 5}, 6, 7,
+    StepSizes([1, 8], [3, 4, 2], 50),
+)  # fmt: skip
 HELLO = {"messages": [{"role": "user", "content": "hello"}]}
 
 Script = Callable[[Submit], Iterable[SequenceOutput]]
@@ -93,6 +95,7 @@ def make_output(
         token_ids,
         reason,
         num_cached_tokens=4 if is_first else 0,
+        queue_s=0.25 if is_first else None,
         logprobs=None if sampling.num_logprobs is None else logprobs_of(token_ids),
         prompt_logprobs=[None, *logprobs_of(submit.prompt_token_ids[1:])] if scored else None,
         **fields,

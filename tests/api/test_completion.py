@@ -141,6 +141,13 @@ def test_usage_sums_over_prompts_and_choices() -> None:
     assert usage.prompt_tokens_details.cached_tokens == 3
 
 
+def test_prompt_that_a_later_choice_finds_computed_was_not_cached() -> None:
+    generation = make_generation(num_prompts=1, num_choices=2)
+    generation.push([SequenceOutput("r-0", 0, [70])])
+    generation.push([SequenceOutput("r-0", 1, [70], num_cached_tokens=2)])
+    assert generation.usage.prompt_tokens_details.cached_tokens == 0
+
+
 def test_what_comes_after_a_stop_string_is_not_counted() -> None:
     generation = make_generation(num_prompts=1, num_choices=1)
     ids = TOKENIZER.encode("STOP")

@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 
 COUNT = """
-from forge_api.metrics import Metrics
+from forge_api.metrics import Metrics, RequestSizes
 from forge_api.scrape import EngineNumbers, Scrape, ScrapeOptions
 metrics = Metrics()
 metrics.finished("stop")
 metrics.time_to_first_token.observe(0.5)
+metrics.measured(RequestSizes(9, 5, 7, 7, 1, 20))
 options = ScrapeOptions("tiny", True, {directory!r})
 print(Scrape(metrics, EngineNumbers(None, None), options).text().decode())
 """
@@ -27,5 +28,6 @@ def test_every_process_answers_with_the_sum(tmp_path: Path) -> None:
     lines = text.decode().splitlines()
     assert 'forge_requests_finished_total{finished_reason="stop"} 2.0' in lines
     assert "forge_time_to_first_token_seconds_count 2.0" in lines
+    assert "forge_request_prefill_tokens_sum 10.0" in lines
     success = 'vllm:request_success_total{engine="0",finished_reason="stop",model_name="tiny"} 2.0'
     assert success in lines

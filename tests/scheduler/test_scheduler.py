@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import pytest
 
 from forge_common.errors import RequestError, WorkerError
@@ -233,3 +235,27 @@ def test_ages_are_known_only_while_something_waits_or_runs() -> None:
     engine.send()
     now_s[0] = 105.0
     assert engine.scheduler.stats().last_step_age_s == 2.0
+
+
+def test_first_output_says_how_long_its_sequence_waited() -> None:
+    now_s = [100.0]
+    engine = Engine(clock=lambda: now_s[0])
+    engine.submit(make_submit(max_tokens=2))
+    now_s[0] = 103.0
+    engine.run()
+    assert [output.queue_s for output in engine.outputs] == [3.0, None]
+
+
+def test_wait_of_a_preempted_sequence_ends_with_its_first_step() -> None:
+    ticks = count(0.0, 1.0)
+    engine = Engine(7, clock=lambda: next(ticks), has_prefix_cache=False)
+    engine.submit(*(make_submit(name, 8, max_tokens=12) for name in "ab")).run()
+    assert engine.scheduler.counters.num_preemptions > 0
+    said = [output.queue_s for output in engine.outputs if output.queue_s is not None]
+    assert len(said) == 2
+
+
+def test_every_step_is_measured() -> None:
+    sizes = run_all([make_submit("a", 9, max_tokens=3)]).scheduler.stats().step_sizes
+    assert sizes.tokens_total == 9 + 2
+    assert sum(sizes.counts) == 3

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from forge_scheduler.stats import RateMeter, starting_stats
+from forge_scheduler.stats import RateMeter, StepMeter, starting_stats
 
 
 class FakeClock:
@@ -32,6 +32,14 @@ def test_old_growth_fades() -> None:
     meter.observe(1000)
     clock.now_s += 300
     assert meter.per_second() < 0.01
+
+
+def test_steps_are_counted_by_their_size() -> None:
+    meter = StepMeter(bounds=(1, 8))
+    for num_tokens in (1, 2, 8, 9):
+        meter.observe(num_tokens)
+    sizes = meter.sizes()
+    assert (sizes.counts, sizes.tokens_total) == ([1, 2, 1], 20)
 
 
 def test_scheduler_without_worker_says_so() -> None:

@@ -8,7 +8,17 @@ import contextlib
 from prometheus_client.parser import text_string_to_metric_families
 
 from forge_common.sampling import FinishReason
-from tests.api.fakes import HELLO, Api, FakeEngine, make_output, never_ends, serve, speaks, until
+from tests.api.fakes import (
+    HELLO,
+    TOKENIZER,
+    Api,
+    FakeEngine,
+    make_output,
+    never_ends,
+    serve,
+    speaks,
+    until,
+)
 
 
 def scrape(engine: FakeEngine, body: dict, **http: str) -> dict[str, float]:
@@ -39,6 +49,25 @@ def test_the_schedulers_numbers_are_there() -> None:
     assert values["forge_requests_running"] == 2
     assert values["forge_kv_cache_usage_ratio"] == 0.4
     assert values["forge_preemptions_total"] == 3
+
+
+def test_the_stages_of_a_request_are_timed() -> None:
+    values = scrape(FakeEngine(speaks("hello world")), {})
+    assert values["forge_request_queue_time_seconds_sum"] == 0.25
+    for stage in ("prefill", "decode", "inference"):
+        assert values[f"forge_request_{stage}_time_seconds_count"] == 1
+        assert values[f"vllm:request_{stage}_time_seconds_count 0 tiny"] == 1
+
+
+def test_sizes_of_requests_are_observed() -> None:
+    values = scrape(FakeEngine(speaks("hello", group=99)), {"n": 2, "max_tokens": 50})
+    num_tokens = len(TOKENIZER.encode("hello"))
+    assert values["forge_request_generation_tokens_sum"] == 2 * num_tokens
+    assert values["forge_request_max_generation_tokens_sum"] == num_tokens
+    num_prompt_tokens = values["forge_request_prompt_tokens_sum"]
+    assert values["forge_request_prefill_tokens_sum"] == num_prompt_tokens - 4
+    assert values["vllm:request_params_n_sum 0 tiny"] == 2
+    assert values["vllm:request_params_max_tokens_sum 0 tiny"] == 50
 
 
 def test_the_same_under_vllms_names() -> None:

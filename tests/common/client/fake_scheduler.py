@@ -19,6 +19,7 @@ from forge_common.protocol.api_scheduler import (
     SchedulerReady,
     SchedulerStats,
     SequenceOutput,
+    StepSizes,
     Submit,
 )
 from forge_common.protocol.message import PROTOCOL_VERSION
@@ -87,4 +88,6 @@ def _output(request_id: str, token_ids: list[int], reason: FinishReason | None) 
 
 
 def _stats() -> SchedulerStats:
-    return SchedulerStats(1, 2, 3, 4, 5, None, None, True, *[0] * 7, {}, 0, 0)
+    return SchedulerStats(
+        1, 2, 3, 4, 5, None, None, True, *[0] * 7, {}, 0, 0, StepSizes([], [0], 0)
+    )

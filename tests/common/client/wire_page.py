@@ -22,14 +22,20 @@ BEGIN, END = "<!-- derived: {} -->", "<!-- end -->"
 
 TO_SCHEDULER = get_args(protocol.ClientMessage)
 FROM_SCHEDULER = get_args(protocol.SchedulerMessage)
-PARTS = (protocol.SequenceOutput, PositionLogprobs, TokenLogprob, SamplingParams)
+PARTS = (
+    protocol.SequenceOutput,
+    PositionLogprobs,
+    TokenLogprob,
+    SamplingParams,
+    protocol.StepSizes,
+)
 EXAMPLES: tuple[msgspec.Struct, ...] = (
     protocol.Hello(PROTOCOL_VERSION),
     protocol.SchedulerReady(PROTOCOL_VERSION, 1_700_000_000_000_000, 2048, 4096, 16, 1000),
     protocol.Submit("r1", [3, 4, 5], SamplingParams(max_tokens=16, seed=7, temperature=0.0)),
     protocol.Accepted("r1"),
     protocol.Rejected("r1", "the queue is full", RequestErrorKind.OVERLOADED, retry_after_s=1.0),
-    protocol.Outputs([protocol.SequenceOutput("r1", 0, [9])]),
+    protocol.Outputs([protocol.SequenceOutput("r1", 0, [9], queue_s=0.25)]),
     protocol.Outputs([protocol.SequenceOutput("r1", 0, [4], FinishReason.LENGTH)]),
     protocol.Abort("r1"),
     protocol.GetStats(),
