@@ -5,10 +5,12 @@ Knows which handler answers what; knows no socket, no signal and no configuratio
 
 from __future__ import annotations
 
+from functools import partial
+
 from aiohttp import web
 
 from forge_api.handlers import chat, completions, health, metrics, models, tokenize
-from forge_api.http_protocol import keep_connection
+from forge_api.http_protocol import answer_expectation, keep_connection
 from forge_api.middleware.access_log import log_access
 from forge_api.middleware.auth import require_key
 from forge_api.middleware.encoding import refuse_compressed
@@ -26,18 +28,21 @@ PIPELINE = (
     refuse_compressed,
 )
 
+get = partial(web.get, expect_handler=answer_expectation)
+post = partial(web.post, expect_handler=answer_expectation)
+
 ROUTES = (
-    web.post("/v1/chat/completions", chat.chat_completions),
-    web.post("/v1/completions", completions.completions),
-    web.get("/v1/models", models.list_models),
-    web.get("/v1/models/{name:.+}", models.get_model),
-    web.post("/tokenize", tokenize.tokenize),
-    web.post("/detokenize", tokenize.detokenize),
-    web.get("/livez", health.livez),
-    web.get("/readyz", health.readyz),
-    web.get("/health", health.readyz),
-    web.get("/forge/v1/health", health.health),
-    web.get("/metrics", metrics.scrape),
+    post("/v1/chat/completions", chat.chat_completions),
+    post("/v1/completions", completions.completions),
+    get("/v1/models", models.list_models),
+    get("/v1/models/{name:.+}", models.get_model),
+    post("/tokenize", tokenize.tokenize),
+    post("/detokenize", tokenize.detokenize),
+    get("/livez", health.livez),
+    get("/readyz", health.readyz),
+    get("/health", health.readyz),
+    get("/forge/v1/health", health.health),
+    get("/metrics", metrics.scrape),
 )
 
 

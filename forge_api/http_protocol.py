@@ -11,12 +11,12 @@ import logging
 import secrets
 from typing import Any
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.typedefs import Handler
 
 from forge_api.errors import ApiError, internal_error, invalid_request
 from forge_api.middleware.errors import error_reply
-from forge_api.middleware.request_id import HEADER
+from forge_api.middleware.request_id import HEADER, SERVER
 
 FIRST_REQUEST_S = 30.0  # for the headers of a connection's first request
 
@@ -28,6 +28,22 @@ async def keep_connection(request: web.Request, handler: Handler) -> web.StreamR
     if isinstance(request.protocol, HttpProtocol):
         request.protocol.has_a_request()
     return await handler(request)
+
+
+async def answer_expectation(request: web.Request) -> web.StreamResponse | None:
+    """For a client that waits before it sends its body; aiohttp asks this before any middleware."""
+    if request.headers.get("Expect", "").lower() != "100-continue":
+        return error_reply(
+            invalid_request(
+                "Of what a client may expect, only 100-continue is known",
+                code="expectation_failed",
+                status=417,
+            )
+        )
+    if request.version >= HttpVersion11:  # older clients do not know what it means
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # what counts is the reply
+    return None
 
 
 class HttpProtocol(web.RequestHandler):
@@ -66,6 +82,7 @@ class HttpProtocol(web.RequestHandler):
             raise ConnectionError("part of a reply was sent already")
         reply = error_reply(not_http(status))
         reply.headers[HEADER] = secrets.token_hex(16)
+        reply.headers["Server"] = SERVER
         reply.force_close()
         return reply
 

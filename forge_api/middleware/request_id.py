@@ -22,7 +22,7 @@ async def give_request_id(request: web.Request, handler: Handler) -> web.StreamR
 
 async def write_headers(request: web.Request, response: web.StreamResponse) -> None:
     """On `on_response_prepare`, since the headers of a stream leave before its handler ends."""
-    response.headers[HEADER] = request[REQUEST_ID]
+    response.headers[HEADER] = request.get(REQUEST_ID) or request_id_of(request)
     response.headers["Server"] = SERVER  # and not the versions of what it is made of
 
 

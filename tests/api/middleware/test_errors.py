@@ -40,6 +40,23 @@ def test_malformed_json(body: bytes) -> None:
     assert_error(send("POST", CHAT, data=body, headers=JSON), 400, "invalid_json")
 
 
+def test_an_expectation_nobody_knows() -> None:
+    reply = send("POST", CHAT, data=b"{}", headers=JSON | {"Expect": "cake"})
+    assert_error(reply, 417, "expectation_failed")
+    assert reply.headers["Server"] == "forge"
+
+
+def test_an_expectation_at_an_unknown_path() -> None:
+    reply = send("POST", "/v1/nothing", data=b"{}", headers=JSON | {"Expect": "cake"})
+    assert reply.status == 417
+    assert reply.headers["X-Request-Id"]
+
+
+def test_a_client_that_waits_for_leave_to_send_its_body() -> None:
+    reply = send("POST", CHAT, json=HELLO, expect100=True)
+    assert reply.status == 200
+
+
 def test_wrong_content_type() -> None:
     headers = {"Content-Type": "text/plain"}
     assert_error(send("POST", CHAT, data=b"{}", headers=headers), 415, "unsupported_media_type")
