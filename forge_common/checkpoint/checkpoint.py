@@ -74,6 +74,8 @@ class Checkpoint:
             raise ModelError(f"{path}: there is no such model directory")
         config = read_model_config(path / "config.json")
         generation = read_generation_defaults(path / "generation_config.json", config.eos_token_ids)
+        if max(generation.eos_token_ids, default=0) >= config.vocab_size:
+            raise ModelError(f"{path}: an eos_token_id is beyond the vocabulary of the model")
         return cls(config, generation, MappingProxyType(read_tensors(path)))
 
     @property

@@ -25,7 +25,7 @@ class StatedGeneration(Struct, frozen=True, kw_only=True):
     top_p: Annotated[float, Meta(gt=0.0, le=1.0)] | None = None
     min_p: Annotated[float, Meta(ge=0.0, le=1.0)] | None = None
     repetition_penalty: RepetitionPenalty | None = None
-    eos_token_id: TokenId | list[TokenId] | None = None
+    eos_token_id: TokenId | Annotated[list[TokenId], Meta(max_length=1024)] | None = None
 
 
 class GenerationDefaults(Struct, frozen=True, kw_only=True):

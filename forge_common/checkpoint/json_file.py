@@ -7,7 +7,7 @@ before anything is parsed, and every refusal is one sentence naming the file and
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import msgspec
 
@@ -30,9 +30,16 @@ def decode_json(text: bytes, kind: type[T], source: str) -> T:
         raise ModelError(f"{source}: {error}") from error
 
 
+def open_file(path: Path) -> BinaryIO:
+    """Opens a regular file; OSError for what might keep its reader waiting, like a pipe."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(None, "Not a regular file")
+    return path.open("rb")
+
+
 def read_bounded(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             text = file.read(MAX_JSON_BYTES + 1)
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror or error}") from error

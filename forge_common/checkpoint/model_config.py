@@ -88,7 +88,7 @@ class StatedConfig(Struct, frozen=True, kw_only=True):
     hidden_act: Literal["silu"] = "silu"
     dtype: DtypeName | None = None
     torch_dtype: DtypeName | None = None
-    eos_token_id: TokenId | list[TokenId] | None = None
+    eos_token_id: TokenId | Annotated[list[TokenId], Meta(max_length=1024)] | None = None
     quantization_config: dict[str, Any] | None = None
 
 

@@ -22,7 +22,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from forge_common.checkpoint.json_file import decode_json
+from forge_common.checkpoint.json_file import decode_json, open_file
 from forge_common.errors import ModelError
 
 LENGTH_BYTES = 8
@@ -61,7 +61,7 @@ class StatedTensor(Struct, frozen=True, forbid_unknown_fields=True):
 def read_header(path: Path) -> dict[str, TensorInfo]:
     """Every tensor of one file; ModelError when the file is not sound."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             file_bytes = os.fstat(file.fileno()).st_size
             header_bytes = int.from_bytes(file.read(LENGTH_BYTES), "little")
             if header_bytes > min(MAX_HEADER_BYTES, file_bytes - LENGTH_BYTES):

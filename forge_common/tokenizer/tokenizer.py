@@ -149,9 +149,9 @@ def load_encoder(path: Path, special: SpecialTokens) -> tokenizers.Tokenizer:
     """The `tokenizers` object of a file, without the truncation or padding the file may ask for."""
     try:
         encoder = tokenizers.Tokenizer.from_file(str(path))
-    except (
-        Exception
-    ) as error:  # the library raises bare Exceptions, for every kind of malformed file
+    except BaseException as error:  # the library raises bare Exceptions, and panics of its own kind
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         raise ModelError(f"{path} is not a usable tokenizer: {error}.") from error
     encoder.no_truncation()
     encoder.no_padding()

@@ -33,6 +33,13 @@ def test_single_file_is_opened(tmp_path: Path) -> None:
         assert checkpoint.array("a").tolist() == [0, 1, 2, 3, 4, 5]
 
 
+def test_an_end_token_beyond_the_vocabulary_is_refused(tmp_path: Path) -> None:
+    write_config(tmp_path, eos_token_id=10**6)
+    save_file({"a": np.arange(4.0)}, tmp_path / "model.safetensors")
+    with pytest.raises(ModelError, match="eos_token_id is beyond the vocabulary"):
+        Checkpoint.open(tmp_path)
+
+
 def test_bfloat16_comes_as_its_bits(tmp_path: Path) -> None:
     write_config(tmp_path)
     header = {"a": tensor(0, 4, shape=[1, 2], dtype="BF16")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,12 @@ def test_file_is_decoded(tmp_path: Path) -> None:
 
 def test_absent_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"a\.json: No such file"):
+        read_json(tmp_path / "a.json", Point)
+
+
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.json")
+    with pytest.raises(ModelError, match=r"a\.json: Not a regular file"):
         read_json(tmp_path / "a.json", Point)
 
 

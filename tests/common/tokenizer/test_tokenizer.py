@@ -124,6 +124,15 @@ def test_an_unusable_file_is_one_sentence(tmp_path: Path, content: str) -> None:
         Tokenizer.from_directory(tmp_path)
 
 
+def test_what_makes_the_library_panic_is_one_sentence(tmp_path: Path) -> None:
+    normalizer = '{"type": "Precompiled", "precompiled_charsmap": "AAAA"}'
+    model = '{"type": "BPE", "vocab": {"a": 0}, "merges": []}'
+    text = f'{{"model": {model}, "normalizer": {normalizer}}}'
+    (tmp_path / "tokenizer.json").write_text(text)
+    with pytest.raises(ModelError, match=r"tokenizer\.json is not a usable tokenizer"):
+        Tokenizer.from_directory(tmp_path)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no tokenizer\.json in"):
         Tokenizer.from_directory(tmp_path)
