@@ -34,6 +34,7 @@ class Undecodable(NamedTuple):
     """A message that is not one of those this socket takes; `reason` names the offending part."""
 
     reason: str
+    frame: bytes = b""  # as it came, where it was one
 
 
 class Envelope(NamedTuple, Generic[ReceivedT]):
@@ -63,7 +64,7 @@ class Codec(Generic[ReceivedT]):
         try:
             return self._decoder.decode(frame)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            return Undecodable(str(error))
+            return Undecodable(str(error), frame)
 
 
 class ServerChannel(Generic[ReceivedT]):

@@ -39,6 +39,7 @@ from forge_common.protocol.scheduler_worker import (
 )
 from forge_common.sampling import FinishReason
 from forge_common.transport import PeerGone, PeerSlow, Undecodable
+from forge_scheduler.malformed import answer_to
 from forge_scheduler.outbox import Outbox
 from forge_scheduler.policy import make_policy
 from forge_scheduler.scheduler import ClientOutputs, Limits, Scheduler
@@ -100,7 +101,7 @@ class Service:
                 scheduler = self._scheduler
                 self._post(client, starting_stats() if scheduler is None else scheduler.stats())
             case Undecodable():
-                self._post(client, Malformed(message.reason))
+                self._on_undecodable(client, message)
             case _:
                 assert_never(message)
 
@@ -168,6 +169,12 @@ class Service:
         if self._scheduler is not None:
             key = RequestKey(client, abort.request_id)
             self._add_news({client: self._scheduler.abort(key, abort.choice_index)})
+
+    def _on_undecodable(self, client: bytes, undecodable: Undecodable) -> None:
+        answer = answer_to(undecodable)
+        if isinstance(answer, Rejected) and self._scheduler is not None:
+            self._scheduler.counters.num_rejected += 1
+        self._post(client, answer)
 
     def _open_scheduler(self) -> Scheduler:
         """The one to submit to. Raises RequestError before there is one, and while stopping."""

@@ -99,7 +99,10 @@ class Outputs(Message, frozen=True):
 
 
 class Malformed(Message, frozen=True):
-    """The peer sent bytes that are none of its messages; `reason` names the offending part."""
+    """The peer sent bytes that are none of its messages; `reason` names the offending part.
+
+    A `Submit` whose request id can be read is `Rejected` instead, as "malformed_request".
+    """
 
     reason: str
 

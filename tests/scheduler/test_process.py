@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import zmq
 
@@ -83,6 +84,13 @@ def test_bytes_that_are_no_message_are_named_malformed(ready: Served) -> None:
     ready.client.expect(Malformed)
     ready.client.send(GetStats())
     ready.client.expect(SchedulerStats)
+
+
+def test_request_that_is_malformed_is_rejected_by_its_name(ready: Served) -> None:
+    frame = msgspec.msgpack.encode(["Submit", "mine", [1, 2], {"temperature": 1}])
+    ready.client.channel.socket.send(frame)
+    rejected = ready.client.expect(Rejected)
+    assert (rejected.request_id, rejected.code) == ("mine", "malformed_request")
 
 
 def test_abort_ends_a_request_and_frees_its_blocks(ready: Served) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import Struct
 
@@ -74,6 +75,13 @@ def test_outputs_of_a_step_are_one_message_a_client() -> None:
 def test_accepted_comes_before_any_output() -> None:
     desk = Desk()
     assert desk.ask(make_submit("a")) == [Accepted("a")]
+
+
+def test_request_that_cannot_be_read_counts_as_rejected() -> None:
+    desk = Desk()
+    [rejected] = desk.ask(Undecodable("why", msgspec.msgpack.encode(["Submit", "a", 0])))
+    assert rejected == Rejected("a", "why", code="malformed_request")
+    assert stats_of(desk).rejected_total == 1
 
 
 def test_full_queue_says_when_to_come_back() -> None:
