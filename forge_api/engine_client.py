@@ -22,6 +22,7 @@ from zmq.utils.monitor import parse_monitor_message
 from forge_api.errors import DEFAULT_RETRY_AFTER_S, RetryLater
 from forge_api.output_stream import ChoiceKey, OutputStream
 from forge_common.errors import RequestError, RequestErrorKind
+from forge_common.link_security import ClientSecurity
 from forge_common.protocol.api_scheduler import (
     Abort,
     Accepted,
@@ -56,10 +57,11 @@ class Link(Struct):
 class EngineClient:
     """`async with EngineClient(endpoint) as engine`; every coroutine belongs to one event loop."""
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, security: ClientSecurity | None = None) -> None:
         self._context = zmq.asyncio.Context()
+        identity = b"api-" + secrets.token_hex(8).encode()
         self._channel: AsyncClientChannel[SchedulerMessage] = AsyncClientChannel(
-            self._context, endpoint, SchedulerMessage, b"api-" + secrets.token_hex(8).encode()
+            self._context, endpoint, SchedulerMessage, identity, security
         )
         self._monitor = self._channel.socket.get_monitor_socket(WATCHED_EVENTS)
         self._links: dict[str, Link] = {}

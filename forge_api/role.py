@@ -15,6 +15,7 @@ from forge_api.services import Lifecycle, Parsers, Services
 from forge_api.serving import serve_until_stopped
 from forge_api.validation import Validator
 from forge_common.config import ApiConfig, HttpSettings
+from forge_common.curve_keys import client_security
 from forge_common.errors import ConfigError
 from forge_common.readiness import Readiness
 
@@ -26,6 +27,7 @@ async def run(config: ApiConfig, readiness: Readiness) -> None:
     endpoint = config.links.client_endpoint
     if endpoint is None:
         raise ConfigError("--client-endpoint is needed: where the scheduler meets API processes")
+    security = client_security(config.links.curve_keys, "api")
 
     def announce(url: str) -> None:
         logger.info("serving %s at %s", model.name, url)
@@ -33,7 +35,7 @@ async def run(config: ApiConfig, readiness: Readiness) -> None:
 
     model = await asyncio.to_thread(ServedModel.load, config.model)
     try:
-        async with EngineClient(endpoint) as engine:
+        async with EngineClient(endpoint, security) as engine:
             services = build_services(config.http, engine, model)
             await serve_until_stopped(services, config.launch.drain_timeout_s, announce)
     finally:

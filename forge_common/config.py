@@ -128,6 +128,10 @@ class LinkSettings(Settings, frozen=True):
     worker_endpoint: Annotated[
         str | None, Meta(description="Where the scheduler meets its worker.")
     ] = None
+    curve_keys: Annotated[
+        str | None,
+        Meta(description="Directory of keys for tcp endpoints, made by `forge-launch keys`."),
+    ] = None
 
 
 class LogSettings(Settings, frozen=True):

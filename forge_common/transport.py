@@ -3,7 +3,8 @@
 A server binds a ROUTER and answers many peers; a client connects a DEALER to one server. Both are
 for blocking loops that poll; `AsyncClientChannel` is the client for asyncio. Receiving is decoding
 is validating: what does not decode comes out as `Undecodable`, never as an exception from the loop.
-Knows nothing of what any message means.
+Each raises ConfigError for an endpoint that needs keys and has none, LinkError where it cannot bind
+or connect. Knows nothing of what any message means.
 
 Facts behind the options (measured on libzmq 4.3.5): a ROUTER without MANDATORY drops silently when
 a reader pauses; the default LINGER can hang an exit; an ipc path may have at most 107 bytes.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -20,7 +22,8 @@ import msgspec
 import zmq
 import zmq.asyncio
 
-from forge_common.errors import LinkError
+from forge_common.errors import ForgeError, LinkError
+from forge_common.link_security import ClientSecurity, Security, ServerSecurity, secure
 
 ReceivedT = TypeVar("ReceivedT")
 
@@ -70,12 +73,18 @@ class Codec(Generic[ReceivedT]):
 class ServerChannel(Generic[ReceivedT]):
     """A bound ROUTER. `endpoint` holds what it is bound to (a tcp port 0 is resolved)."""
 
-    def __init__(self, context: zmq.Context[Any], endpoint: str, received: Any) -> None:
+    def __init__(
+        self,
+        context: zmq.Context[Any],
+        endpoint: str,
+        received: Any,
+        security: ServerSecurity | None = None,
+    ) -> None:
         self._codec: Codec[ReceivedT] = Codec(received)
         self.socket = context.socket(zmq.ROUTER)
         _set_options(self.socket)
         self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        self.endpoint = _bind(self.socket, endpoint)
+        self.endpoint = _bind(self.socket, endpoint, security)
 
     def receive(self) -> Envelope[ReceivedT] | None:
         """The next message, or None when none is waiting. Never blocks."""
@@ -112,13 +121,18 @@ class ClientChannel(Generic[ReceivedT]):
     """A connected DEALER; `identity` is how the server's ROUTER sees this peer."""
 
     def __init__(
-        self, context: zmq.Context[Any], endpoint: str, received: Any, identity: bytes
+        self,
+        context: zmq.Context[Any],
+        endpoint: str,
+        received: Any,
+        identity: bytes,
+        security: ClientSecurity | None = None,
     ) -> None:
         self._codec: Codec[ReceivedT] = Codec(received)
         self.socket = context.socket(zmq.DEALER)
         _set_options(self.socket)
         self.socket.setsockopt(zmq.IDENTITY, identity)
-        self.socket.connect(endpoint)
+        _connect(self.socket, endpoint, security)
 
     def receive(self) -> ReceivedT | Undecodable | None:
         """The next message, or None when none is waiting. Never blocks."""
@@ -152,13 +166,18 @@ class AsyncClientChannel(Generic[ReceivedT]):
     """`ClientChannel` for asyncio: the same socket and options, awaited instead of polled."""
 
     def __init__(
-        self, context: zmq.asyncio.Context, endpoint: str, received: Any, identity: bytes
+        self,
+        context: zmq.asyncio.Context,
+        endpoint: str,
+        received: Any,
+        identity: bytes,
+        security: ClientSecurity | None = None,
     ) -> None:
         self._codec: Codec[ReceivedT] = Codec(received)
         self.socket = context.socket(zmq.DEALER)
         _set_options(self.socket)
         self.socket.setsockopt(zmq.IDENTITY, identity)
-        self.socket.connect(endpoint)
+        _connect(self.socket, endpoint, security)
 
     async def receive(self) -> ReceivedT | Undecodable:
         return self._codec.decode(await self.socket.recv())
@@ -180,14 +199,32 @@ def _set_options(socket: zmq.Socket[Any]) -> None:
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
 
 
-def _bind(socket: zmq.Socket[Any], endpoint: str) -> str:
-    if endpoint.startswith("ipc://"):
-        _require_private_directory(Path(endpoint.removeprefix("ipc://")).parent)
-    try:
+def _bind(socket: zmq.Socket[Any], endpoint: str, security: Security) -> str:
+    with _attempt(socket, f"bind {endpoint}"):
+        secure(socket, endpoint, security)
+        if endpoint.startswith("ipc://"):
+            _require_private_directory(Path(endpoint.removeprefix("ipc://")).parent)
         socket.bind(endpoint)
-    except zmq.ZMQError as error:
-        raise LinkError(f"cannot bind {endpoint}: {error}") from error
     return socket.getsockopt_string(zmq.LAST_ENDPOINT)
+
+
+def _connect(socket: zmq.Socket[Any], endpoint: str, security: Security) -> None:
+    with _attempt(socket, f"connect to {endpoint}"):
+        secure(socket, endpoint, security)
+        socket.connect(endpoint)
+
+
+@contextmanager
+def _attempt(socket: zmq.Socket[Any], action: str) -> Iterator[None]:
+    """A socket that fails at it is closed, and libzmq's error is a LinkError."""
+    try:
+        yield
+    except ForgeError:
+        socket.close(0)
+        raise
+    except zmq.ZMQError as error:
+        socket.close(0)
+        raise LinkError(f"cannot {action}: {error}") from error
 
 
 def _require_private_directory(directory: Path) -> None:

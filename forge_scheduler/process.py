@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 import zmq
 
 from forge_common.config import SchedulerConfig
+from forge_common.curve_keys import NO_KEYS, ServerKeys, server_keys
 from forge_common.errors import ConfigError, LinkError, WorkerError
+from forge_common.link_security import doorkeeper
 from forge_common.protocol.api_scheduler import ClientMessage
 from forge_common.protocol.scheduler_worker import FromWorker, Shutdown
 from forge_common.readiness import Readiness
@@ -40,8 +42,9 @@ class Endpoints(NamedTuple):
 def main(config: SchedulerConfig) -> None:
     """Serve until SIGTERM. Raises ForgeError where it cannot, or can no longer, serve."""
     readiness = Readiness.from_environment()
-    with zmq.Context() as context:
-        process = SchedulerProcess(config, context, StopRequests.from_signals())
+    keys = server_keys(config.links.curve_keys)
+    with zmq.Context() as context, doorkeeper(context, keys.allowed):
+        process = SchedulerProcess(config, context, StopRequests.from_signals(), keys)
         try:
             readiness.ready(process.endpoints.client)
             process.run()
@@ -53,15 +56,19 @@ class SchedulerProcess:
     """Binds at once; `run` serves until asked to stop and nothing runs, or the worker fails."""
 
     def __init__(
-        self, config: SchedulerConfig, context: zmq.Context[Any], stop_requests: StopRequests
+        self,
+        config: SchedulerConfig,
+        context: zmq.Context[Any],
+        stop_requests: StopRequests,
+        keys: ServerKeys = NO_KEYS,
     ) -> None:
         endpoints = _endpoints(config)
         self._stop_requests = stop_requests
         self._clients: ServerChannel[ClientMessage] = ServerChannel(
-            context, endpoints.client, ClientMessage
+            context, endpoints.client, ClientMessage, keys.security("clients")
         )
         self._workers: ServerChannel[FromWorker] = ServerChannel(
-            context, endpoints.worker, FromWorker
+            context, endpoints.worker, FromWorker, keys.security("worker")
         )
         self._worker_monitor = self._workers.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         self._outbox = Outbox(self._clients.send)

@@ -22,9 +22,11 @@ import zmq
 
 from forge_common.checkpoint import Checkpoint
 from forge_common.config import WorkerConfig
+from forge_common.curve_keys import client_security
 from forge_common.demo_model import demo_model_path
 from forge_common.errors import ConfigError, LinkError, WorkerError
 from forge_common.host_memory import available_memory_bytes
+from forge_common.link_security import require_safe
 from forge_common.memory_plan import MemoryPlan, plan_memory
 from forge_common.protocol.message import PROTOCOL_VERSION
 from forge_common.protocol.scheduler_worker import (
@@ -66,14 +68,17 @@ class LoadedModel(NamedTuple):
 
 def serve(config: WorkerConfig, num_threads: int) -> None:
     """Until the scheduler says Shutdown, or SIGTERM. Raises ForgeError where it cannot go on."""
-    if config.links.worker_endpoint is None:
+    endpoint = config.links.worker_endpoint
+    if endpoint is None:
         raise ConfigError("--worker-endpoint must say where the scheduler listens")
+    security = client_security(config.links.curve_keys, "worker")
+    require_safe(endpoint, security)  # before a model loads in vain
     signal.signal(signal.SIGTERM, _exit_cleanly)
     readiness = Readiness.from_environment()
     loaded = load(config, num_threads, readiness)
     with zmq.Context() as context:
         channel: ClientChannel[ToWorker] = ClientChannel(
-            context, config.links.worker_endpoint, ToWorker, IDENTITY
+            context, endpoint, ToWorker, IDENTITY, security
         )
         try:
             channel.send(loaded.announcement())

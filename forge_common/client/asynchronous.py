@@ -14,7 +14,9 @@ import zmq.asyncio
 from forge_common.client.blocking import DEFAULT_TIMEOUT_S, FAREWELL_LINGER_MS
 from forge_common.client.client_model import ClientModel
 from forge_common.client.request_book import Output, RequestBook
+from forge_common.curve_keys import client_security
 from forge_common.errors import LinkError
+from forge_common.link_security import ClientSecurity
 from forge_common.protocol.api_scheduler import (
     Abort,
     GetStats,
@@ -31,12 +33,19 @@ from forge_common.transport import AsyncClientChannel
 class AsyncForgeClient:
     """`async with await AsyncForgeClient.connect(endpoint) as forge`; for one event loop."""
 
-    def __init__(self, endpoint: str, model: ClientModel | None, timeout_s: float) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        model: ClientModel | None,
+        security: ClientSecurity | None,
+        timeout_s: float,
+    ) -> None:
         self._book = RequestBook(model)
         self._timeout_s = timeout_s
         self._context = zmq.asyncio.Context()
+        identity = b"client-" + secrets.token_hex(8).encode()
         self._channel: AsyncClientChannel[SchedulerMessage] = AsyncClientChannel(
-            self._context, endpoint, SchedulerMessage, b"client-" + secrets.token_hex(8).encode()
+            self._context, endpoint, SchedulerMessage, identity, security
         )
         self._monitor = self._channel.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         self._news = asyncio.Event()  # replaced at every news, so that nobody misses one
@@ -51,11 +60,12 @@ class AsyncForgeClient:
         endpoint: str,
         *,
         model_path: str | Path | None = None,
+        curve_keys: str | Path | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
     ) -> Self:
         """As `ForgeClient.connect`."""
         model = None if model_path is None else ClientModel.load(Path(model_path))
-        client = cls(endpoint, model, timeout_s)
+        client = cls(endpoint, model, client_security(curve_keys, "client"), timeout_s)
         try:
             await client._channel.send(Hello(PROTOCOL_VERSION))
             await client._wait_until(lambda: client._book.scheduler is not None, timeout_s)

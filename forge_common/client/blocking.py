@@ -16,7 +16,9 @@ import zmq
 
 from forge_common.client.client_model import ClientModel
 from forge_common.client.request_book import Output, RequestBook
+from forge_common.curve_keys import client_security
 from forge_common.errors import LinkError
+from forge_common.link_security import ClientSecurity
 from forge_common.protocol.api_scheduler import (
     Abort,
     GetStats,
@@ -36,12 +38,19 @@ FAREWELL_LINGER_MS = 200
 class ForgeClient:
     """`with ForgeClient.connect(endpoint) as forge`; several requests may run at the same time."""
 
-    def __init__(self, endpoint: str, model: ClientModel | None, timeout_s: float) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        model: ClientModel | None,
+        security: ClientSecurity | None,
+        timeout_s: float,
+    ) -> None:
         self._book = RequestBook(model)
         self._timeout_s = timeout_s
         self._context: zmq.Context[Any] = zmq.Context()
+        identity = b"client-" + secrets.token_hex(8).encode()
         self._channel: ClientChannel[SchedulerMessage] = ClientChannel(
-            self._context, endpoint, SchedulerMessage, b"client-" + secrets.token_hex(8).encode()
+            self._context, endpoint, SchedulerMessage, identity, security
         )
         self._monitor = self._channel.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         self._poller = zmq.Poller()
@@ -54,15 +63,17 @@ class ForgeClient:
         endpoint: str,
         *,
         model_path: str | Path | None = None,
+        curve_keys: str | Path | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
     ) -> Self:
-        """`model_path`, the directory that is served, is only needed for text.
+        """`model_path`, the directory that is served, is only needed for text; `curve_keys`, a
+        directory of keys as `forge-launch keys` makes it, only over tcp from another host.
 
         Raises LinkError where no scheduler with a worker answers within `timeout_s`, which is also
         how long it may later take to accept a request.
         """
         model = None if model_path is None else ClientModel.load(Path(model_path))
-        client = cls(endpoint, model, timeout_s)
+        client = cls(endpoint, model, client_security(curve_keys, "client"), timeout_s)
         try:
             client._channel.send(Hello(PROTOCOL_VERSION))
             client._wait_until(lambda: client._book.scheduler is not None, timeout_s)

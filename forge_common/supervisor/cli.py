@@ -21,6 +21,7 @@ from forge_common.config import HttpSettings, LaunchConfig
 from forge_common.log import send_records
 from forge_common.settings import exit_code_of, load_config, unknown_variables
 from forge_common.supervisor.console import Console, ConsoleHandler
+from forge_common.supervisor.keys_command import make_keys_and_tell
 from forge_common.supervisor.plan_text import plan_text
 from forge_common.supervisor.preflight import (
     check_port,
@@ -38,7 +39,10 @@ HELP = """Serve a language model over the OpenAI API.
 
 Starts a scheduler, a worker that holds the model, and API processes, watches over them, and ends
 them all together. Without --model-path it serves the small model that comes with Forge.
+
+`forge-launch keys DIRECTORY` makes the keys that processes on several hosts need instead.
 """
+KEYS_COMMAND = "keys"
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +53,9 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 def launch(argv: Sequence[str] | None) -> None:
     """Raises ForgeError with the sentence to show, or SystemExit with the deployment's code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == [KEYS_COMMAND]:
+        return make_keys_and_tell(arguments[1:], NAME)
     plan_flag = click.Option(["--plan"], is_flag=True, help="Print the memory plan and exit.")
     flags = parse_flags(make_command(LaunchConfig, HELP, [plan_flag, version_flag()]), argv, NAME)
     config = load_config(LaunchConfig, flags, os.environ)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from forge_common.checkpoint import Checkpoint
-from forge_common.config import HttpSettings, LaunchConfig, LinkSettings, ModelSettings
+from forge_common.config import HttpSettings, LaunchConfig, ModelSettings
 from forge_common.demo_model import demo_model_path
 from forge_common.errors import ConfigError, ModelError
 from forge_common.host_memory import available_memory_bytes
@@ -95,7 +95,8 @@ def settle(config: LaunchConfig, model: LocalModel, plan: MemoryPlan, port: int)
 def settle_links(config: LaunchConfig, run_dir: Path) -> LaunchConfig:
     """Endpoints that no setting states are sockets in the run directory."""
     replace = msgspec.structs.replace
-    links = LinkSettings(
+    links = replace(
+        config.links,
         client_endpoint=config.links.client_endpoint or f"ipc://{run_dir / CLIENT_SOCKET}",
         worker_endpoint=config.links.worker_endpoint or f"ipc://{run_dir / WORKER_SOCKET}",
     )
