@@ -11,7 +11,7 @@ import statistics
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 
 from forge_common.config import DeviceSettings
 from forge_common.protocol.api_scheduler import Submit
@@ -34,6 +34,7 @@ MAX_MODEL_LEN = 2048
 CONTEXT = 128
 PREFILL = 512
 ROUNDS = 21
+SETTLE_S = 0.1  # OpenBLAS's threads wait in a loop for a while after their last product
 
 
 def measure() -> Iterator[Figure]:
@@ -57,6 +58,7 @@ def _compare(name: str, step: Callable[[], None], case: Case) -> Iterator[Figure
             step()
             steps.append(perf_counter() - started)
             floors.append(floor())
+            sleep(SETTLE_S)
     step_s, floor_s = statistics.median(steps), statistics.median(floors)
     yield Figure(f"110M, {name}: step", step_s * 1e3, "ms")
     yield Figure("… its bare matrix products", floor_s * 1e3, "ms")
