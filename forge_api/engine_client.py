@@ -28,6 +28,7 @@ from forge_common.protocol.api_scheduler import (
     Accepted,
     GetStats,
     Hello,
+    KeepAlive,
     Malformed,
     Outputs,
     Rejected,
@@ -195,6 +196,8 @@ class EngineClient:
                 self._take_ready(message)
             case Malformed():
                 logger.error("the scheduler cannot read a message of ours: %s", message.reason)
+            case KeepAlive():
+                pass  # that it could be sent is all it says
             case _:
                 assert_never(message)
 

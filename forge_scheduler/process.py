@@ -8,6 +8,7 @@ message's meaning and no policy.
 from __future__ import annotations
 
 import logging
+import math
 from typing import Any, NamedTuple
 
 import zmq
@@ -22,11 +23,12 @@ from forge_common.readiness import Readiness
 from forge_common.sampling import FinishReason
 from forge_common.transport import PeerGone, PeerSlow, ServerChannel
 from forge_scheduler.outbox import Outbox
+from forge_scheduler.pulse import INTERVAL_S, Pulse
 from forge_scheduler.service import Service
 from forge_scheduler.stop_requests import StopRequests
 
 MAX_MESSAGES_A_ROUND = 64
-HELD_RETRY_MS = 20
+HELD_RETRY_S = 0.02
 FAREWELL_LINGER_MS = 1000
 
 logger = logging.getLogger(__name__)
@@ -61,6 +63,7 @@ class SchedulerProcess:
         context: zmq.Context[Any],
         stop_requests: StopRequests,
         keys: ServerKeys = NO_KEYS,
+        keep_alive_s: float = INTERVAL_S,
     ) -> None:
         endpoints = _endpoints(config)
         self._stop_requests = stop_requests
@@ -70,9 +73,12 @@ class SchedulerProcess:
         self._workers: ServerChannel[FromWorker] = ServerChannel(
             context, endpoints.worker, FromWorker, keys.security("worker")
         )
+        self._client_monitor = self._clients.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         self._worker_monitor = self._workers.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         self._outbox = Outbox(self._clients.send)
-        self._service = Service(config, self._outbox, lambda: stop_requests.count() > 0)
+        self._service = Service(
+            config, self._outbox, lambda: stop_requests.count() > 0, Pulse(keep_alive_s)
+        )
         self._poller = self._make_poller()
 
     @property
@@ -89,6 +95,7 @@ class SchedulerProcess:
                 self._receive_from_clients()
                 self._send_steps()
                 self._service.send_news()
+                self._service.keep_alive()
         except (WorkerError, LinkError) as error:
             self._service.end_all(FinishReason.ERROR, str(error))
             raise
@@ -97,7 +104,9 @@ class SchedulerProcess:
 
     def close(self) -> None:
         """What is still to be sent gets a moment to leave."""
-        self._workers.socket.disable_monitor()
+        for channel in (self._clients, self._workers):
+            channel.socket.disable_monitor()
+        self._client_monitor.close(0)
         self._worker_monitor.close(0)
         self._clients.close(FAREWELL_LINGER_MS)
         self._workers.close(FAREWELL_LINGER_MS)
@@ -109,7 +118,10 @@ class SchedulerProcess:
         return num_asked > 1 or (num_asked > 0 and self._service.is_finished)
 
     def _wait(self) -> None:
-        self._poller.poll(None if self._outbox.is_empty else HELD_RETRY_MS)
+        """Until there is something to do: not for a moment longer, nor less while all is idle."""
+        held_s = None if self._outbox.is_empty else HELD_RETRY_S
+        timeouts_s = [s for s in (held_s, self._service.remaining_s) if s is not None]
+        self._poller.poll(math.ceil(min(timeouts_s) * 1000) if timeouts_s else None)
 
     def _receive_from_worker(self) -> None:
         for peer, message in self._workers.drain(MAX_MESSAGES_A_ROUND):
@@ -127,6 +139,9 @@ class SchedulerProcess:
     def _receive_from_clients(self) -> None:
         for client, message in self._clients.drain(MAX_MESSAGES_A_ROUND):
             self._service.on_client_message(client, message)
+        if self._client_monitor.poll(0):
+            self._client_monitor.recv_multipart()
+            self._service.on_lost_connection()
 
     def _send_steps(self) -> None:
         worker = self._service.worker
@@ -146,8 +161,10 @@ class SchedulerProcess:
 
     def _make_poller(self) -> zmq.Poller:
         poller = zmq.Poller()
-        for source in (self._clients.socket, self._workers.socket, self._worker_monitor):
-            poller.register(source, zmq.POLLIN)
+        for channel in (self._clients, self._workers):
+            poller.register(channel.socket, zmq.POLLIN)
+        for monitor in (self._client_monitor, self._worker_monitor):
+            poller.register(monitor, zmq.POLLIN)
         poller.register(self._stop_requests.fileno(), zmq.POLLIN)
         return poller
 

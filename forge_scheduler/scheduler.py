@@ -84,6 +84,11 @@ class Scheduler:
         """Nothing asked for is unfinished, and no step is in flight."""
         return not self._requests and not self._in_flight
 
+    @property
+    def clients(self) -> set[bytes]:
+        """Those with a request that is not finished."""
+        return {key.client for key in self._requests}
+
     def submit(self, client: bytes, submit: Submit) -> None:
         """Queue a request. Raises RequestError, as QueueFull where trying later can help."""
         try:

@@ -22,6 +22,7 @@ from forge_common.protocol.api_scheduler import (
     ClientMessage,
     GetStats,
     Hello,
+    KeepAlive,
     Malformed,
     Outputs,
     Rejected,
@@ -42,6 +43,7 @@ from forge_common.transport import PeerGone, PeerSlow, Undecodable
 from forge_scheduler.malformed import answer_to
 from forge_scheduler.outbox import Outbox
 from forge_scheduler.policy import make_policy
+from forge_scheduler.pulse import Pulse
 from forge_scheduler.scheduler import ClientOutputs, Limits, Scheduler
 from forge_scheduler.sequence import RequestKey
 from forge_scheduler.stats import starting_stats
@@ -54,12 +56,17 @@ class Service:
     """Serves once a worker has reported ready; takes nothing new once `is_stopping` says so."""
 
     def __init__(
-        self, config: SchedulerConfig, outbox: Outbox, is_stopping: Callable[[], bool]
+        self,
+        config: SchedulerConfig,
+        outbox: Outbox,
+        is_stopping: Callable[[], bool],
+        pulse: Pulse,
     ) -> None:
         self.worker: bytes | None = None
         self._is_stopping = is_stopping
         self._config = config
         self._outbox = outbox
+        self._pulse = pulse
         self._news: ClientOutputs = defaultdict(list)
         self._waiting_for_ready: set[bytes] = set()
         self._scheduler: Scheduler | None = None
@@ -69,6 +76,12 @@ class Service:
     def is_finished(self) -> bool:
         """Every request has ended, and every client has its last output."""
         return self._outbox.is_empty and (self._scheduler is None or self._scheduler.is_empty)
+
+    @property
+    def remaining_s(self) -> float | None:
+        """Until `keep_alive` has something to do; None while nobody is served."""
+        is_idle = self._scheduler is None or self._scheduler.is_empty
+        return None if is_idle else self._pulse.remaining_s
 
     def on_worker_message(self, peer: bytes, message: FromWorker | Undecodable) -> None:
         """Raises WorkerError or LinkError when there is no going on with this worker."""
@@ -118,6 +131,17 @@ class Service:
         for client, sequence_outputs in news.items():
             if sequence_outputs:
                 self._post(client, Outputs(sequence_outputs))
+
+    def keep_alive(self) -> None:
+        """Say something to those who wait in silence: whoever is gone then loses its requests."""
+        if self._scheduler is not None and self._pulse.remaining_s == 0:
+            for client in self._pulse.quiet(self._scheduler.clients):
+                self._post(client, KeepAlive())
+            self._pulse.beat()
+
+    def on_lost_connection(self) -> None:
+        """Some client may be gone; sending will show which."""
+        self._pulse.hurry()
 
     def end_all(self, reason: FinishReason, error: str | None = None) -> None:
         """End every request, and say so."""
@@ -191,6 +215,7 @@ class Service:
     def _post(self, client: bytes, message: Struct) -> None:
         try:
             self._outbox.post(client, message)
+            self._pulse.heard(client)
         except PeerGone:
             self._end_client(client)
         except PeerSlow:

@@ -23,6 +23,7 @@ from forge_common.errors import ForgeError, LinkError, RequestError, RequestErro
 from forge_common.protocol.api_scheduler import (
     Abort,
     Accepted,
+    KeepAlive,
     Malformed,
     Outputs,
     Rejected,
@@ -160,6 +161,8 @@ class RequestBook:
                 self._take_ready(message)
             case Malformed() | Undecodable():
                 self.lose(LinkError(f"the scheduler speaks another protocol: {message.reason}"))
+            case KeepAlive():
+                pass  # that it could be sent is all it says
             case _:
                 assert_never(message)
 

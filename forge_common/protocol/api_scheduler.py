@@ -4,6 +4,7 @@
            ── Submit ────────────▶                       ◀── Accepted | Rejected
            ── Abort ─────────────▶                       ◀── Outputs  (one message a step)
            ── GetStats ──────────▶                       ◀── SchedulerStats
+                                                         ◀── KeepAlive  (when long nothing came)
 
 A `Hello` is answered once a worker is ready. Every `Submit` is answered at once by `Accepted` or
 `Rejected`, before any output. Knows nothing of text, HTTP, blocks or workers.
@@ -107,6 +108,10 @@ class Malformed(Message, frozen=True):
     reason: str
 
 
+class KeepAlive(Message, frozen=True):
+    """Nothing new for requests that wait or run; sending it shows whether the client is there."""
+
+
 class StepSizes(Part, frozen=True):
     """How many steps had how many tokens: `counts[i]` of at most `bounds[i]`, the last of more."""
 
@@ -140,4 +145,6 @@ class SchedulerStats(Message, frozen=True):
 
 
 ClientMessage = Hello | Submit | Abort | GetStats
-SchedulerMessage = SchedulerReady | Accepted | Rejected | Outputs | SchedulerStats | Malformed
+SchedulerMessage = (
+    SchedulerReady | Accepted | Rejected | Outputs | SchedulerStats | Malformed | KeepAlive
+)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +14,12 @@ import zmq
 
 from forge_common.config import BatchSettings, LinkSettings, QueueSettings, SchedulerConfig
 from forge_common.errors import ForgeError
-from forge_common.protocol.api_scheduler import Outputs, SchedulerMessage
+from forge_common.protocol.api_scheduler import (
+    GetStats,
+    Outputs,
+    SchedulerMessage,
+    SchedulerStats,
+)
 from forge_common.protocol.message import PROTOCOL_VERSION
 from forge_common.protocol.scheduler_worker import RunBatch, ToWorker, WorkerReady
 from forge_common.sampling import FinishReason
@@ -55,14 +61,19 @@ class Worker(Peer):
 
 
 class Served:
-    def __init__(self, directory: Path, context: Any, **groups: Any) -> None:
+    def __init__(
+        self, directory: Path, context: Any, *, keep_alive_s: float = 60.0, **groups: Any
+    ) -> None:
         links = LinkSettings(
             client_endpoint=f"ipc://{directory}/clients",
             worker_endpoint=f"ipc://{directory}/worker",
         )
         self.stop_requests = StopRequests()
         self.process = SchedulerProcess(
-            SchedulerConfig(links=links, **groups), context, self.stop_requests
+            SchedulerConfig(links=links, **groups),
+            context,
+            self.stop_requests,
+            keep_alive_s=keep_alive_s,
         )
         self.error: ForgeError | None = None
         self._context = context
@@ -77,6 +88,17 @@ class Served:
         endpoint = self.process.endpoints.client
         self._peers.append(Peer(self._context, endpoint, SchedulerMessage, identity))
         return self._peers[-1]
+
+    def expect_stats(self, is_met: Callable[[SchedulerStats], bool]) -> None:
+        """Ask until what is expected is so."""
+        deadline_s = time.monotonic() + TIMEOUT_S
+        while True:
+            self.client.send(GetStats())
+            stats = self.client.expect(SchedulerStats)
+            if is_met(stats):
+                return
+            assert time.monotonic() < deadline_s, stats
+            time.sleep(0.005)
 
     def finish(self) -> None:
         """Wait until it ends by itself."""

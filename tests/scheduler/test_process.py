@@ -16,6 +16,7 @@ from forge_common.protocol.api_scheduler import (
     Accepted,
     GetStats,
     Hello,
+    KeepAlive,
     Malformed,
     Outputs,
     Rejected,
@@ -112,6 +113,28 @@ def test_requests_of_a_client_that_left_are_aborted(ready: Served) -> None:
         ready.worker.answer()
     ready.client.send(GetStats())
     assert ready.client.expect(SchedulerStats).num_running == 0
+
+
+def test_requests_of_a_client_that_left_before_their_first_step_was_answered(
+    ready: Served,
+) -> None:
+    gone = ready.connect(b"gone")
+    gone.send(make_submit(max_tokens=50))
+    gone.expect(Accepted)
+    gone.channel.close()
+    ready.expect_stats(lambda stats: stats.num_free_blocks == 32)
+
+
+def test_client_that_waits_is_told_so_and_idle_ones_are_not(tmp_path: Path) -> None:
+    with serving(tmp_path, keep_alive_s=0.02) as served:
+        served.worker.report_ready()
+        served.client.send(Hello(PROTOCOL_VERSION))
+        served.client.expect(SchedulerReady)
+        assert not served.client.channel.wait(0.1)
+        served.client.send(make_submit())
+        served.client.expect(Accepted)
+        for _ in range(2):
+            served.client.expect(KeepAlive)
 
 
 def test_client_that_never_reads_delays_nobody(ready: Served) -> None:

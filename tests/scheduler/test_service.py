@@ -11,12 +11,20 @@ from msgspec import Struct
 
 from forge_common.config import CacheSettings, QueueSettings, SchedulerConfig
 from forge_common.errors import LinkError, WorkerError
-from forge_common.protocol.api_scheduler import Accepted, GetStats, Hello, Outputs, Rejected
+from forge_common.protocol.api_scheduler import (
+    Accepted,
+    GetStats,
+    Hello,
+    KeepAlive,
+    Outputs,
+    Rejected,
+)
 from forge_common.protocol.message import PROTOCOL_VERSION
 from forge_common.protocol.scheduler_worker import BatchOutput, WorkerReady
 from forge_common.sampling import FinishReason
 from forge_common.transport import PeerGone, PeerSlow, Undecodable
 from forge_scheduler.outbox import Outbox
+from forge_scheduler.pulse import GRACE_S, Pulse
 from forge_scheduler.service import Service
 from tests.builders import make_submit
 from tests.scheduler.fakes import FakeWorker
@@ -32,7 +40,11 @@ class Desk:
         self.failures: dict[bytes, Exception] = {}
         self.is_stopping = False
         outbox = Outbox(self._deliver, max_held_messages=2)
-        self.service = Service(SchedulerConfig(**groups), outbox, lambda: self.is_stopping)
+        self.now_s = 100.0
+        self.pulse = Pulse(interval_s=1.0, clock=lambda: self.now_s)
+        self.service = Service(
+            SchedulerConfig(**groups), outbox, lambda: self.is_stopping, self.pulse
+        )
         self.worker = FakeWorker(num_blocks=32, block_size=4)
         if is_ready:
             self.service.on_worker_message(WORKER, make_ready())
@@ -47,6 +59,13 @@ class Desk:
         assert step is not None
         self.service.on_worker_message(WORKER, self.worker.run(step))
         self.service.send_news()
+
+    def after(self, seconds: float) -> list[Struct]:
+        """What the client hears in that time, of a server that has nothing to tell it."""
+        num_known = len(self.received[CLIENT])
+        self.now_s += seconds
+        self.service.keep_alive()
+        return self.received[CLIENT][num_known:]
 
     def _deliver(self, peer: bytes, message: Struct) -> None:
         if peer in self.failures:
@@ -112,6 +131,50 @@ def test_client_that_left_loses_its_requests_only() -> None:
     desk.failures[b"gone"] = PeerGone("gone")
     desk.step()
     assert stats_of(desk).num_running == 1
+
+
+def test_client_that_waits_in_silence_hears_something_now_and_then() -> None:
+    desk = Desk()
+    desk.ask(make_submit())
+    assert desk.after(1.0) == []
+    assert [desk.after(0.5) for _ in range(4)] == [[], [KeepAlive()], [], [KeepAlive()]]
+
+
+def test_client_that_hears_of_its_requests_hears_nothing_else() -> None:
+    desk = Desk()
+    desk.ask(make_submit())
+    for _ in range(3):
+        desk.step()
+        assert desk.after(1.0) == []
+
+
+def test_client_that_left_while_it_waits_loses_its_requests() -> None:
+    desk = Desk()
+    desk.ask(make_submit())
+    desk.after(1.0)
+    desk.failures[CLIENT] = PeerGone("gone")
+    desk.after(1.0)
+    assert (stats_of(desk).num_waiting, stats_of(desk).num_free_blocks) == (0, 32)
+
+
+def test_lost_connection_shows_soon_who_left() -> None:
+    desk = Desk()
+    desk.service.keep_alive()
+    desk.ask(make_submit())
+    desk.failures[CLIENT] = PeerGone("gone")
+    desk.service.on_lost_connection()
+    desk.after(GRACE_S)
+    assert stats_of(desk).num_waiting == 0
+
+
+def test_service_wakes_up_only_while_somebody_is_served() -> None:
+    desk = Desk()
+    assert desk.service.remaining_s is None
+    desk.service.keep_alive()
+    desk.ask(make_submit(max_tokens=1))
+    assert desk.service.remaining_s == 1.0
+    desk.step()
+    assert desk.service.remaining_s is None
 
 
 def test_client_that_reads_in_time_loses_nothing() -> None:
