@@ -12,6 +12,7 @@ from aiohttp import web
 from forge_api.handlers import chat, completions, health, metrics, models, tokenize
 from forge_api.http_protocol import answer_expectation, keep_connection
 from forge_api.middleware.access_log import log_access
+from forge_api.middleware.arrival import note_arrival
 from forge_api.middleware.auth import require_key
 from forge_api.middleware.encoding import refuse_compressed
 from forge_api.middleware.errors import reply_with_errors
@@ -20,6 +21,7 @@ from forge_api.services import SERVICES, Services
 
 # Outermost first: everything inside `reply_with_errors` may raise.
 PIPELINE = (
+    note_arrival,
     keep_connection,
     give_request_id,
     log_access,

@@ -29,11 +29,14 @@ class ChoiceTimes(Struct):
 
 
 class RequestTimer:
-    """`take` every batch of deltas, then `finish` once, however the request ended."""
+    """Made when a request is submitted; `take` every batch of deltas, then `finish` once."""
 
-    def __init__(self, metrics: Metrics, clock: Callable[[], float] = perf_counter) -> None:
+    def __init__(
+        self, metrics: Metrics, arrived: float, clock: Callable[[], float] = perf_counter
+    ) -> None:
         self._metrics = metrics
         self._clock = clock
+        self._arrived = arrived
         self._submitted = clock()
         self._first_step: float | None = None
         self._choices: dict[int, ChoiceTimes] = {}
@@ -47,7 +50,7 @@ class RequestTimer:
             self._take(delta, now)
 
     def finish(self) -> None:
-        self._metrics.request_latency.observe(self._clock() - self._submitted)
+        self._metrics.request_latency.observe(self._clock() - self._arrived)
         if not self._choices:
             return
         first_token = min(choice.first for choice in self._choices.values())
@@ -57,7 +60,7 @@ class RequestTimer:
             self._metrics.request_inference_time.observe(last_token - self._first_step)
 
     def _take_first(self, now: float, queue_s: float | None) -> None:
-        self._metrics.time_to_first_token.observe(now - self._submitted)
+        self._metrics.time_to_first_token.observe(now - self._arrived)
         if queue_s is not None:
             self._first_step = self._submitted + queue_s
             self._metrics.request_queue_time.observe(queue_s)

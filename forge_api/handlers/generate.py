@@ -20,10 +20,11 @@ from forge_api.completion import ChoiceDelta, Generation, Usage
 from forge_api.errors import api_error_from, internal_error
 from forge_api.handlers.bodies import raw_json_reply
 from forge_api.metrics import RequestSizes
+from forge_api.middleware.arrival import ARRIVED_AT
 from forge_api.middleware.request_id import REQUEST_ID
 from forge_api.output_stream import OutputStream
 from forge_api.request_timer import RequestTimer
-from forge_api.services import SERVICES, Services
+from forge_api.services import SERVICES
 from forge_api.sse import ReplyHeader
 from forge_api.valid_request import ValidRequest
 from forge_common.errors import RequestError
@@ -71,12 +72,13 @@ class ReplyKind(NamedTuple):
 class Run:
     """One request on its way: outputs in, deltas out, with the clock running."""
 
-    def __init__(self, services: Services, request: ValidRequest, request_id: str) -> None:
+    def __init__(self, http: web.Request, request: ValidRequest, request_id: str) -> None:
+        services = http.app[SERVICES]
         self.generation = Generation(request, request_id, services.model.tokenizer)
         self._request = request
         self._engine = services.engine
         self._metrics = services.metrics
-        self._timer = RequestTimer(services.metrics)
+        self._timer = RequestTimer(services.metrics, http[ARRIVED_AT])
         self.outcome = "abort"  # of the choices that do not end by themselves
 
     async def deltas(
@@ -117,7 +119,7 @@ async def reply(http: web.Request, request: ValidRequest, kind: ReplyKind) -> we
     logger.debug("%s is answered as %s", http[REQUEST_ID], request_id)
     name = kind.object if request.streaming is None else kind.chunk_object
     header = ReplyHeader(request_id, name, int(time.time()), services.model.name)
-    run = Run(services, request, request_id)
+    run = Run(http, request, request_id)
     async with services.engine.submit(run.generation.submits) as stream:
         try:
             if request.streaming is None:

@@ -12,6 +12,7 @@ from time import perf_counter
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from forge_api.middleware.arrival import ARRIVED_AT
 from forge_api.middleware.auth import PROBES
 from forge_api.middleware.request_id import REQUEST_ID
 from forge_api.services import SERVICES
@@ -24,7 +25,6 @@ logger = logging.getLogger(__name__)
 
 @web.middleware
 async def log_access(request: web.Request, handler: Handler) -> web.StreamResponse:
-    started = perf_counter()
     status = 500
     try:
         response = await handler(request)
@@ -34,7 +34,7 @@ async def log_access(request: web.Request, handler: Handler) -> web.StreamRespon
         status = CLIENT_GONE
         raise
     finally:
-        _record(request, status, perf_counter() - started)
+        _record(request, status, perf_counter() - request[ARRIVED_AT])
 
 
 def _record(request: web.Request, status: int, seconds: float) -> None:

@@ -7,12 +7,12 @@ from forge_api.request_timer import RequestTimer
 
 
 class Timed:
-    """A timer whose clock stands at 0 and moves only when told."""
+    """A timer made at 0, of a request that came 2 s before; its clock moves when told."""
 
     def __init__(self) -> None:
         self.now = 0.0
         self._metrics = Metrics()
-        self.timer = RequestTimer(self._metrics, lambda: self.now)
+        self.timer = RequestTimer(self._metrics, -2.0, lambda: self.now)
 
     def take(self, now: float, *deltas: ChoiceDelta, queue_s: float | None = None) -> None:
         self.now = now
@@ -43,8 +43,14 @@ def test_the_stages_of_a_request_add_up() -> None:
     timed.finish(10.0)
     stages = ("queue", "prefill", "decode", "inference")
     assert [timed.seconds(f"request_{stage}_time") for stage in stages] == [1.0, 3.0, 5.0, 8.0]
-    assert timed.seconds("time_to_first_token") == 4.0
-    assert timed.seconds("e2e_request_latency") == 10.0
+
+
+def test_first_token_and_end_are_timed_from_the_arrival() -> None:
+    timed = Timed()
+    timed.take(4.0, tokens(1))
+    timed.finish(10.0)
+    assert timed.seconds("time_to_first_token") == 6.0
+    assert timed.seconds("e2e_request_latency") == 12.0
 
 
 def test_only_the_first_output_says_how_long_the_request_waited() -> None:
@@ -78,7 +84,7 @@ def test_one_token_has_no_time_per_token() -> None:
 def test_request_without_tokens_has_a_latency_only() -> None:
     timed = Timed()
     timed.finish(2.0)
-    assert timed.seconds("e2e_request_latency") == 2.0
+    assert timed.seconds("e2e_request_latency") == 4.0
     assert timed.count("request_decode_time") == timed.count("request_inference_time") == 0
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
+from collections.abc import AsyncIterator
 
+import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
 from forge_common.sampling import FinishReason
@@ -22,13 +25,18 @@ from tests.api.fakes import (
 
 
 def scrape(engine: FakeEngine, body: dict, **http: str) -> dict[str, float]:
-    """Sample values, keyed by name and the values of the labels."""
+    """What stands there after one request."""
 
     async def test(api: Api) -> str:
         await api.post("/v1/chat/completions", HELLO | body)
         return (await api.get("/metrics")).body.decode()
 
-    families = text_string_to_metric_families(serve(engine, test, **http))
+    return values_of(serve(engine, test, **http))
+
+
+def values_of(text: str) -> dict[str, float]:
+    """Sample values, keyed by name and the values of the labels."""
+    families = text_string_to_metric_families(text)
     return {
         " ".join([sample.name, *map(sample.labels.get, sorted(sample.labels))]): sample.value
         for family in families
@@ -57,6 +65,40 @@ def test_the_stages_of_a_request_are_timed() -> None:
     for stage in ("prefill", "decode", "inference"):
         assert values[f"forge_request_{stage}_time_seconds_count"] == 1
         assert values[f"vllm:request_{stage}_time_seconds_count 0 tiny"] == 1
+
+
+def test_first_token_counts_from_the_head_of_the_request() -> None:
+    async def slow_body() -> AsyncIterator[bytes]:
+        yield b" "
+        await asyncio.sleep(0.03)
+        yield msgspec.json.encode(HELLO)
+
+    async def test(api: Api) -> str:
+        api.services.model.template.render = slow_render
+        headers = {"Content-Type": "application/json"}
+        await api.send("POST", "/v1/chat/completions", data=slow_body(), headers=headers)
+        return (await api.get("/metrics")).body.decode()
+
+    values = values_of(serve(FakeEngine(speaks("hi")), test))
+    assert values["forge_time_to_first_token_seconds_sum"] > 0.05
+    stages = [values[f"forge_request_{stage}_time_seconds_sum"] for stage in ("queue", "prefill")]
+    assert sum(stages) < 0.03
+
+
+def slow_render(*_: object, **__: object) -> str:
+    time.sleep(0.03)
+    return "hello"
+
+
+def test_a_scrape_takes_milliseconds() -> None:
+    async def test(api: Api) -> float:
+        await api.post("/v1/chat/completions", HELLO)
+        started = time.process_time()
+        for _ in range(5):
+            await api.get("/metrics")
+        return time.process_time() - started
+
+    assert serve(FakeEngine(speaks("hello world")), test) / 5 < 0.02
 
 
 def test_sizes_of_requests_are_observed() -> None:
