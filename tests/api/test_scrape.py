@@ -1,11 +1,16 @@
-"""A scrape when several API processes share what they count."""
+"""A scrape: how long it takes, and the sum when several API processes share what they count."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import timeit
 from pathlib import Path
+
+from forge_api.metrics import Metrics
+from forge_api.scrape import EngineNumbers, Scrape, ScrapeOptions
+from tests.api.fakes import READY, STATS
 
 COUNT = """
 from forge_api.metrics import Metrics, RequestSizes
@@ -31,3 +36,11 @@ def test_every_process_answers_with_the_sum(tmp_path: Path) -> None:
     assert "forge_request_prefill_tokens_sum 10.0" in lines
     success = 'vllm:request_success_total{engine="0",finished_reason="stop",model_name="tiny"} 2.0'
     assert success in lines
+
+
+def test_a_scrape_takes_milliseconds() -> None:
+    metrics, numbers = Metrics(), EngineNumbers(READY, STATS)
+    for status in range(200, 230):
+        metrics.replied("POST", "/v1/chat/completions", status)
+    scrape = Scrape(metrics, numbers, ScrapeOptions("tiny", True, None))
+    assert min(timeit.repeat(scrape.text, number=1, repeat=7)) < 0.02
