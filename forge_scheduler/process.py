@@ -12,6 +12,7 @@ import math
 from typing import Any, NamedTuple
 
 import zmq
+from zmq.utils.monitor import parse_monitor_message
 
 from forge_common.config import SchedulerConfig
 from forge_common.curve_keys import NO_KEYS, ServerKeys, server_keys
@@ -26,6 +27,7 @@ from forge_scheduler.outbox import Outbox
 from forge_scheduler.pulse import INTERVAL_S, Pulse
 from forge_scheduler.service import Service
 from forge_scheduler.stop_requests import StopRequests
+from forge_scheduler.worker_connection import EVENTS, WorkerConnection
 
 MAX_MESSAGES_A_ROUND = 64
 HELD_RETRY_S = 0.02
@@ -74,7 +76,8 @@ class SchedulerProcess:
             context, endpoints.worker, FromWorker, keys.security("worker")
         )
         self._client_monitor = self._clients.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
-        self._worker_monitor = self._workers.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._worker_monitor = self._workers.socket.get_monitor_socket(EVENTS)
+        self._worker_connection = WorkerConnection()
         self._outbox = Outbox(self._clients.send)
         self._service = Service(
             config, self._outbox, lambda: stop_requests.count() > 0, Pulse(keep_alive_s)
@@ -124,16 +127,15 @@ class SchedulerProcess:
         self._poller.poll(math.ceil(min(timeouts_s) * 1000) if timeouts_s else None)
 
     def _receive_from_worker(self) -> None:
+        was_here = self._service.worker is not None
         for peer, message in self._workers.drain(MAX_MESSAGES_A_ROUND):
             self._service.on_worker_message(peer, message)
-        if self._worker_monitor.poll(0):
-            self._worker_monitor.recv_multipart()
-            self._on_disconnection()
-
-    def _on_disconnection(self) -> None:
-        """Only our worker can have come in by ipc; by tcp it may have been anybody's probe."""
-        is_private = self._workers.endpoint.startswith("ipc://")
-        if is_private and self._service.worker is not None:
+        while self._worker_monitor.poll(0):
+            seen = parse_monitor_message(self._worker_monitor.recv_multipart())
+            self._worker_connection.on_event(seen["event"], seen["value"])
+        if not was_here and self._service.worker is not None:
+            self._worker_connection.on_introduction()
+        if self._worker_connection.is_lost:
             raise WorkerError("the worker is gone")
 
     def _receive_from_clients(self) -> None:

@@ -51,6 +51,10 @@ class Hosts:
     def worker_endpoint(self) -> str:
         return self._here("tcp://10.0.0.1:5702")
 
+    @property
+    def worker_address(self) -> tuple[str, int]:
+        return "127.0.0.1", int(self._ports["5702"])
+
     def host(self, role: str) -> Path:
         """The directory of a host, with `model` and `keys` in it."""
         path = self._directory / role

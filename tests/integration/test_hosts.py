@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import zmq
 
 from forge_common.client import AsyncForgeClient, ForgeClient, LinkError, SamplingParams
 from forge_common.curve_keys import client_security, make_keys
-from forge_common.errors import ConfigError
+from forge_common.errors import ConfigError, WorkerError
 from forge_common.protocol.message import PROTOCOL_VERSION
 from forge_common.protocol.scheduler_worker import ToWorker, WorkerReady
 from forge_common.transport import ClientChannel
@@ -124,3 +125,18 @@ def test_role_that_others_can_reach_demands_keys(
 def test_they_end_in_peace(hosts: Hosts) -> None:
     """The last test of the module: the scheduler dismisses its worker."""
     assert hosts.end("scheduler", "api") == {"scheduler": 0, "worker": 0, "api": 0}
+
+
+def test_scheduler_ends_when_the_host_of_its_worker_fails(
+    tmp_path: Path, small_model: Path
+) -> None:
+    hosts = Hosts(tmp_path, small_model)
+    try:
+        hosts.wait_until_ready()
+        with socket.create_connection(hosts.worker_address):
+            pass  # a stranger who only knocks changes nothing
+        assert num_tokens_over_http(hosts) == 4
+        hosts.processes["worker"].kill()
+        assert hosts.processes["scheduler"].wait(timeout=10) == WorkerError.EXIT_CODE
+    finally:
+        hosts.destroy()
