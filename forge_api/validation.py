@@ -7,6 +7,7 @@ the fields mean; knows neither HTTP nor how the request is run.
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from forge_api.messages import template_messages
@@ -32,9 +33,11 @@ from forge_api.rules import (
 from forge_api.sampling_fields import SamplingResolver
 from forge_api.served_model import ServedModel
 from forge_api.valid_request import ValidPrompt, ValidRequest
+from forge_common.errors import RequestError
 from forge_common.protocol.api_scheduler import SchedulerReady
 
 LONG_TEXT_CHARS = 16_384  # beyond this, tokenizing would hold up the other streams
+MAX_TEXT_CHARS = 2**23  # tokenizing takes about a hundred times as many bytes
 
 
 class Validator:
@@ -42,6 +45,8 @@ class Validator:
 
     def __init__(self, model: ServedModel) -> None:
         self._model = model
+        # One thread, also for the texts of clients that left: several could fill the memory.
+        self._long_texts = ThreadPoolExecutor(1, "tokenize")
 
     async def chat(
         self, parsed: Parsed[ChatCompletionRequest], scheduler: SchedulerReady
@@ -52,7 +57,7 @@ class Validator:
         text = await self.render(body)
         resolver = self._resolver(scheduler, "messages")
         resolver.check_text(text, body)
-        token_ids = truncated(await self.encode(text, add_special_tokens=False), body)
+        token_ids = truncated(await self.encode(text, "messages", add_special_tokens=False), body)
         resolver.check_prompt(token_ids)
         sampling = resolver.resolve(body, token_ids, chat_asked(body))
         return ValidRequest(
@@ -106,11 +111,15 @@ class Validator:
             for name in sorted(unread)
         ]
 
-    async def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+    async def encode(self, text: str, param: str, *, add_special_tokens: bool) -> list[int]:
+        """Raises RequestError, naming `param`, for a text that is too long for any model."""
         encode = self._model.tokenizer.encode
         if len(text) < LONG_TEXT_CHARS:
             return encode(text, add_special_tokens)
-        return await asyncio.to_thread(encode, text, add_special_tokens)
+        if len(text) > MAX_TEXT_CHARS:
+            raise RequestError(f"A text may have {MAX_TEXT_CHARS} characters at most", param=param)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._long_texts, encode, text, add_special_tokens)
 
     async def _prompt(
         self, prompt: Prompt, body: CompletionRequest, resolver: SamplingResolver
@@ -119,7 +128,7 @@ class Validator:
             resolver.check_text(prompt, body)
             text: str | None = prompt
             adds_special = body.add_special_tokens is not False
-            token_ids = await self.encode(prompt, add_special_tokens=adds_special)
+            token_ids = await self.encode(prompt, "prompt", add_special_tokens=adds_special)
         else:
             text, token_ids = None, prompt
         token_ids = truncated(token_ids, body)

@@ -36,9 +36,10 @@ async def token_ids_of(body: TokenizeRequest, services: Services) -> list[int]:
         raise RequestError("Give either prompt or messages", param="prompt")
     if body.prompt is not None:
         adds_special = body.add_special_tokens is not False
-        return await validator.encode(body.prompt, add_special_tokens=adds_special)
+        return await validator.encode(body.prompt, "prompt", add_special_tokens=adds_special)
     adds_special = bool(body.add_special_tokens)
-    return await validator.encode(await validator.render(body), add_special_tokens=adds_special)
+    text = await validator.render(body)
+    return await validator.encode(text, "messages", add_special_tokens=adds_special)
 
 
 async def detokenize(request: web.Request) -> web.Response:

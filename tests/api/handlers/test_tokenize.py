@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from forge_api.validation import LONG_TEXT_CHARS
 from tests.api.fakes import HELLO, TOKENIZER, FakeEngine, Reply, post, speaks
 
 
@@ -20,6 +23,23 @@ def test_text_becomes_ids() -> None:
 def test_messages_become_the_ids_of_their_prompt() -> None:
     reply = ask("/tokenize", HELLO).json
     assert TOKENIZER.decode(reply["tokens"]) == "user: hello\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/tokenize", {}), ("/v1/completions", {"truncate_prompt_tokens": 5})],
+)
+def test_a_text_is_no_longer_than_memory_allows(
+    path: str, body: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forge_api.validation.MAX_TEXT_CHARS", 20_000)
+    reply = ask(path, body | {"prompt": "a" * 20_001})
+    assert (reply.status, reply.error["param"]) == (400, "prompt")
+
+
+def test_long_and_short_texts_are_tokenized_alike() -> None:
+    text = "hello " * LONG_TEXT_CHARS
+    assert ask("/tokenize", {"prompt": text}).json["tokens"] == TOKENIZER.encode(text)
 
 
 def test_ids_become_text() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -131,6 +133,17 @@ def test_what_makes_the_library_panic_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text(text)
     with pytest.raises(ModelError, match=r"tokenizer\.json is not a usable tokenizer"):
         Tokenizer.from_directory(tmp_path)
+
+
+def test_other_threads_go_on_while_a_long_text_is_encoded() -> None:
+    tokenizer = make_tokenizer(byte_level_encoder())
+    with ThreadPoolExecutor(1) as pool:
+        encoding = pool.submit(tokenizer.encode, "hello " * 200_000)
+        num_turns = 0
+        while not encoding.done():
+            num_turns += 1
+            time.sleep(0.001)
+    assert num_turns > 3
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
