@@ -143,9 +143,10 @@ def chat_asked(body: ChatCompletionRequest) -> Asked:
 def completion_asked(body: CompletionRequest) -> Asked:
     scores_prompt = body.echo and body.prompt_logprobs is None
     return Asked(
-        max_tokens=DEFAULT_COMPLETION_TOKENS if body.max_tokens is None else body.max_tokens,
+        max_tokens=body.max_tokens,
         num_logprobs=body.logprobs,
         num_prompt_logprobs=body.logprobs if scores_prompt else body.prompt_logprobs,
+        default_max_tokens=DEFAULT_COMPLETION_TOKENS,
     )
 
 

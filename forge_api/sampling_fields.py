@@ -31,6 +31,7 @@ class Asked(NamedTuple):
     max_tokens: int | None
     num_logprobs: int | None
     num_prompt_logprobs: int | None
+    default_max_tokens: int | None = None  # or as many as there is room for, if that is less
 
 
 class SamplingResolver:
@@ -50,7 +51,7 @@ class SamplingResolver:
 
     def resolve(self, body: SharedFields, prompt: list[int], asked: Asked) -> SamplingParams:
         self._check_token_ids(body)
-        max_tokens = self._max_tokens(len(prompt), asked.max_tokens)
+        max_tokens = self._max_tokens(len(prompt), asked)
         min_tokens = body.min_tokens or 0
         if min_tokens > max_tokens:
             raise RequestError(
@@ -103,11 +104,12 @@ class SamplingResolver:
                 param=self._prompt_param,
             )
 
-    def _max_tokens(self, num_prompt_tokens: int, asked: int | None) -> int:
+    def _max_tokens(self, num_prompt_tokens: int, asked: Asked) -> int:
         max_model_len = self._scheduler.max_model_len
         room = max_model_len - num_prompt_tokens
-        if room < 1 or (asked or 0) > room:
-            completion = "" if asked is None else f" and {asked} for the completion"
+        stated = asked.max_tokens
+        if room < 1 or (stated or 0) > room:
+            completion = "" if stated is None else f" and {stated} for the completion"
             raise RequestError(
                 f"This model's maximum context length is {max_model_len} tokens, but the request "
                 f"has {num_prompt_tokens} in the {self._prompt_param}{completion}",
@@ -115,7 +117,7 @@ class SamplingResolver:
                 code="context_length_exceeded",
             )
         # A prompt that is only to be scored still needs one step.
-        return room if asked is None else max(asked, 1)
+        return min(asked.default_max_tokens or room, room) if stated is None else max(stated, 1)
 
     def _check_token_ids(self, body: SharedFields) -> None:
         self._check_in_vocabulary("logit_bias", body.logit_bias or {})

@@ -104,6 +104,12 @@ def test_max_tokens_is_the_rest_of_the_context() -> None:
     assert submit.sampling.max_tokens == READY.max_model_len - len(submit.prompt_token_ids)
 
 
+def test_what_is_left_of_the_context_is_enough_for_a_completion_that_states_no_number() -> None:
+    engine = FakeEngine(speaks("hi"))
+    reply = post(engine, "/v1/completions", {"prompt": [5] * (READY.max_model_len - 3)})
+    assert (reply.status, engine.submitted[0].sampling.max_tokens) == (200, 3)
+
+
 def test_max_completion_tokens_goes_before_max_tokens() -> None:
     assert sampling_of(max_completion_tokens=5, max_tokens=9).max_tokens == 5
 
