@@ -20,8 +20,10 @@ from forge_common.demo_model.making.bpe import save_tokenizer, train_tokenizer
 from forge_common.demo_model.making.corpus import Phase, texts
 from forge_common.demo_model.making.evaluate import evaluate, table, write_into
 from forge_common.demo_model.making.export import export
+from forge_common.demo_model.making.generate import load
 from forge_common.demo_model.making.mixture import BROAD, DRILL
 from forge_common.demo_model.making.model import Shape
+from forge_common.demo_model.making.samples import samples
 from forge_common.demo_model.making.train import Recipe, train
 
 TOKENIZER_TEXTS, TOKENIZER_SEED = 40_000, 8
@@ -91,10 +93,13 @@ def main() -> None:
     torch.set_num_threads(chosen.threads)
     if not chosen.only_score:
         make(chosen)
+    chosen.work.mkdir(parents=True, exist_ok=True)
     report = table(evaluate(chosen.assets, chosen.work / "failures.txt"))
     print(report)
-    if chosen.assets == demo_model_path():
-        write_into(demo_model_path().parent / "CARD.md", "scores", report)
+    card = chosen.assets.parent / "CARD.md"
+    if card.exists():
+        write_into(card, "scores", report)
+        write_into(card, "samples", samples(*load(chosen.assets)))
 
 
 if __name__ == "__main__":

@@ -6,20 +6,17 @@ It does not know what the model was trained on: `held_out.py` sees to that.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors.torch import load_file
-from tokenizers import Tokenizer
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from forge_common.demo_model.making.generate import answers
+from forge_common.demo_model.making.generate import answers, load
 from forge_common.demo_model.making.held_out import Item, is_right, items
 from forge_common.demo_model.making.markup import renderer
-from forge_common.demo_model.making.model import DemoLlama, Shape
 
 BATCH = 40
 
@@ -45,27 +42,18 @@ class Answered(NamedTuple):
         return is_right(self.item, self.answer)
 
 
-def load(directory: Path) -> tuple[DemoLlama, Tokenizer]:
-    """The model as it will be served: from the bfloat16 file, not from the training weights."""
-    model = DemoLlama(Shape())
-    model.load_state_dict(
-        {
-            name: tensor.float()
-            for name, tensor in load_file(directory / "model.safetensors").items()
-        }
-    )
-    return model.eval(), Tokenizer.from_file(str(directory / "tokenizer.json"))
-
-
 def ask_all(
-    model: DemoLlama, tokenizer: Tokenizer, asked: tuple[Item, ...], temperature: float
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    asked: tuple[Item, ...],
+    is_greedy: bool,
 ) -> list[Answered]:
     render, found = renderer(), []
     prompts = [render(item.prompt, True) for item in asked]
     torch.manual_seed(0)
     for start in range(0, len(asked), BATCH):
         part = prompts[start : start + BATCH]
-        replies = answers(model, tokenizer, part, temperature)
+        replies = answers(model, tokenizer, part, is_greedy)
         found += [
             Answered(*triple)
             for triple in zip(asked[start : start + BATCH], part, replies, strict=True)
@@ -108,9 +96,8 @@ def write_into(card: Path, name: str, text: str) -> None:
 def evaluate(directory: Path, failures: Path) -> list[Score]:
     """Scores the files in `directory`; every wrong greedy answer goes to `failures` to be read."""
     model, tokenizer = load(directory)
-    temperature = json.loads((directory / "generation_config.json").read_text())["temperature"]
     asked = items()
-    greedy, sampled = (ask_all(model, tokenizer, asked, value) for value in (0.0, temperature))
+    greedy, sampled = (ask_all(model, tokenizer, asked, is_greedy) for is_greedy in (True, False))
     wrong = [answered for answered in greedy if not answered.is_right]
     failures.write_text(
         "\n".join(
