@@ -22,7 +22,7 @@ from zmq.utils.monitor import parse_monitor_message
 from forge_api.errors import DEFAULT_RETRY_AFTER_S, RetryLater
 from forge_api.output_stream import ChoiceKey, OutputStream
 from forge_common.errors import RequestError, RequestErrorKind
-from forge_common.link_security import ClientSecurity
+from forge_common.link_security import REFUSALS, ClientSecurity
 from forge_common.protocol.api_scheduler import (
     Abort,
     Accepted,
@@ -43,7 +43,7 @@ from forge_common.transport import AsyncClientChannel, Undecodable
 
 ACCEPT_TIMEOUT_S = 30.0
 STATS_TIMEOUT_S = 1.0
-WATCHED_EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+WATCHED_EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | REFUSALS
 
 logger = logging.getLogger(__name__)
 
@@ -240,9 +240,11 @@ class EngineClient:
 
     async def _watch_connection(self) -> None:
         while True:
-            frames = await self._monitor.recv_multipart()
-            if parse_monitor_message(frames)["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            event = parse_monitor_message(await self._monitor.recv_multipart())["event"]
+            if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 await self._channel.send(Hello(PROTOCOL_VERSION))
+            elif event & REFUSALS:
+                logger.error("the scheduler refuses this process: is its key in clients/ there?")
             else:
                 logger.warning("the connection to the scheduler is lost")
                 self._is_ready.clear()

@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from time import perf_counter
 from types import FrameType
@@ -26,7 +26,7 @@ from forge_common.curve_keys import client_security
 from forge_common.demo_model import demo_model_path
 from forge_common.errors import ConfigError, LinkError, WorkerError
 from forge_common.host_memory import available_memory_bytes
-from forge_common.link_security import require_safe
+from forge_common.link_security import REFUSALS, require_safe
 from forge_common.memory_plan import MemoryPlan, plan_memory
 from forge_common.protocol.message import PROTOCOL_VERSION
 from forge_common.protocol.scheduler_worker import (
@@ -83,7 +83,7 @@ def serve(config: WorkerConfig, num_threads: int) -> None:
         try:
             channel.send(loaded.announcement())
             readiness.ready(f"{loaded.limits.num_blocks} blocks of {loaded.limits.block_size}")
-            with woken_by_signals(channel) as wait:
+            with woken(channel) as wait:
                 answer_steps(channel, loaded.runner, wait)
         finally:
             channel.close(FAREWELL_LINGER_MS)
@@ -111,19 +111,30 @@ def load(config: WorkerConfig, num_threads: int, readiness: Readiness) -> Loaded
 
 
 @contextmanager
-def woken_by_signals(channel: ClientChannel[ToWorker]) -> Iterator[Callable[[], object]]:
-    """A wait for the channel that a signal ends even if it comes just before the poll begins."""
+def woken(channel: ClientChannel[ToWorker]) -> Iterator[Callable[[], object]]:
+    """A wait for the channel that a signal ends even if it comes just before the poll begins.
+
+    The wait raises LinkError where the scheduler refuses the connection.
+    """
     reader, writer = socket.socketpair()
-    with reader, writer:
+    refusals = channel.socket.get_monitor_socket(REFUSALS)
+    with reader, writer, closing(refusals):
         writer.setblocking(False)
         before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         poller = zmq.Poller()
-        poller.register(channel.socket, zmq.POLLIN)
-        poller.register(reader, zmq.POLLIN)
+        for source in (channel.socket, refusals, reader):
+            poller.register(source, zmq.POLLIN)
+
+        def wait() -> None:
+            poller.poll()
+            if refusals.poll(0):
+                raise LinkError("the scheduler refuses this worker: is its key in worker/ there?")
+
         try:
-            yield poller.poll
+            yield wait
         finally:
             signal.set_wakeup_fd(before)
+            channel.socket.disable_monitor()
 
 
 def answer_steps(
@@ -136,7 +147,8 @@ def answer_steps(
             wait()
     except Exception as error:
         reason = str(error) if isinstance(error, WorkerError) else f"unexpected {error!r}"
-        channel.send(WorkerFailed(reason))
+        with suppress(LinkError):  # which must not hide the reason
+            channel.send(WorkerFailed(reason))
         raise
 
 

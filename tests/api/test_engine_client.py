@@ -13,6 +13,7 @@ import zmq
 from forge_api.engine_client import EngineClient
 from forge_api.output_stream import ChoiceKey
 from forge_common.errors import RequestError, RequestErrorKind
+from forge_common.link_security import KeyPair, ServerSecurity
 from forge_common.protocol.api_scheduler import (
     Abort,
     Accepted,
@@ -249,3 +250,18 @@ def test_a_failing_loop_ends_the_process_instead_of_hanging_it(tmp_path: Path) -
 
     with pytest.raises(ExceptionGroup):
         run(tmp_path, test)
+
+
+def test_refused_connection_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def body(endpoint: str) -> None:
+        async with EngineClient(endpoint) as engine:
+            await until(lambda: "refuses this process" in caplog.text)
+            await asyncio.sleep(0.15)  # libzmq would have tried again by then
+            assert engine.scheduler is None
+
+    security = ServerSecurity(KeyPair(*zmq.curve_keypair()), "clients")
+    with zmq.Context() as context:
+        channel = ServerChannel[Any](context, "tcp://127.0.0.1:*", ClientMessage, security)
+        asyncio.run(asyncio.wait_for(body(channel.endpoint), 10.0))
+        channel.close()
+    assert caplog.text.count("refuses this process") == 1

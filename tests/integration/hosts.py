@@ -61,6 +61,8 @@ class Hosts:
         if not path.exists():
             (path / "keys").mkdir(parents=True)
             copy(self._model, path / "model")
+            if role != "worker":
+                (path / "model" / "model.safetensors").unlink()
             for name in re.findall(r"`([^`]+)`", FILES[role]):
                 copy(self._directory / "forge-keys" / name, path / "keys" / name)
         return path

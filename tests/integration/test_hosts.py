@@ -106,6 +106,17 @@ def test_idle_processes_use_no_cpu_with_the_doorkeeper_awake(hosts: Hosts) -> No
     assert max(used_s.values()) <= 0.02, used_s  # two ticks of the clock
 
 
+def test_worker_whose_key_is_refused_says_so_and_ends(hosts: Hosts, tmp_path: Path) -> None:
+    keys = Path(shutil.copytree(hosts.host("client") / "keys", tmp_path / "keys"))
+    (keys / "client.key_secret").rename(keys / "worker.key_secret")
+    flags = ["--worker-endpoint", hosts.worker_endpoint, "--curve-keys", str(keys)]
+    model = str(hosts.host("worker") / "model")
+    worker = start_role("forge_worker", "--model-path", model, *flags)
+    _, said = worker.communicate(timeout=20)
+    assert worker.returncode == LinkError.EXIT_CODE
+    assert said.splitlines()[-1].startswith("forge-worker: error: the scheduler refuses")
+
+
 @pytest.mark.parametrize(
     ("role", "links"),
     [("scheduler", ["client", "worker"]), ("worker", ["worker"]), ("api", ["client"])],
