@@ -21,7 +21,7 @@ from forge_common.demo_model.making.conversation import (
 )
 from forge_common.demo_model.making.mixture import questions_in
 from forge_common.demo_model.making.skills import arithmetic, tool_calls
-from forge_common.demo_model.making.skills.calculator_tools import CALCULATORS
+from forge_common.demo_model.making.skills.calculator_tools import CALCULATORS, usual_calculator
 from forge_common.demo_model.making.skills.forge_facts import about_forge, about_itself, small_talk
 from forge_common.demo_model.making.skills.json_answers import json_exchange
 from forge_common.demo_model.making.skills.memory import remembering
@@ -71,7 +71,8 @@ SKILLS: dict[str, tuple[Callable[[Random, Split], Conversation], int]] = {
     "remembering what was said": (remembering, 40),
     "admitting not to know": (alone(unknown), 40),
     "JSON when asked": (alone(json_exchange), 60),
-    "calculator tool calls": (calls_to(CALCULATORS), 50),
+    "`calculator(expression)` calls": (calls_to((usual_calculator,)), 40),
+    "calculator calls, argument names never trained": (calls_to(CALCULATORS), 50),
     "other tool calls": (calls_to(OTHERS), 40),
     "answers from a tool's result": (tool_calls.tool_answer, 40),
     "no call when none is needed": (tool_calls.no_tool_needed, 30),
@@ -104,6 +105,7 @@ def forbidden_questions() -> frozenset[str]:
         "answers from a tool's result",
         "no call when none is needed",
         "remembering what was said",
+        "`calculator(expression)` calls",
     }
     return frozenset().union(
         *(questions_in(item.talk) for item in items() if item.skill not in by_context)

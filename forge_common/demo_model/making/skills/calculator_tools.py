@@ -124,6 +124,14 @@ def by_expression(rng: Random, split: Split) -> Use:
     )
 
 
+def usual_calculator(rng: Random, split: Split) -> Use:
+    """The tool most people try first; only the phrasing and the numbers are new when it is scored."""
+    tool = schema("calculator", "A calculator.", {"expression": {"type": "string"}})
+    a, sign, b = operands(rng)
+    question = CALC.say(rng, split, e=say(rng, a, sign, b))
+    return Use(tool, question, {"expression": f"{a}{sign}{b}"}, "", "")
+
+
 def say(rng: Random, a: int, sign: str, b: int) -> str:
     word = rng.choice(SPOKEN[sign])
     return (
