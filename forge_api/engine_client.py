@@ -17,12 +17,11 @@ from typing import Any, assert_never
 import zmq
 import zmq.asyncio
 from msgspec import Struct
-from zmq.utils.monitor import parse_monitor_message
 
 from forge_api.errors import DEFAULT_RETRY_AFTER_S, RetryLater
 from forge_api.output_stream import ChoiceKey, OutputStream
 from forge_common.errors import RequestError, RequestErrorKind
-from forge_common.link_security import REFUSALS, ClientSecurity
+from forge_common.link_security import ClientSecurity
 from forge_common.protocol.api_scheduler import (
     Abort,
     Accepted,
@@ -39,11 +38,10 @@ from forge_common.protocol.api_scheduler import (
 )
 from forge_common.protocol.message import PROTOCOL_VERSION
 from forge_common.sampling import MAX_CHOICES
-from forge_common.transport import AsyncClientChannel, Undecodable
+from forge_common.transport import REFUSALS, AsyncClientChannel, Undecodable, read_event
 
 ACCEPT_TIMEOUT_S = 30.0
 STATS_TIMEOUT_S = 1.0
-WATCHED_EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | REFUSALS
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +62,6 @@ class EngineClient:
         self._channel: AsyncClientChannel[SchedulerMessage] = AsyncClientChannel(
             self._context, endpoint, SchedulerMessage, identity, security
         )
-        self._monitor = self._channel.socket.get_monitor_socket(WATCHED_EVENTS)
         self._links: dict[str, Link] = {}
         self._stats_waiter: asyncio.Future[SchedulerStats] | None = None
         self._is_ready = asyncio.Event()
@@ -89,8 +86,6 @@ class EngineClient:
         try:
             await self._group.__aexit__(kind, error, trace)
         finally:
-            self._channel.socket.disable_monitor()
-            self._monitor.close(0)
             self._channel.close()
             self._context.term()
 
@@ -240,7 +235,7 @@ class EngineClient:
 
     async def _watch_connection(self) -> None:
         while True:
-            event = parse_monitor_message(await self._monitor.recv_multipart())["event"]
+            event = read_event(await self._channel.monitor.recv_multipart())
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 await self._channel.send(Hello(PROTOCOL_VERSION))
             elif event & REFUSALS:

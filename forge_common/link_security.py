@@ -20,8 +20,6 @@ from zmq.auth.thread import ThreadAuthenticator
 
 from forge_common.errors import ConfigError
 
-# What the monitor of a connecting socket sees when it is refused; libzmq does not try again then.
-REFUSALS = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
 ABSTRACT_MARKS = ("@", "*")  # ipc names that stand in no directory whose mode could guard them
 
 

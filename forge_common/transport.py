@@ -21,16 +21,21 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 import zmq
 import zmq.asyncio
+from zmq.utils.monitor import parse_monitor_message
 
 from forge_common.errors import ForgeError, LinkError
 from forge_common.link_security import ClientSecurity, Security, ServerSecurity, secure
 
 ReceivedT = TypeVar("ReceivedT")
+SocketT = TypeVar("SocketT", bound=zmq.Socket[Any])
 
 MAX_MESSAGE_BYTES = 64 * 2**20
 HIGH_WATER_MARK = 4096
 HEARTBEAT_INTERVAL_MS = 1000
 HEARTBEAT_TIMEOUT_MS = 5000
+# That a connection is refused: for want of a known key, or of any. libzmq does not try again then.
+REFUSALS = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+CONNECTION_EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | REFUSALS
 
 
 class Undecodable(NamedTuple):
@@ -118,7 +123,10 @@ class ServerChannel(Generic[ReceivedT]):
 
 
 class ClientChannel(Generic[ReceivedT]):
-    """A connected DEALER; `identity` is how the server's ROUTER sees this peer."""
+    """A connected DEALER; `identity` is how the server's ROUTER sees this peer.
+
+    `monitor` tells its CONNECTION_EVENTS, from the first on.
+    """
 
     def __init__(
         self,
@@ -132,7 +140,7 @@ class ClientChannel(Generic[ReceivedT]):
         self.socket = context.socket(zmq.DEALER)
         _set_options(self.socket)
         self.socket.setsockopt(zmq.IDENTITY, identity)
-        _connect(self.socket, endpoint, security)
+        self.monitor = _connect(self.socket, endpoint, security)
 
     def receive(self) -> ReceivedT | Undecodable | None:
         """The next message, or None when none is waiting. Never blocks."""
@@ -159,6 +167,7 @@ class ClientChannel(Generic[ReceivedT]):
             raise PeerSlow("the server does not read its messages") from error
 
     def close(self, linger_ms: int = 0) -> None:
+        _stop_monitor(self.socket, self.monitor)
         self.socket.close(linger_ms)
 
 
@@ -177,7 +186,7 @@ class AsyncClientChannel(Generic[ReceivedT]):
         self.socket = context.socket(zmq.DEALER)
         _set_options(self.socket)
         self.socket.setsockopt(zmq.IDENTITY, identity)
-        _connect(self.socket, endpoint, security)
+        self.monitor = _connect(self.socket, endpoint, security)
 
     async def receive(self) -> ReceivedT | Undecodable:
         return self._codec.decode(await self.socket.recv())
@@ -187,6 +196,7 @@ class AsyncClientChannel(Generic[ReceivedT]):
         await self.socket.send(self._codec.encode(message))
 
     def close(self, linger_ms: int = 0) -> None:
+        _stop_monitor(self.socket, self.monitor)
         self.socket.close(linger_ms)
 
 
@@ -208,10 +218,23 @@ def _bind(socket: zmq.Socket[Any], endpoint: str, security: Security) -> str:
     return socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
 
-def _connect(socket: zmq.Socket[Any], endpoint: str, security: Security) -> None:
+def _connect(socket: SocketT, endpoint: str, security: Security) -> SocketT:
+    """The socket's monitor, which is there before, since the first refusal is the last."""
     with _attempt(socket, f"connect to {endpoint}"):
         secure(socket, endpoint, security)
-        socket.connect(endpoint)
+        monitor = socket.get_monitor_socket(CONNECTION_EVENTS)
+        try:
+            socket.connect(endpoint)
+        except zmq.ZMQError:
+            _stop_monitor(socket, monitor)
+            raise
+        return monitor
+
+
+def _stop_monitor(socket: zmq.Socket[Any], monitor: zmq.Socket[Any]) -> None:
+    if not socket.closed:
+        socket.disable_monitor()
+    monitor.close(0)
 
 
 @contextmanager
@@ -225,6 +248,21 @@ def _attempt(socket: zmq.Socket[Any], action: str) -> Iterator[None]:
     except zmq.ZMQError as error:
         socket.close(0)
         raise LinkError(f"cannot {action}: {error}") from error
+
+
+def read_event(frames: list[bytes]) -> int:
+    """Which of the events a monitor tells in a message."""
+    return int(parse_monitor_message(frames)["event"])
+
+
+def loss_told_by(frames: list[bytes]) -> LinkError | None:
+    """Why nothing more will come, if that is what a client's monitor tells in this message."""
+    event = read_event(frames)
+    if event & REFUSALS:
+        return LinkError("the connection is refused: the keys of its two ends do not match")
+    if event == zmq.EVENT_DISCONNECTED:
+        return LinkError("the connection to the scheduler is lost")
+    return None
 
 
 def _require_private_directory(directory: Path) -> None:

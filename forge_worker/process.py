@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import perf_counter
 from types import FrameType
@@ -26,7 +26,7 @@ from forge_common.curve_keys import client_security
 from forge_common.demo_model import demo_model_path
 from forge_common.errors import ConfigError, LinkError, WorkerError
 from forge_common.host_memory import available_memory_bytes
-from forge_common.link_security import REFUSALS, require_safe
+from forge_common.link_security import require_safe
 from forge_common.memory_plan import MemoryPlan, plan_memory
 from forge_common.protocol.message import PROTOCOL_VERSION
 from forge_common.protocol.scheduler_worker import (
@@ -37,7 +37,7 @@ from forge_common.protocol.scheduler_worker import (
     WorkerReady,
 )
 from forge_common.readiness import Readiness
-from forge_common.transport import ClientChannel, Undecodable
+from forge_common.transport import REFUSALS, ClientChannel, Undecodable, read_event
 from forge_worker.kv_cache import allocate_kv_cache
 from forge_worker.model_runner import ModelRunner
 from forge_worker.models.load import load_model
@@ -117,24 +117,25 @@ def woken(channel: ClientChannel[ToWorker]) -> Iterator[Callable[[], object]]:
     The wait raises LinkError where the scheduler refuses the connection.
     """
     reader, writer = socket.socketpair()
-    refusals = channel.socket.get_monitor_socket(REFUSALS)
-    with reader, writer, closing(refusals):
+    with reader, writer:
         writer.setblocking(False)
         before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         poller = zmq.Poller()
-        for source in (channel.socket, refusals, reader):
+        for source in (channel.socket, channel.monitor, reader):
             poller.register(source, zmq.POLLIN)
 
         def wait() -> None:
             poller.poll()
-            if refusals.poll(0):
-                raise LinkError("the scheduler refuses this worker: is its key in worker/ there?")
+            while channel.monitor.poll(0):
+                if read_event(channel.monitor.recv_multipart()) & REFUSALS:
+                    raise LinkError(
+                        "the scheduler refuses this worker: is its key in worker/ there?"
+                    )
 
         try:
             yield wait
         finally:
             signal.set_wakeup_fd(before)
-            channel.socket.disable_monitor()
 
 
 def answer_steps(

@@ -27,7 +27,7 @@ from forge_common.protocol.api_scheduler import (
 )
 from forge_common.protocol.message import PROTOCOL_VERSION
 from forge_common.sampling import SamplingParams
-from forge_common.transport import AsyncClientChannel
+from forge_common.transport import AsyncClientChannel, loss_told_by
 
 
 class AsyncForgeClient:
@@ -47,7 +47,6 @@ class AsyncForgeClient:
         self._channel: AsyncClientChannel[SchedulerMessage] = AsyncClientChannel(
             self._context, endpoint, SchedulerMessage, identity, security
         )
-        self._monitor = self._channel.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         self._news = asyncio.Event()  # replaced at every news, so that nobody misses one
         self._tasks = [
             asyncio.create_task(self._receive_loop(), name="forge-client-receive"),
@@ -116,8 +115,6 @@ class AsyncForgeClient:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._channel.socket.closed:
             return
-        self._channel.socket.disable_monitor()
-        self._monitor.close(0)
         self._channel.close(FAREWELL_LINGER_MS)
         self._context.term()
 
@@ -142,9 +139,11 @@ class AsyncForgeClient:
             self._tell()
 
     async def _watch_connection(self) -> None:
-        await self._monitor.recv_multipart()
-        self._book.lose(LinkError("the connection to the scheduler is lost"))
-        self._tell()
+        while True:
+            loss = loss_told_by(await self._channel.monitor.recv_multipart())
+            if loss is not None:
+                self._book.lose(loss)
+                self._tell()
 
     def _tell(self) -> None:
         news, self._news = self._news, asyncio.Event()

@@ -29,7 +29,7 @@ from forge_common.protocol.api_scheduler import (
 )
 from forge_common.protocol.message import PROTOCOL_VERSION
 from forge_common.sampling import SamplingParams
-from forge_common.transport import ClientChannel
+from forge_common.transport import ClientChannel, loss_told_by
 
 DEFAULT_TIMEOUT_S = 10.0
 FAREWELL_LINGER_MS = 200
@@ -52,10 +52,9 @@ class ForgeClient:
         self._channel: ClientChannel[SchedulerMessage] = ClientChannel(
             self._context, endpoint, SchedulerMessage, identity, security
         )
-        self._monitor = self._channel.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         self._poller = zmq.Poller()
         self._poller.register(self._channel.socket, zmq.POLLIN)
-        self._poller.register(self._monitor, zmq.POLLIN)
+        self._poller.register(self._channel.monitor, zmq.POLLIN)
 
     @classmethod
     def connect(
@@ -128,8 +127,6 @@ class ForgeClient:
         """End what still runs and disconnect."""
         if self._channel.socket.closed:
             return
-        self._channel.socket.disable_monitor()
-        self._monitor.close(0)
         self._channel.close(FAREWELL_LINGER_MS)
         self._context.term()
 
@@ -153,5 +150,7 @@ class ForgeClient:
         self._poller.poll(None if remaining_s is None else math.ceil(remaining_s * 1000))
         for message in self._channel.drain():
             self._book.take(message)
-        if self._monitor.poll(0):
-            self._book.lose(LinkError("the connection to the scheduler is lost"))
+        while self._channel.monitor.poll(0):
+            loss = loss_told_by(self._channel.monitor.recv_multipart())
+            if loss is not None:
+                self._book.lose(loss)

@@ -44,7 +44,7 @@ def num_tokens_over_http(hosts: Hosts) -> int:
 
 
 def is_refused(hosts: Hosts, keys: Path | None) -> bool:
-    with pytest.raises(LinkError):
+    with pytest.raises(LinkError, match=r"is (refused|lost)"):
         ForgeClient.connect(hosts.client_endpoint, curve_keys=keys, timeout_s=REFUSAL_S)
     return num_tokens_over_http(hosts) == 4  # and nobody else noticed
 
