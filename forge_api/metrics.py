@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 SECONDS_TO_FIRST_TOKEN = (
     0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
@@ -100,6 +100,12 @@ class Metrics:
         )
         self.slow_readers = self._counter(
             "slow_readers", "Streams ended because their client did not read", ()
+        )
+        self.body_bytes = Gauge(
+            "forge_body_bytes",
+            "Bytes of request bodies that are being received or parsed",
+            registry=self.registry,
+            multiprocess_mode="livesum",
         )
 
     def finished(self, reason: str) -> None:

@@ -112,7 +112,7 @@ class BodyParser(Generic[BodyT]):
         self._refused = refused
         self._is_strict = is_strict
 
-    def parse(self, raw: bytes) -> Parsed[BodyT]:
+    def parse(self, raw: bytes | bytearray) -> Parsed[BodyT]:
         fields = _decode_object(raw)
         self._refuse(fields)
         try:
@@ -137,7 +137,7 @@ class BodyParser(Generic[BodyT]):
                 )
 
 
-def _decode_object(raw: bytes) -> dict[str, Any]:
+def _decode_object(raw: bytes | bytearray) -> dict[str, Any]:
     try:
         fields = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

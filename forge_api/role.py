@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from forge_api.body_budget import BodyBudget
 from forge_api.engine_client import EngineClient
 from forge_api.metrics import Metrics
 from forge_api.served_model import ServedModel
@@ -43,12 +44,14 @@ async def run(config: ApiConfig, readiness: Readiness) -> None:
 
 
 def build_services(http: HttpSettings, engine: EngineClient, model: ServedModel) -> Services:
+    metrics = Metrics()
     return Services(
         http=http,
         engine=engine,
         model=model,
         validator=Validator(model),
         parsers=Parsers(is_strict=http.strict_params),
-        metrics=Metrics(),
+        metrics=metrics,
+        bodies=BodyBudget(http.max_body_bytes, metrics.body_bytes),
         lifecycle=Lifecycle(),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from aiohttp import web
 from msgspec import Struct
 
+from forge_api.body_budget import BodyBudget
 from forge_api.engine_client import EngineClient
 from forge_api.metrics import Metrics
 from forge_api.openai_types import (
@@ -49,6 +50,7 @@ class Services(Struct, frozen=True):
     validator: Validator
     parsers: Parsers
     metrics: Metrics
+    bodies: BodyBudget
     lifecycle: Lifecycle
 
     def scheduler(self) -> SchedulerReady:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import aiohttp
 import msgspec
 
+from forge_api.body_budget import BodyBudget
 from forge_api.engine_client import scheduler_is_away
 from forge_api.metrics import Metrics
 from forge_api.output_stream import ChoiceKey, OutputStream
@@ -224,7 +225,17 @@ def make_services(engine: Any, **http: Any) -> Services:
     )
     settings = HttpSettings(port=0, **http)
     parsers = Parsers(is_strict=settings.strict_params)
-    return Services(settings, engine, model, Validator(model), parsers, Metrics(), Lifecycle())
+    metrics = Metrics()
+    return Services(
+        http=settings,
+        engine=engine,
+        model=model,
+        validator=Validator(model),
+        parsers=parsers,
+        metrics=metrics,
+        bodies=BodyBudget(settings.max_body_bytes, metrics.body_bytes),
+        lifecycle=Lifecycle(),
+    )
 
 
 def serve(engine: FakeEngine, test: Callable[[Api], Awaitable[Any]], **http: Any) -> Any:
