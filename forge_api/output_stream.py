@@ -1,7 +1,7 @@
 """What the scheduler sends for one HTTP request, collected until the handler takes it.
 
 Everything that is waiting is taken at once, so a handler that falls behind wakes up less often.
-What waits is bounded: past `max_pending_tokens` the reader is told to go (`on_overflow`).
+What waits is bounded: past `max_pending_weight` the reader is told to go (`on_overflow`).
 Knows nothing of sockets or text.
 """
 
@@ -14,7 +14,8 @@ from typing import NamedTuple
 from forge_common.errors import RequestError
 from forge_common.protocol.api_scheduler import SequenceOutput, Submit
 
-MAX_PENDING_TOKENS = 16_384
+MAX_PENDING_WEIGHT = 16_384  # in tokens; each log-probability weighs as much as one
+MIN_PENDING_STEPS = 4  # may wait, however much one step brings: many choices, with logprobs
 
 
 class ChoiceKey(NamedTuple):
@@ -26,7 +27,7 @@ class OutputStream:
     """`async for outputs in stream`: non-empty lists, until every choice has ended."""
 
     def __init__(
-        self, submits: Sequence[Submit], max_pending_tokens: int = MAX_PENDING_TOKENS
+        self, submits: Sequence[Submit], max_pending_weight: int = MAX_PENDING_WEIGHT
     ) -> None:
         self._open = {
             ChoiceKey(submit.request_id, index)
@@ -34,8 +35,10 @@ class OutputStream:
             for index in range(submit.sampling.num_choices)
         }
         self._pending: list[SequenceOutput] = []
-        self._num_pending_tokens = 0
-        self._max_pending_tokens = max_pending_tokens
+        self._pending_weight = 0
+        self._max_pending_weight = max(
+            max_pending_weight, MIN_PENDING_STEPS * sum(map(weight_of_step, submits))
+        )
         self._error: RequestError | None = None
         self._waiter: asyncio.Future[None] | None = None
         self.on_overflow: Callable[[], None] | None = None
@@ -52,9 +55,9 @@ class OutputStream:
         if output.finish_reason is not None:
             self._open.discard(key)
         self._pending.append(output)
-        self._num_pending_tokens += len(output.token_ids)
+        self._pending_weight += weight(output)
         self._wake()
-        if self._num_pending_tokens > self._max_pending_tokens and self.on_overflow:
+        if self._pending_weight > self._max_pending_weight and self.on_overflow:
             self.on_overflow()
 
     def fail(self, error: RequestError) -> None:
@@ -81,9 +84,27 @@ class OutputStream:
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
         taken, self._pending = self._pending, []
-        self._num_pending_tokens = 0
+        self._pending_weight = 0
         return taken
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def weight(output: SequenceOutput) -> int:
+    """How much memory it takes, as a number of tokens.
+
+    Without the prompt's log-probabilities: they come once, so they are bounded by the prompt.
+    """
+    num_tokens = len(output.token_ids)
+    if output.logprobs is None:
+        return num_tokens
+    return num_tokens + sum(1 + len(position.top) for position in output.logprobs)
+
+
+def weight_of_step(submit: Submit) -> int:
+    """Of the outputs of one step, when each choice gets a token."""
+    sampling = submit.sampling
+    num_logprobs = 0 if sampling.num_logprobs is None else 1 + sampling.num_logprobs
+    return sampling.num_choices * (1 + num_logprobs)

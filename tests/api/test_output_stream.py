@@ -8,14 +8,17 @@ from typing import Any
 
 import pytest
 
-from forge_api.output_stream import ChoiceKey, OutputStream
+from forge_api.output_stream import MIN_PENDING_STEPS, ChoiceKey, OutputStream
 from forge_common.errors import RequestError
 from forge_common.protocol.api_scheduler import SequenceOutput, Submit
+from forge_common.protocol.message import PositionLogprobs, TokenLogprob
 from forge_common.sampling import FinishReason, SamplingParams
 
 
-def make_stream(num_choices: int = 1, **limits: int) -> OutputStream:
-    sampling = SamplingParams(9, 1, num_choices=num_choices)
+def make_stream(
+    num_choices: int = 1, num_logprobs: int | None = None, **limits: int
+) -> OutputStream:
+    sampling = SamplingParams(9, 1, num_choices=num_choices, num_logprobs=num_logprobs)
     return OutputStream([Submit("r", [1], sampling)], **limits)
 
 
@@ -76,15 +79,40 @@ def test_what_came_before_a_failure_is_delivered() -> None:
     in_loop(test())
 
 
-def test_a_reader_that_falls_too_far_behind_is_told() -> None:
+def scored(num_logprobs: int) -> SequenceOutput:
+    top = [TokenLogprob(token, -1.0) for token in range(num_logprobs)]
+    return SequenceOutput("r", 0, [1], logprobs=[PositionLogprobs(TokenLogprob(1, -1.0), top)])
+
+
+def num_taken(stream: OutputStream, item: SequenceOutput) -> int:
+    """How many of `item` may wait."""
     overflows: list[bool] = []
-    stream = make_stream(max_pending_tokens=2)
     stream.on_overflow = lambda: overflows.append(True)
-    stream.put(output(1))
-    stream.put(output(2))
-    assert not overflows
-    stream.put(output(3))
-    assert overflows
+    count = 0
+    while not overflows:
+        stream.put(item)
+        count += 1
+    return count - 1
+
+
+def test_a_reader_that_falls_too_far_behind_is_told() -> None:
+    assert num_taken(make_stream(max_pending_weight=20), output(1)) == 20
+
+
+def test_a_log_probability_weighs_as_much_as_a_token() -> None:
+    stream = make_stream(num_logprobs=8, max_pending_weight=100)
+    assert num_taken(stream, scored(8)) == 10
+
+
+def test_log_probabilities_of_the_prompt_may_be_many() -> None:
+    prompt = scored(20).logprobs * 100
+    item = SequenceOutput("r", 0, [1], prompt_logprobs=prompt)
+    assert num_taken(make_stream(max_pending_weight=20), item) == 20
+
+
+def test_a_few_steps_may_wait_however_much_each_brings() -> None:
+    stream = make_stream(num_choices=16, num_logprobs=20, max_pending_weight=20)
+    assert num_taken(stream, scored(20)) == MIN_PENDING_STEPS * 16
 
 
 def test_a_waiting_reader_wakes_up() -> None:
