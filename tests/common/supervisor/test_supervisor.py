@@ -132,16 +132,24 @@ def test_first_failure_gives_exit_code_and_last_line(launch: Launch) -> None:
     assert process.returncode == 3
 
 
-def test_reason_wins_over_failures_that_follow_from_it(launch: Launch) -> None:
-    fails = "fail('out of memory'); time.sleep(0.3); sys.exit(5)"
-    process = launch(("worker", 0, fails), ("api", 2, "time.sleep(0.1); sys.exit(4)"))
+@pytest.fixture
+def fifo(tmp_path: Path) -> str:
+    """A pipe by whose opening one role waits for another."""
+    os.mkfifo(tmp_path / "fifo")
+    return str(tmp_path / "fifo")
+
+
+def test_reason_wins_over_failures_that_follow_from_it(launch: Launch, fifo: str) -> None:
+    fails = f"fail('out of memory'); open({fifo!r}, 'w'); time.sleep(0.1); sys.exit(5)"
+    process = launch(("worker", 0, fails), ("api", 2, f"open({fifo!r}); sys.exit(4)"))
     assert said_by(process)[-1] == "reason: worker: out of memory"
     assert process.returncode == 5
 
 
-def test_death_is_the_cause_though_others_tell_it_first(launch: Launch) -> None:
-    feels = "time.sleep(0.3); fail('the worker is gone'); sys.exit(4)"
-    dies = "time.sleep(0.31); os.kill(os.getpid(), signal.SIGKILL)"
+def test_death_is_the_cause_though_others_tell_it_first(launch: Launch, fifo: str) -> None:
+    dies = f"open({fifo!r}, 'w').write(str(os.getpid())); time.sleep(30)"
+    kills = "os.kill(worker, signal.SIGKILL); sys.exit(4)"  # dead at once, whatever the load
+    feels = f"worker = int(open({fifo!r}).read()); fail('the worker is gone'); {kills}"
     process = launch(("worker", 0, dies), ("scheduler", 1, feels))
     assert said_by(process)[-1] == "reason: worker: was killed by SIGKILL"
 
