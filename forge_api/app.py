@@ -10,7 +10,11 @@ from functools import partial
 from aiohttp import web
 
 from forge_api.handlers import chat, completions, health, metrics, models, tokenize
-from forge_api.http_protocol import answer_expectation, keep_connection
+from forge_api.http_protocol import (
+    answer_expectation,
+    keep_connection,
+    refuse_other_versions,
+)
 from forge_api.middleware.access_log import log_access
 from forge_api.middleware.arrival import note_arrival
 from forge_api.middleware.auth import require_key
@@ -26,6 +30,7 @@ PIPELINE = (
     give_request_id,
     log_access,
     reply_with_errors,
+    refuse_other_versions,
     require_key,
     refuse_compressed,
 )

@@ -9,18 +9,38 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections.abc import Callable
 from typing import Any
 
-from aiohttp import HttpVersion11, web
+from aiohttp import HttpVersion, HttpVersion10, HttpVersion11, web
+from aiohttp.http import RawRequestMessage
 from aiohttp.typedefs import Handler
 
 from forge_api.errors import ApiError, internal_error, invalid_request
-from forge_api.middleware.errors import error_reply
+from forge_api.middleware.errors import error_reply, from_http
 from forge_api.middleware.request_id import HEADER, SERVER
 
+KNOWN_VERSIONS = (HttpVersion10, HttpVersion11)
+ASKED_VERSION = web.RequestKey("asked_version", HttpVersion)
 FIRST_REQUEST_S = 30.0  # for the headers of a connection's first request
 
+MakeRequest = Callable[..., web.BaseRequest]
+
 logger = logging.getLogger(__name__)
+
+
+def in_known_version(make_request: MakeRequest) -> MakeRequest:
+    """aiohttp answers in the version that was asked, so a request of another one becomes 1.1."""
+
+    def make(message: RawRequestMessage, *rest: Any) -> web.BaseRequest:
+        is_known = message.version in KNOWN_VERSIONS
+        request = make_request(
+            message if is_known else message._replace(version=HttpVersion11), *rest
+        )
+        request[ASKED_VERSION] = message.version
+        return request
+
+    return make
 
 
 @web.middleware
@@ -30,16 +50,21 @@ async def keep_connection(request: web.Request, handler: Handler) -> web.StreamR
     return await handler(request)
 
 
+@web.middleware
+async def refuse_other_versions(request: web.Request, handler: Handler) -> web.StreamResponse:
+    asked = request[ASKED_VERSION]
+    if asked not in KNOWN_VERSIONS:
+        raise invalid_request(
+            f"HTTP/{asked.major}.{asked.minor} is not spoken here, only HTTP/1.0 and HTTP/1.1",
+            code="unsupported_http_version",
+        )
+    return await handler(request)
+
+
 async def answer_expectation(request: web.Request) -> web.StreamResponse | None:
     """For a client that waits before it sends its body; aiohttp asks this before any middleware."""
     if request.headers.get("Expect", "").lower() != "100-continue":
-        return error_reply(
-            invalid_request(
-                "Of what a client may expect, only 100-continue is known",
-                code="expectation_failed",
-                status=417,
-            )
-        )
+        return error_reply(from_http(request, web.HTTPExpectationFailed()))
     if request.version >= HttpVersion11:  # older clients do not know what it means
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # what counts is the reply
@@ -65,6 +90,14 @@ class HttpProtocol(web.RequestHandler):
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """aiohttp refuses by itself what is expected where no route is, before any middleware."""
+        if isinstance(request, web.Request) and isinstance(resp, web.HTTPException):
+            resp = error_reply(from_http(request, resp))
+        return await super().finish_response(request, resp, start_time)
 
     def handle_error(
         self,

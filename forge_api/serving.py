@@ -18,7 +18,7 @@ from typing import Any
 from aiohttp import web
 
 from forge_api.app import build_app
-from forge_api.http_protocol import HttpProtocol
+from forge_api.http_protocol import HttpProtocol, in_known_version
 from forge_api.services import Services
 from forge_common.config import HttpSettings
 from forge_common.errors import ConfigError, RequestError, RequestErrorKind
@@ -45,6 +45,8 @@ class Server:
 
     async def __aenter__(self) -> Server:
         await self._runner.setup()
+        if (manager := self._runner.server) is not None:
+            manager.request_factory = in_known_version(manager.request_factory)
         http = self._services.http
         try:
             self._listener = await asyncio.get_running_loop().create_server(

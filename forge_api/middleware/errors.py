@@ -53,6 +53,11 @@ def from_http(request: web.Request, error: web.HTTPException) -> ApiError:
             message, code = f"{request.path} does not take {request.method}", "method_not_allowed"
         case web.HTTPRequestEntityTooLarge():
             message, code = "The body is too large", "request_too_large"
+        case web.HTTPExpectationFailed():
+            message, code = (
+                "Of what a client may expect, only 100-continue is known",
+                "expectation_failed",
+            )
         case _:
             message, code = error.reason, "http_error"
     return ApiError(error.status, ErrorDetail(message, INVALID_REQUEST, None, code))

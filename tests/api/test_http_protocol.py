@@ -25,6 +25,29 @@ def test_a_connection_without_a_request_is_closed(
     assert serve(FakeEngine(speaks("hi")), test) == b""
 
 
+async def answer_to(api: Api, request: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", api.server.port)
+    writer.write(request)
+    answer = await asyncio.wait_for(reader.read(), 5.0)
+    writer.close()
+    return answer
+
+
+@pytest.mark.parametrize("version", [b"HTTP/2.0", b"HTTP/0.9", b"HTTP/1.2", b"HTTP/3.0"])
+def test_other_versions_of_http_are_refused_in_one_that_is_known(version: bytes) -> None:
+    request = b"GET /livez " + version + b"\r\nHost: x\r\nConnection: close\r\n\r\n"
+    answer = serve(FakeEngine(speaks("hi")), lambda api: answer_to(api, request))
+    assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
+    assert b'{"error":{' in answer
+
+
+@pytest.mark.parametrize("version", [b"HTTP/1.0", b"HTTP/1.1"])
+def test_a_known_version_is_answered_in_the_same(version: bytes) -> None:
+    request = b"GET /livez " + version + b"\r\nHost: x\r\nConnection: close\r\n\r\n"
+    answer = serve(FakeEngine(speaks("hi")), lambda api: answer_to(api, request))
+    assert answer.startswith(version + b" 200 ")
+
+
 def test_a_request_may_take_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("forge_api.http_protocol.FIRST_REQUEST_S", 0.05)
 

@@ -46,10 +46,11 @@ def test_an_expectation_nobody_knows() -> None:
     assert reply.headers["Server"] == "forge"
 
 
-def test_an_expectation_at_an_unknown_path() -> None:
-    reply = send("POST", "/v1/nothing", data=b"{}", headers=JSON | {"Expect": "cake"})
-    assert reply.status == 417
-    assert reply.headers["X-Request-Id"]
+@pytest.mark.parametrize(("method", "path"), [("POST", "/v1/nothing"), ("PUT", CHAT)])
+def test_an_expectation_where_nothing_is_served(method: str, path: str) -> None:
+    reply = send(method, path, data=b"{}", headers=JSON | {"Expect": "cake"})
+    assert_error(reply, 417, "expectation_failed")
+    assert reply.headers["Content-Type"].startswith("application/json")
 
 
 def test_a_client_that_waits_for_leave_to_send_its_body() -> None:
