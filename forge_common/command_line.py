@@ -5,6 +5,7 @@ Returns only what was given; knows nothing of the environment, of files, or of w
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -23,6 +24,7 @@ EPILOG = (
     "the file."
 )
 HEADINGS = {"http": "HTTP", "links": "Link"}
+HELP_FLAGS = {"help_option_names": ["-h", "--help"]}
 
 
 def parse_flags(
@@ -36,8 +38,19 @@ def parse_flags(
             return {name: value for name, value in given if value is not None and value != ()}
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
+    except BrokenPipeError:
+        _discard_output()
+        sys.exit(0)
     except click.ClickException as error:
         raise ConfigError(error.format_message().rstrip(".")) from error
+
+
+def show(text: str) -> None:
+    """Print for a reader who may stop reading at any line, as `head` does."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        _discard_output()
 
 
 def make_command(
@@ -53,6 +66,7 @@ def make_command(
         sections=_sections(settings),
         help=help,
         epilog=EPILOG,
+        context_settings=HELP_FLAGS,
     )
 
 
@@ -71,6 +85,13 @@ class GroupedCommand(click.Command):
             records = (params[name].get_help_record(ctx) for name in names)
             with formatter.section(title):
                 formatter.write_dl([record for record in records if record])
+
+
+def _discard_output() -> None:
+    """Nobody reads it any more: what is still buffered must not fail when Python exits."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _sections(settings: Iterable[Setting]) -> dict[str, list[str]]:

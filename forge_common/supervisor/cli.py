@@ -11,12 +11,11 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import NoReturn
 
 import click
 
-from forge_common.command_line import make_command, parse_flags
+from forge_common.command_line import make_command, parse_flags, show
 from forge_common.config import HttpSettings, LaunchConfig
 from forge_common.log import send_records
 from forge_common.settings import exit_code_of, load_config, unknown_variables
@@ -62,7 +61,7 @@ def launch(argv: Sequence[str] | None) -> None:
     model = find_model(config.model)
     plan = plan_for(model, config)
     if flags.get("plan"):
-        print(plan_text(plan, model.name))
+        show(plan_text(plan, model.name))
         return
     config = settle(config, model, plan, check_port(config.http))
     outcome = serve(config)
@@ -86,8 +85,7 @@ async def supervise(config: LaunchConfig, roles: Sequence[Role], console: Consol
     def announce() -> None:
         logger.info("services that speak ZMQ connect to %s", config.links.client_endpoint)
         url = base_url(config.http)
-        with suppress(BrokenPipeError):
-            print(f"Forge is ready: {url}/v1 (model {config.model.served_model_name})", flush=True)
+        show(f"Forge is ready: {url}/v1 (model {config.model.served_model_name})")
 
     return await Supervisor(console, config.launch, announce).run(roles)
 

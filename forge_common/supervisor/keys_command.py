@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from forge_common.command_line import parse_flags
+from forge_common.command_line import HELP_FLAGS, parse_flags, show
 from forge_common.curve_keys import make_keys
 
 HELP = """Make the keys that links between hosts need.
@@ -30,7 +30,7 @@ and name that directory with --curve-keys there. Whoever has a .key_secret may p
 def make_keys_and_tell(argv: Sequence[str], name: str) -> None:
     """`argv` is what stands behind `keys`. Raises ConfigError where the directory exists."""
     argument = click.Argument(["directory"], type=click.Path(path_type=Path))
-    command = click.Command(None, params=[argument], help=HELP)
+    command = click.Command(None, params=[argument], help=HELP, context_settings=HELP_FLAGS)
     directory = parse_flags(command, argv, f"{name} keys")["directory"]
     make_keys(directory)
-    print(WHERE_TO.format(directory=directory))
+    show(WHERE_TO.format(directory=directory))

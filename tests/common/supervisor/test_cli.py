@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ from forge_common.memory_plan import MemoryPlan
 from forge_common.supervisor.cli import base_url, main
 from forge_common.supervisor.plan_text import plan_text
 
+CLI = "forge_common.supervisor.cli"
 PLAN = MemoryPlan(
     available_bytes=2**33,
     weights_bytes=2**31,
@@ -30,8 +32,9 @@ def exit_code(*argv: str) -> object:
     return caught.value.code
 
 
-def test_help_reads_as_a_page(capsys: pytest.CaptureFixture[str]) -> None:
-    assert exit_code("--help") == 0
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_reads_as_a_page(capsys: pytest.CaptureFixture[str], flag: str) -> None:
+    assert exit_code(flag) == 0
     text = capsys.readouterr().out
     assert text.startswith("Usage: forge-launch [OPTIONS]\n\n  Serve a language model")
     assert text.index("--plan") < text.index("Model settings:") < text.index("--served-model-name")
@@ -61,6 +64,17 @@ def test_wrong_flag_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_url_can_be_typed(host: str, url: str) -> None:
     assert base_url(HttpSettings(host=host, port=80)) == url
+
+
+@pytest.mark.parametrize("flag", ["--help", "--version", "--plan"])
+@pytest.mark.parametrize("is_buffered", [True, False])
+def test_reader_may_stop_reading(flag: str, is_buffered: bool) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    command = [sys.executable, *([] if is_buffered else ["-u"]), "-m", CLI, flag]
+    ended = subprocess.run(command, stdout=write_end, stderr=subprocess.PIPE)
+    os.close(write_end)
+    assert (ended.returncode, ended.stderr) == (0, b"")
 
 
 def test_launcher_loads_no_arrays() -> None:
