@@ -48,7 +48,7 @@ class Console:
         return f"{name:<{self._width}} | {text}"
 
     def _write(self, text: str) -> None:
-        with suppress(BrokenPipeError):  # nobody reads the log any more: no reason not to serve
+        with suppress(OSError):  # its reader or its terminal is gone: no reason not to serve
             self._stream.write(CLEAR_LINE + text if self._is_terminal else text)
             self._stream.flush()
 

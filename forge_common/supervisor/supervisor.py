@@ -1,6 +1,6 @@
 """Supervisor: starts the roles, waits for a stop signal or a failure, and ends them all.
 
-    start ─▶ all ready ─▶ announce ─▶ … ─┬─ SIGTERM, SIGINT ─▶ drain, stage by stage ─▶ 0
+    start ─▶ all ready ─▶ announce ─▶ … ─┬─ SIGTERM, SIGINT, SIGHUP ─▶ drain, stage by stage ─▶ 0
                                          │    a second one ─▶ kill ─▶ 128 + signal
                                          └─ a child ends ─▶ stop the rest ─▶ its exit code
 
@@ -181,6 +181,8 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop_signal, number)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup leaves it
+            loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
 
     def _on_stop_signal(self, number: signal.Signals) -> None:
@@ -188,6 +190,11 @@ class Supervisor:
         if self._ending.is_set():
             self._hurry.set()
         self._ending.set()
+
+    def _on_hangup(self) -> None:
+        """Once: that a terminal is gone may be told by the kernel and by its shell."""
+        if signal.SIGHUP not in self._signals:
+            self._on_stop_signal(signal.SIGHUP)
 
     def _reap(self) -> None:
         """Collect every child that has ended, orphans that PID 1 is given included.

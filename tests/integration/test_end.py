@@ -98,12 +98,13 @@ def test_death_of_one_process_ends_all(launch: Launch, module: str) -> None:
     wait_until_gone(children, 0.0)
 
 
-def test_run_directory_is_gone_afterwards(launch: Launch) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_run_directory_is_gone_afterwards(launch: Launch, number: signal.Signals) -> None:
     forge = launch().wait_until_ready()
     run_dir = Path(forge.client_endpoint.removeprefix("ipc://")).parent
     assert run_dir.stat().st_mode & 0o777 == 0o700
-    forge.terminate()
-    forge.wait_until_ended()
+    forge.process.send_signal(number)
+    assert forge.wait_until_ended().exit_code == 0
     assert not run_dir.exists()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import re
@@ -68,3 +69,12 @@ def test_own_log_looks_like_everyones() -> None:
     handler = ConsoleHandler(Console(stream, ["launch"]), "launch")
     handler.handle(logging.LogRecord("x", logging.INFO, "", 0, "a\nb", (), None))
     assert re.fullmatch(r"launch \| \S+ \S+Z info: a\nlaunch \| b\n", stream.getvalue())
+
+
+class Gone(Terminal):
+    def write(self, text: str) -> int:
+        raise OSError(errno.EIO, "the terminal is closed")
+
+
+def test_a_terminal_that_is_gone_stops_nothing() -> None:
+    Console(Gone(), ["w"]).line("w", "hello")

@@ -107,6 +107,26 @@ def test_interrupt_drains_too(launch: Launch) -> None:
     assert process.wait(WAIT_S) == 0
 
 
+def test_end_of_the_terminal_drains_too_however_often_it_is_told(launch: Launch) -> None:
+    process = launch(("a", 0, "exit_slowly(0.3); ready(); time.sleep(30)"))
+    wait_until_ready(process)
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGHUP)
+    assert "a | bye" in said_by(process)
+    assert process.returncode == 0
+
+
+def test_nohup_outlives_its_terminal(launch: Launch) -> None:
+    process = launch(("a", 0, RUNS), prefix=["nohup"])
+    wait_until_ready(process)
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.2)
+    assert children_of(process)
+    process.terminate()
+    assert process.wait(WAIT_S) == 0
+
+
 def test_second_signal_ends_all_now(launch: Launch) -> None:
     process = launch(("a", 0, "exit_slowly(30);" + RUNS))
     wait_until_ready(process)
