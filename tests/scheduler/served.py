@@ -28,7 +28,7 @@ from forge_scheduler.process import SchedulerProcess
 from forge_scheduler.stop_requests import StopRequests
 from tests.scheduler.fakes import FakeWorker
 
-TIMEOUT_S = 5.0
+TIMEOUT_S = 20.0
 MessageT = TypeVar("MessageT")
 
 
@@ -115,15 +115,20 @@ class Served:
             peer.channel.close()
 
     def run_to_end(self, client: Peer) -> tuple[list[int], FinishReason]:
-        """Answer steps until the client's only request ends."""
+        """Answer steps until the client's only request ends; outputs are read before steps."""
+        poller = zmq.Poller()
+        for peer in (client, self.worker):
+            poller.register(peer.channel.socket, zmq.POLLIN)
         token_ids: list[int] = []
         while True:
-            self.worker.answer()
-            while client.channel.wait(0.05):
-                for output in client.expect(Outputs).outputs:
-                    token_ids += output.token_ids
-                    if output.finish_reason is not None:
-                        return token_ids, output.finish_reason
+            assert poller.poll(TIMEOUT_S * 1000), "neither a step nor an output came"
+            if not client.channel.wait(0):
+                self.worker.answer()
+                continue
+            for output in client.expect(Outputs).outputs:
+                token_ids += output.token_ids
+                if output.finish_reason is not None:
+                    return token_ids, output.finish_reason
 
     def _run(self) -> None:
         try:

@@ -111,8 +111,7 @@ def test_requests_of_a_client_that_left_are_aborted(ready: Served) -> None:
     gone.channel.close()
     while ready.worker.channel.wait(0.2):
         ready.worker.answer()
-    ready.client.send(GetStats())
-    assert ready.client.expect(SchedulerStats).num_running == 0
+    ready.expect_stats(lambda stats: stats.num_running == 0)
 
 
 def test_requests_of_a_client_that_left_before_their_first_step_was_answered(
