@@ -15,9 +15,10 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from forge_common.checkpoint.json_file import read_json
+from forge_common.checkpoint.tokenizer_files import read_tokenizer_config
 from forge_common.errors import ModelError
 from forge_common.tokenizer.special_tokens import NAMED, content_of
-from forge_common.tokenizer.tokenizer import read_json
 
 DEFAULT: Final = "default"
 MAX_TEMPLATE_BYTES: Final = 2**20
@@ -59,8 +60,7 @@ class TemplateSource(Struct, frozen=True):
 
 
 def read_template_source(path: Path) -> TemplateSource:
-    config_path = path / "tokenizer_config.json"
-    config = read_json(config_path, dict[str, Any]) if config_path.exists() else {}
+    config = read_tokenizer_config(path)
     templates = (
         from_jinja_files(path)
         or named_templates(config.get("chat_template"))

@@ -26,6 +26,7 @@ from forge_common.errors import ModelError
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+CONFIG_FILE = "config.json"
 SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 
@@ -72,7 +73,7 @@ class Checkpoint:
         """ModelError, in one sentence, for whatever is wrong with the directory."""
         if not path.is_dir():
             raise ModelError(f"{path}: there is no such model directory")
-        config = read_model_config(path / "config.json")
+        config = read_model_config(path / CONFIG_FILE)
         generation = read_generation_defaults(path / "generation_config.json", config.eos_token_ids)
         if max(generation.eos_token_ids, default=0) >= config.vocab_size:
             raise ModelError(f"{path}: an eos_token_id is beyond the vocabulary of the model")

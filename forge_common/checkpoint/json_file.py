@@ -13,7 +13,8 @@ import msgspec
 
 from forge_common.errors import ModelError
 
-MAX_JSON_BYTES = 64 * 2**20
+MAX_JSON_BYTES = 64 * 2**20  # the largest published tokenizer.json is some 35 MB
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"  # how one begins
 
 T = TypeVar("T")
 
@@ -26,8 +27,18 @@ def read_json(path: Path, kind: type[T]) -> T:
 def decode_json(text: bytes, kind: type[T], source: str) -> T:
     try:
         return msgspec.json.decode(text, type=kind)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+    except msgspec.ValidationError as error:
         raise ModelError(f"{source}: {error}") from error
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        refuse_lfs_pointer(text, source)
+        reason = str(error).removeprefix("JSON is malformed: ")
+        raise ModelError(f"{source} is not valid JSON: {reason}") from error
+
+
+def refuse_lfs_pointer(text: bytes, source: str, what: str = "the file itself") -> None:
+    """A clone without git-lfs has a few lines of text in place of each large file."""
+    if text.startswith(LFS_POINTER):
+        raise ModelError(f"{source} is a git-lfs pointer, not {what}: run `git lfs pull`")
 
 
 def open_file(path: Path) -> BinaryIO:

@@ -22,7 +22,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from forge_common.checkpoint.json_file import decode_json, open_file
+from forge_common.checkpoint.json_file import (
+    LFS_POINTER,
+    decode_json,
+    open_file,
+    refuse_lfs_pointer,
+)
 from forge_common.errors import ModelError
 
 LENGTH_BYTES = 8
@@ -63,9 +68,12 @@ def read_header(path: Path) -> dict[str, TensorInfo]:
     try:
         with open_file(path) as file:
             file_bytes = os.fstat(file.fileno()).st_size
-            header_bytes = int.from_bytes(file.read(LENGTH_BYTES), "little")
+            start = file.read(len(LFS_POINTER))
+            refuse_lfs_pointer(start, str(path), "the weights")
+            header_bytes = int.from_bytes(start[:LENGTH_BYTES], "little")
             if header_bytes > min(MAX_HEADER_BYTES, file_bytes - LENGTH_BYTES):
                 raise ModelError(f"{path}: the header's length ({header_bytes}) is beyond the file")
+            file.seek(LENGTH_BYTES)
             text = file.read(header_bytes)
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror or error}") from error
@@ -76,7 +84,7 @@ def read_header(path: Path) -> dict[str, TensorInfo]:
 
 
 def _parse(text: bytes, path: Path, data_start: int) -> dict[str, TensorInfo]:
-    entries = decode_json(text, dict[str, msgspec.Raw], str(path))
+    entries = decode_json(text, dict[str, msgspec.Raw], f"{path}: the header")
     return {
         name: _tensor_info(name, bytes(raw), path, data_start)
         for name, raw in entries.items()

@@ -7,6 +7,7 @@ headers only; the names and shapes of tensors are checked by the worker.
 
 from __future__ import annotations
 
+import errno
 import socket
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +15,8 @@ from typing import NamedTuple
 import msgspec
 
 from forge_common.checkpoint import Checkpoint
+from forge_common.checkpoint.checkpoint import CONFIG_FILE
+from forge_common.checkpoint.tokenizer_files import read_tokenizer_files
 from forge_common.config import HttpSettings, LaunchConfig, ModelSettings
 from forge_common.demo_model import demo_model_path
 from forge_common.errors import ConfigError, ModelError
@@ -39,6 +42,8 @@ def find_model(settings: ModelSettings) -> LocalModel:
     if path.suffix == ".gguf":
         raise ModelError(f"{path}: GGUF files are not supported yet; give a model directory")
     if path.is_dir():
+        if not (path / CONFIG_FILE).exists():
+            raise ModelError(f"{path} is no model directory: it has no {CONFIG_FILE}")
         return LocalModel(path, settings.served_model_name or path.resolve().name)
     if path.exists():
         raise ModelError(f"{path}: is a file; give the directory of a HuggingFace model")
@@ -48,7 +53,9 @@ def find_model(settings: ModelSettings) -> LocalModel:
 
 
 def plan_for(model: LocalModel, config: LaunchConfig) -> MemoryPlan:
+    """What the model needs, for its files as they are. ModelError where one is not sound."""
     with Checkpoint.open(model.path) as checkpoint:
+        read_tokenizer_files(model.path)
         return plan_memory(
             checkpoint,
             config.cache,
@@ -73,6 +80,8 @@ def check_port(http: HttpSettings) -> int:
             return int(probe.getsockname()[1])
     except OSError as error:
         reason = error.strerror or str(error)
+        if error.errno == errno.EADDRINUSE:
+            reason += "; choose another with --port"
         raise ConfigError(f"cannot listen on {http.host}:{http.port}: {reason}") from error
 
 

@@ -10,26 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, TypeVar
 
-import msgspec
 import tokenizers
 
+from forge_common.checkpoint.tokenizer_files import TOKENIZER_FILE, read_tokenizer_files
 from forge_common.errors import ModelError, RequestError
 from forge_common.tokenizer.special_tokens import SpecialTokens, read_special_tokens
 from forge_common.tokenizer.token_decoder import TokenDecoder, parse_decoder
-
-MAX_FILE_BYTES: Final = 256 * 2**20  # the largest published tokenizer.json is some 35 MB
-
-
-T = TypeVar("T")
-
-
-class TokenizerFile(msgspec.Struct, frozen=True):
-    """The parts of a tokenizer.json that `tokenizers` does not read for Forge."""
-
-    decoder: Any = None
-    added_tokens: Any = None
 
 
 class TokenBytes(dict[int, bytes]):
@@ -99,11 +86,9 @@ class Tokenizer:
     @classmethod
     def from_directory(cls, path: Path) -> Tokenizer:
         """Read tokenizer.json and, where there is one, tokenizer_config.json. Raises ModelError."""
-        description = read_json(path / "tokenizer.json", TokenizerFile)
-        config_path = path / "tokenizer_config.json"
-        config = read_json(config_path, dict[str, Any]) if config_path.exists() else {}
+        description, config = read_tokenizer_files(path)
         special = read_special_tokens(description.added_tokens, config)
-        encoder = load_encoder(path / "tokenizer.json", special)
+        encoder = load_encoder(path / TOKENIZER_FILE, special)
         return cls(encoder, parse_decoder(description.decoder), special)
 
     def encode(
@@ -160,14 +145,3 @@ def load_encoder(path: Path, special: SpecialTokens) -> tokenizers.Tokenizer:
     known = [token for token in special.all_tokens if encoder.token_to_id(token) is not None]
     encoder.add_special_tokens(sorted(known))
     return encoder
-
-
-def read_json(path: Path, shape: type[T]) -> T:
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise ModelError(f"{path} is larger than {MAX_FILE_BYTES // 2**20} MiB.")
-        return msgspec.json.decode(path.read_bytes(), type=shape)
-    except FileNotFoundError as error:
-        raise ModelError(f"There is no {path.name} in {path.parent}.") from error
-    except (OSError, msgspec.DecodeError, RecursionError) as error:
-        raise ModelError(f"{path} cannot be read: {error}.") from error

@@ -36,7 +36,23 @@ def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", [b"", b"{", b"[1]", b'{"x": "1"}', b'{"x": 1e999}', b"\xff\xfe"])
 def test_what_is_no_such_json_is_refused(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "a.json").write_bytes(text)
-    with pytest.raises(ModelError, match=r"a\.json: "):
+    with pytest.raises(ModelError, match=r"a\.json"):
+        read_json(tmp_path / "a.json", Point)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{", r"a\.json is not valid JSON: Input data was truncated"),
+        ('{"x": 3,}', r"a\.json is not valid JSON: .*\(byte 8\)"),
+        ("version https://git-lfs.github.com/spec/v1\n", r"a\.json is a git-lfs pointer, not the"),
+    ],
+)
+def test_what_is_no_json_is_told_from_json_of_another_shape(
+    tmp_path: Path, text: str, sentence: str
+) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(ModelError, match=sentence):
         read_json(tmp_path / "a.json", Point)
 
 

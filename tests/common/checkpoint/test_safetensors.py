@@ -69,6 +69,13 @@ def test_lengths_beyond_the_file_are_refused(tmp_path: Path, content: bytes) -> 
         read_header(tmp_path / "bad")
 
 
+def test_git_lfs_pointer_is_told_apart(tmp_path: Path) -> None:
+    text = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+    (tmp_path / "model").write_text(text)
+    with pytest.raises(ModelError, match="model is a git-lfs pointer, not the weights: run `git"):
+        read_header(tmp_path / "model")
+
+
 def test_absent_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="gone: No such file"):
         read_header(tmp_path / "gone")

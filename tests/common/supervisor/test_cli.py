@@ -77,8 +77,9 @@ def test_reader_may_stop_reading(flag: str, is_buffered: bool) -> None:
     assert (ended.returncode, ended.stderr) == (0, b"")
 
 
-def test_launcher_loads_no_arrays() -> None:
-    code = "import sys, forge_common.supervisor.cli; sys.exit('numpy' in sys.modules)"
+@pytest.mark.parametrize("module", ["numpy", "tokenizers"])
+def test_launcher_loads_nothing_heavy(module: str) -> None:
+    code = f"import sys, forge_common.supervisor.cli; sys.exit({module!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from forge_common.config import HttpSettings, LaunchConfig, LinkSettings, ModelSettings
 from forge_common.demo_model import demo_model_path
 from forge_common.errors import ConfigError, ModelError
-from forge_common.supervisor.preflight import check_port, find_model, settle_links
+from forge_common.supervisor.preflight import check_port, find_model, plan_for, settle_links
 
 
 def find(model_path: str | None, name: str | None = None) -> tuple[Path, str]:
@@ -24,6 +25,7 @@ def test_no_path_means_the_demo_model() -> None:
 
 def test_directory_names_its_model(tmp_path: Path) -> None:
     (tmp_path / "llama").mkdir()
+    (tmp_path / "llama" / "config.json").touch()
     assert find(str(tmp_path / "llama")) == (tmp_path / "llama", "llama")
     assert find(str(tmp_path / "llama"), "mine").name == "mine"
 
@@ -34,6 +36,7 @@ def test_directory_names_its_model(tmp_path: Path) -> None:
         ("absent", "there is no such model directory"),
         ("model.gguf", "GGUF files are not supported yet"),
         ("file", "is a file; give the directory"),
+        (".", r"is no model directory: it has no config\.json"),
     ],
 )
 def test_wrong_path_is_one_sentence(tmp_path: Path, name: str, sentence: str) -> None:
@@ -46,6 +49,25 @@ def test_hub_id_needs_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(ConfigError, match=r"owner/name: .*forge-server\[hub\]"):
         find("owner/name")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("tokenizer.json", None, r": there is no tokenizer\.json"),
+        ("tokenizer.json", "{", r"tokenizer\.json is not valid JSON"),
+        ("tokenizer_config.json", "{,}", r"tokenizer_config\.json is not valid JSON"),
+    ],
+)
+def test_wrong_tokenizer_is_known_before_any_process_starts(
+    tmp_path: Path, name: str, text: str | None, sentence: str
+) -> None:
+    shutil.copytree(demo_model_path(), tmp_path, dirs_exist_ok=True)
+    (tmp_path / name).unlink()
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(ModelError, match=sentence):
+        plan_for(find_model(ModelSettings(model_path=str(tmp_path))), LaunchConfig())
 
 
 def test_free_port_is_kept_and_zero_takes_one() -> None:
@@ -62,7 +84,8 @@ def test_port_in_use_is_refused_though_it_could_be_shared(shared: int) -> None:
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(
-            ConfigError, match=f"cannot listen on 127.0.0.1:{port}: Address already"
+            ConfigError,
+            match=f"listen on 127.0.0.1:{port}: Address already in use; choose another with --port",
         ):
             check_port(HttpSettings(port=port))
 

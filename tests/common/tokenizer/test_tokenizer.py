@@ -147,7 +147,7 @@ def test_other_threads_go_on_while_a_long_text_is_encoded() -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"no tokenizer\.json in"):
+    with pytest.raises(ModelError, match=r"there is no tokenizer\.json"):
         Tokenizer.from_directory(tmp_path)
 
 
