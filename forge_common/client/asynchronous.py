@@ -41,6 +41,7 @@ class AsyncForgeClient:
         timeout_s: float,
     ) -> None:
         self._book = RequestBook(model)
+        self._endpoint = endpoint
         self._timeout_s = timeout_s
         self._context = zmq.asyncio.Context()
         identity = b"client-" + secrets.token_hex(8).encode()
@@ -131,7 +132,9 @@ class AsyncForgeClient:
                     self._book.check_link()
                     await self._news.wait()
         except TimeoutError as error:
-            raise LinkError(f"the scheduler did not answer within {timeout_s:g} s") from error
+            raise LinkError(
+                f"the scheduler at {self._endpoint} did not answer within {timeout_s:g} s"
+            ) from error
 
     async def _receive_loop(self) -> None:
         while True:

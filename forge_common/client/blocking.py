@@ -46,6 +46,7 @@ class ForgeClient:
         timeout_s: float,
     ) -> None:
         self._book = RequestBook(model)
+        self._endpoint = endpoint
         self._timeout_s = timeout_s
         self._context: zmq.Context[Any] = zmq.Context()
         identity = b"client-" + secrets.token_hex(8).encode()
@@ -141,7 +142,9 @@ class ForgeClient:
         while not is_met():
             self._book.check_link()
             if deadline is not None and time.monotonic() >= deadline:
-                raise LinkError(f"the scheduler did not answer within {timeout_s:g} s")
+                raise LinkError(
+                    f"the scheduler at {self._endpoint} did not answer within {timeout_s:g} s"
+                )
             self._receive(deadline)
 
     def _receive(self, deadline: float | None) -> None:
