@@ -30,7 +30,11 @@ async def run(config: ApiConfig, readiness: Readiness) -> None:
         raise ConfigError("--client-endpoint is needed: where the scheduler meets API processes")
     security = client_security(config.links.curve_keys, "api")
 
-    def announce(url: str) -> None:
+    def announce_listening(url: str) -> None:
+        if not readiness.is_supervised:
+            logger.info("listening at %s, waiting for the scheduler at %s", url, endpoint)
+
+    def announce_ready(url: str) -> None:
         logger.info("serving %s at %s", model.name, url)
         readiness.ready(url)
 
@@ -38,7 +42,8 @@ async def run(config: ApiConfig, readiness: Readiness) -> None:
     try:
         async with EngineClient(endpoint, security) as engine:
             services = build_services(config.http, engine, model)
-            await serve_until_stopped(services, config.launch.drain_timeout_s, announce)
+            drain_timeout_s = config.launch.drain_timeout_s
+            await serve_until_stopped(services, drain_timeout_s, announce_listening, announce_ready)
     finally:
         model.template.close()
 

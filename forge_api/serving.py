@@ -120,9 +120,15 @@ class StopSignals:
 
 
 async def serve_until_stopped(
-    services: Services, drain_timeout_s: float, on_ready: Callable[[str], None]
+    services: Services,
+    drain_timeout_s: float,
+    on_listening: Callable[[str], None],
+    on_ready: Callable[[str], None],
 ) -> None:
-    """Listens at once, so that probes get an answer; ready is when a request would be run."""
+    """Listens at once, so that probes get an answer; ready is when a request would be run.
+
+    Both are told the URL.
+    """
 
     async def announce(url: str) -> None:
         await services.engine.wait_until_ready()
@@ -130,6 +136,7 @@ async def serve_until_stopped(
 
     stop = StopSignals()
     async with Server(services) as server:
+        on_listening(server.url)
         announcement = asyncio.create_task(announce(server.url))
         await stop.first.wait()
         announcement.cancel()

@@ -50,6 +50,8 @@ def main(config: SchedulerConfig) -> None:
     with zmq.Context() as context, doorkeeper(context, keys.allowed):
         process = SchedulerProcess(config, context, StopRequests.from_signals(), keys)
         try:
+            if not readiness.is_supervised:
+                logger.info("waiting for a worker at %s", process.endpoints.worker)
             readiness.ready(process.endpoints.client)
             process.run()
         finally:

@@ -1,8 +1,8 @@
 """The worker's process: load, report ready, then answer each RunBatch. All its I/O is here.
 
-It sleeps in a poll until the scheduler has something to say, so idle costs nothing; a scheduler
-that is gone is waited for. SIGTERM ends it between two lines of Python, with exit code 0. Knows
-nothing of sequences, tokens or arithmetic.
+It sleeps in a poll until the scheduler has something to say, so idle costs nothing; it waits for
+its scheduler's first word, and ends when that scheduler is gone. SIGTERM ends it between two lines
+of Python, with exit code 0. Knows nothing of sequences, tokens or arithmetic.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ from forge_common.protocol.scheduler_worker import (
     WorkerReady,
 )
 from forge_common.readiness import Readiness
-from forge_common.transport import REFUSALS, ClientChannel, Undecodable, read_event
+from forge_common.transport import ClientChannel, Undecodable, read_event
 from forge_worker.kv_cache import allocate_kv_cache
 from forge_worker.model_runner import ModelRunner
 from forge_worker.models.load import load_model
+from forge_worker.scheduler_connection import SchedulerConnection, SchedulerGone
 from forge_worker.sequence_mirror import Limits
 
 IDENTITY = b"worker-0"
@@ -83,7 +84,8 @@ def serve(config: WorkerConfig, num_threads: int) -> None:
         try:
             channel.send(loaded.announcement())
             readiness.ready(f"{loaded.limits.num_blocks} blocks of {loaded.limits.block_size}")
-            with woken(channel) as wait:
+            connection = SchedulerConnection(endpoint, is_supervised=readiness.is_supervised)
+            with woken(channel, connection) as wait:
                 answer_steps(channel, loaded.runner, wait)
         finally:
             channel.close(FAREWELL_LINGER_MS)
@@ -111,10 +113,12 @@ def load(config: WorkerConfig, num_threads: int, readiness: Readiness) -> Loaded
 
 
 @contextmanager
-def woken(channel: ClientChannel[ToWorker]) -> Iterator[Callable[[], object]]:
+def woken(
+    channel: ClientChannel[ToWorker], connection: SchedulerConnection
+) -> Iterator[Callable[[], object]]:
     """A wait for the channel that a signal ends even if it comes just before the poll begins.
 
-    The wait raises LinkError where the scheduler refuses the connection.
+    The wait raises SchedulerGone once the connection is lost and all that came by it was received.
     """
     reader, writer = socket.socketpair()
     with reader, writer:
@@ -125,12 +129,12 @@ def woken(channel: ClientChannel[ToWorker]) -> Iterator[Callable[[], object]]:
             poller.register(source, zmq.POLLIN)
 
         def wait() -> None:
-            poller.poll()
+            if connection.loss is None:
+                poller.poll()
             while channel.monitor.poll(0):
-                if read_event(channel.monitor.recv_multipart()) & REFUSALS:
-                    raise LinkError(
-                        "the scheduler refuses this worker: is its key in worker/ there?"
-                    )
+                connection.on_event(read_event(channel.monitor.recv_multipart()))
+            if connection.loss is not None and not channel.wait(0):
+                raise connection.loss
 
         try:
             yield wait
@@ -146,6 +150,8 @@ def answer_steps(
         wait()
         while _answer(channel, runner):
             wait()
+    except SchedulerGone:
+        raise
     except Exception as error:
         reason = str(error) if isinstance(error, WorkerError) else f"unexpected {error!r}"
         with suppress(LinkError):  # which must not hide the reason

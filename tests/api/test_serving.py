@@ -62,14 +62,15 @@ def test_a_signal_drains_and_ends() -> None:
     async def body() -> list[str]:
         urls: list[str] = []
         services = make_services(FakeEngine(speaks("hi")))
-        task = asyncio.create_task(serve_until_stopped(services, 1.0, urls.append))
-        await until(lambda: urls)
+        task = asyncio.create_task(serve_until_stopped(services, 1.0, urls.append, urls.append))
+        await until(lambda: len(urls) == 2)
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.wait_for(task, 5.0)
         return urls
 
-    [url] = asyncio.run(body())
-    assert url.startswith("http://127.0.0.1:")
+    listening, ready = asyncio.run(body())
+    assert listening == ready
+    assert ready.startswith("http://127.0.0.1:")
 
 
 def test_a_second_signal_ends_at_once() -> None:
@@ -77,7 +78,7 @@ def test_a_second_signal_ends_at_once() -> None:
 
     async def body() -> None:
         services = make_services(engine)
-        task = asyncio.create_task(serve_until_stopped(services, 60.0, lambda url: None))
+        task = asyncio.create_task(serve_until_stopped(services, 60.0, print, print))
         await asyncio.sleep(0.05)
         engine.streams.append(object())
         engine.fail_all = lambda error: None

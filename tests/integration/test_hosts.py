@@ -151,3 +151,14 @@ def test_scheduler_ends_when_the_host_of_its_worker_fails(
         assert hosts.processes["scheduler"].wait(timeout=10) == WorkerError.EXIT_CODE
     finally:
         hosts.destroy()
+
+
+def test_worker_ends_when_the_host_of_its_scheduler_fails(
+    tmp_path: Path, small_model: Path
+) -> None:
+    hosts = Hosts(tmp_path, small_model)
+    try:
+        hosts.wait_until_ready().processes["scheduler"].kill()
+        assert hosts.processes["worker"].wait(timeout=10) == LinkError.EXIT_CODE
+    finally:
+        hosts.destroy()

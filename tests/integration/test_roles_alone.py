@@ -29,20 +29,42 @@ def start_role(module: str, *argv: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=inherited, stderr=subprocess.PIPE, text=True)
 
 
+def wait_until_it_says(process: subprocess.Popen[str], text: str) -> str:
+    """The line with `text` in it; what came before is read past."""
+    assert process.stderr is not None
+    lines: list[str] = []
+    for line in process.stderr:
+        if text in line:
+            return line
+        lines.append(line)
+    raise AssertionError(lines)
+
+
 def test_scheduler_and_worker_started_by_hand(run_dir: Path, small_model: Path) -> None:
     clients = ["--client-endpoint", f"ipc://{run_dir}/c"]
     workers = ["--worker-endpoint", f"ipc://{run_dir}/w"]
     worker = start_role("forge_worker", "--model-path", str(small_model), *workers)
+    wait_until_it_says(worker, f"waiting for the scheduler at {workers[1]}")
     scheduler = start_role("forge_scheduler", *clients, *workers)
+    wait_until_it_says(scheduler, f" info scheduler: waiting for a worker at {workers[1]}")
     with ForgeClient.connect(clients[1], timeout_s=20.0) as forge:
         outputs = list(forge.generate([1, 2], SamplingParams(max_tokens=4, seed=1)))
     assert sum(len(output.token_ids) for output in outputs) == 4
     scheduler.terminate()
-    _, said = scheduler.communicate(timeout=10)
+    scheduler.communicate(timeout=10)
     assert scheduler.returncode == 0
-    assert " info scheduler: " in said  # nobody else puts the name in front
     worker.communicate(timeout=10)  # it was dismissed
     assert worker.returncode == 0
+
+
+def test_api_says_whom_it_waits_for(run_dir: Path, small_model: Path) -> None:
+    flags = ["--client-endpoint", f"ipc://{run_dir}/c", "--port", "0"]
+    api = start_role("forge_api", "--model-path", str(small_model), *flags)
+    line = wait_until_it_says(api, "listening at http://127.0.0.1:")
+    assert line.endswith(f", waiting for the scheduler at {flags[1]}\n")
+    api.terminate()
+    api.communicate(timeout=10)
+    assert api.returncode == 0
 
 
 @pytest.mark.parametrize("role", ["scheduler", "worker", "api"])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,8 @@ from forge_common.protocol.scheduler_worker import (
 )
 from forge_common.readiness import Readiness
 from forge_common.transport import ClientChannel, ServerChannel
-from forge_worker.process import IDENTITY, answer_steps, load, serve
+from forge_worker.process import IDENTITY, answer_steps, load, serve, woken
+from forge_worker.scheduler_connection import SchedulerConnection, SchedulerGone
 from tests.worker.fakes import FakeSequence, fake_runner, new_sequence
 
 GOLDEN_MODEL = Path(__file__).parent.parent / "golden" / "models" / "llama2"
@@ -117,6 +119,26 @@ def test_bytes_that_are_no_message_are_told_and_end_the_worker(scheduler, loop) 
     assert isinstance(loop.error, LinkError)
 
 
+def test_what_the_scheduler_said_before_it_went_is_heard(scheduler) -> None:
+    endpoint = scheduler.channel.endpoint
+    connection = SchedulerConnection(endpoint, is_supervised=False)
+    with (
+        zmq.Context() as context,
+        closing(ClientChannel(context, endpoint, ToWorker, IDENTITY)) as channel,
+        woken(channel, connection) as wait,
+    ):
+        channel.send(WorkerReady(1, 64, 4, 64, 50))
+        scheduler.receive()
+        scheduler.send(Shutdown())
+        assert channel.wait(TIMEOUT_MS / 1000)
+        scheduler.channel.close()
+        while connection.loss is None:
+            wait()
+        assert channel.receive() == Shutdown()
+        with pytest.raises(SchedulerGone):
+            wait()
+
+
 def test_cuda_is_refused_in_one_sentence() -> None:
     config = WorkerConfig(device=DeviceSettings(backend="cuda"))
     with pytest.raises(ConfigError, match="the CUDA worker is not built yet"):
@@ -159,6 +181,16 @@ def test_process_ends_with_zero_on_sigterm(scheduler, worker) -> None:
     scheduler.receive()
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(20) == 0
+
+
+@pytest.mark.integration
+def test_process_ends_when_its_scheduler_is_gone(scheduler, worker) -> None:
+    scheduler.receive()
+    scheduler.channel.close()
+    assert worker.wait(20) == LinkError.EXIT_CODE
+    last = worker.stderr.read().decode().splitlines()[-1]
+    endpoint = scheduler.channel.endpoint
+    assert last == f"forge-worker: error: the connection to the scheduler at {endpoint} is lost"
 
 
 @pytest.mark.integration
