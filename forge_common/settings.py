@@ -22,9 +22,9 @@ from msgspec import Struct
 from forge_common.command_line import make_command, parse_flags
 from forge_common.config import ApiConfig, LaunchConfig, LogSettings, SchedulerConfig, WorkerConfig
 from forge_common.errors import ConfigError, ForgeError
-from forge_common.lifeline import hold_lifeline
+from forge_common.lifeline import LIFELINE_FD_VARIABLE, hold_lifeline
 from forge_common.log import configure_logging
-from forge_common.readiness import Readiness
+from forge_common.readiness import READY_FD_VARIABLE, Readiness
 from forge_common.settings_schema import Setting, parse_value, settings_of
 
 ConfigT = TypeVar("ConfigT", bound=Struct)
@@ -32,6 +32,8 @@ RoleT = TypeVar("RoleT", bound=ApiConfig | SchedulerConfig | WorkerConfig)
 
 CONFIG_VARIABLE = "FORGE_CONFIG"
 INTERRUPTED_EXIT_CODE = 130
+
+logger = logging.getLogger(__name__)
 
 
 def run_role(
@@ -56,6 +58,8 @@ def run_role(
         flags = parse_flags(make_command(config_type, help), argv, name)
         config = load_config(config_type, flags, os.environ)
         configure_logging(config.log.log_level, role)
+        if not is_supervised:  # else the launcher has said it
+            warn_of_unknown_variables(os.environ)
         main(config)
 
     sys.exit(exit_code_of(body, name))
@@ -71,7 +75,7 @@ def exit_code_of(body: Callable[[], None], name: str) -> int:
         _tell(name, str(error))
         return error.EXIT_CODE
     except Exception as error:
-        logging.getLogger(__name__).exception("a bug in Forge")
+        logger.exception("a bug in Forge")
         _tell(name, f"unexpected {type(error).__name__}: {error}")
         return ForgeError.EXIT_CODE
     return 0
@@ -136,10 +140,15 @@ def read_settings_file(path: Path) -> dict[tuple[str, str], object]:
     }
 
 
-def unknown_variables(environment: Mapping[str, str], internal: Iterable[str] = ()) -> list[str]:
+def warn_of_unknown_variables(environment: Mapping[str, str]) -> None:
+    for name in unknown_variables(environment):
+        logger.warning("nothing reads the environment variable %s", name)
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     """`FORGE_…` variables that nobody reads, each with the name that may have been meant."""
     known = {setting.variable for setting in settings_of(LaunchConfig)}
-    known |= {CONFIG_VARIABLE, *internal}
+    known |= {CONFIG_VARIABLE, READY_FD_VARIABLE, LIFELINE_FD_VARIABLE}
     found = (name for name in environment if name.startswith("FORGE_") and name not in known)
     return [name + _suggestion(name, known) for name in sorted(found)]
 

@@ -17,8 +17,8 @@ import click
 
 from forge_common.command_line import make_command, parse_flags, show
 from forge_common.config import HttpSettings, LaunchConfig
-from forge_common.log import send_records
-from forge_common.settings import exit_code_of, load_config, unknown_variables
+from forge_common.log import configure_logging, send_records
+from forge_common.settings import exit_code_of, load_config, warn_of_unknown_variables
 from forge_common.supervisor.console import Console, ConsoleHandler
 from forge_common.supervisor.keys_command import make_keys_and_tell
 from forge_common.supervisor.plan_text import plan_text
@@ -58,6 +58,8 @@ def launch(argv: Sequence[str] | None) -> None:
     plan_flag = click.Option(["--plan"], is_flag=True, help="Print the memory plan and exit.")
     flags = parse_flags(make_command(LaunchConfig, HELP, [plan_flag, version_flag()]), argv, NAME)
     config = load_config(LaunchConfig, flags, os.environ)
+    configure_logging(config.log.log_level, "launch")
+    warn_of_unknown_variables(os.environ)  # before what a mistyped one may make fail, say the port
     model = find_model(config.model)
     plan = plan_for(model, config)
     if flags.get("plan"):
@@ -76,8 +78,6 @@ def serve(config: LaunchConfig) -> Outcome:
         roles = roles_of(config, os.environ)
         console = Console(sys.stderr, ["launch", *(role.name for role in roles)])
         send_records(config.log.log_level, ConsoleHandler(console, "launch"))
-        for name in unknown_variables(os.environ):
-            logger.warning("nothing reads the environment variable %s", name)
         return asyncio.run(supervise(config, roles, console))
 
 

@@ -23,10 +23,11 @@ def run_dir() -> Iterator[Path]:
         yield Path(directory)
 
 
-def start_role(module: str, *argv: str) -> subprocess.Popen[str]:
+def start_role(module: str, *argv: str, **variables: str) -> subprocess.Popen[str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("FORGE_")}
     command = [sys.executable, "-m", module, *argv]
-    return subprocess.Popen(command, env=inherited, stderr=subprocess.PIPE, text=True)
+    environment = {**inherited, **variables}
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
 
 def wait_until_it_says(process: subprocess.Popen[str], text: str) -> str:
@@ -75,6 +76,13 @@ def test_role_without_its_endpoint_says_so(role: str, small_model: Path) -> None
     assert process.returncode == ConfigError.EXIT_CODE
     assert said.startswith(f"forge-{role}: error: ")
     assert "-endpoint" in said
+
+
+def test_role_tells_of_a_variable_that_nobody_reads() -> None:
+    process = start_role("forge_scheduler", FORGE_WORKER_ENDPIONT="ipc://w")
+    _, said = process.communicate(timeout=20)
+    assert "warning scheduler: nothing reads the environment variable FORGE_WORKER_END" in said
+    assert "did you mean FORGE_WORKER_ENDPOINT?" in said
 
 
 @pytest.mark.parametrize("role", ["scheduler", "worker", "api"])

@@ -85,8 +85,11 @@ def test_port_in_use(launch: Launch) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        ended = launch("--port", str(other.getsockname()[1])).wait_until_ended()
-    assert len(ended.lines) == 1
+        port = str(other.getsockname()[1])
+        ended = launch("--port", port, FORGE_PROT="1").wait_until_ended()
+    assert len(ended.lines) == 2
+    assert "warning launch: nothing reads the environment variable FORGE_PROT" in ended.lines[0]
+    assert "FORGE_PROT; did you mean FORGE_PORT?" in ended.lines[0]
     assert "Address already in use; choose another with --port" in ended.last_line
     assert ended.exit_code == ConfigError.EXIT_CODE
 
@@ -129,8 +132,6 @@ def test_settings_reach_the_roles(launch: Launch) -> None:
         FORGE_SERVED_MODEL_NAME="mine",
         FORGE_NUM_BLOCKS="50",
         FORGE_BLOCK_SIZE="8",
-        FORGE_PROT="1",
     ).wait_until_ready()
     assert forge.model == "mine"
     assert any("50 blocks of 8 tokens" in line for line in forge.lines)
-    assert any("FORGE_PROT; did you mean FORGE_PORT?" in line for line in forge.lines)
