@@ -13,8 +13,9 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
-# An empty one, say of a shell variable that is not set, would let everybody in.
-Key = Annotated[str, Meta(min_length=1)]
+# Empty is what a shell makes of a variable that is not set: an empty key would let everybody in, an
+# empty path or host would stand for another one than was meant.
+Text = Annotated[str, Meta(min_length=1)]
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -23,11 +24,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 class ModelSettings(Settings, frozen=True):
     model_path: Annotated[
-        str | None,
+        Text | None,
         Meta(description="Directory of a HuggingFace model; none means the embedded demo model."),
     ] = None
     served_model_name: Annotated[
-        str | None, Meta(description="Name in /v1/models; by default that of the model directory.")
+        Text | None, Meta(description="Name in /v1/models; by default that of the model directory.")
     ] = None
     max_model_len: Annotated[
         Annotated[int, Meta(ge=1, le=2**24)] | None,
@@ -97,13 +98,13 @@ class QueueSettings(Settings, frozen=True):
 
 
 class HttpSettings(Settings, frozen=True):
-    host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
+    host: Annotated[Text, Meta(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[Port, Meta(description="Port to listen on; 0 takes a free one.")] = 8080
     api_workers: Annotated[
         int, Meta(ge=1, le=64, description="API processes that share the port.")
     ] = 1
     api_key: Annotated[
-        tuple[Key, ...],
+        tuple[Text, ...],
         Meta(
             description="Key clients must send as a bearer token; may be repeated.",
             extra={"is_secret": True},
@@ -117,19 +118,19 @@ class HttpSettings(Settings, frozen=True):
     )
     metrics_compat: Annotated[
         Literal["none", "vllm"],
-        Meta(description="Also export metrics under another server's names."),
+        Meta(description="Also export metrics under vLLM's names."),
     ] = "vllm"
 
 
 class LinkSettings(Settings, frozen=True):
     client_endpoint: Annotated[
-        str | None, Meta(description="Where the scheduler meets API processes and ZMQ clients.")
+        Text | None, Meta(description="Where the scheduler meets API processes and ZMQ clients.")
     ] = None
     worker_endpoint: Annotated[
-        str | None, Meta(description="Where the scheduler meets its worker.")
+        Text | None, Meta(description="Where the scheduler meets its worker.")
     ] = None
     curve_keys: Annotated[
-        str | None,
+        Text | None,
         Meta(description="Directory of keys for tcp endpoints, made by `forge-launch keys`."),
     ] = None
 
@@ -143,7 +144,7 @@ class LogSettings(Settings, frozen=True):
 
 class LaunchSettings(Settings, frozen=True):
     run_dir: Annotated[
-        str | None,
+        Text | None,
         Meta(description="Private directory for sockets; by default a new temporary one."),
     ] = None
     start_timeout_s: Annotated[

@@ -7,7 +7,7 @@ environment, and the table for the docs. Knows no command line, no file, and no 
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 import msgspec
@@ -17,6 +17,18 @@ from forge_common.errors import ConfigError
 
 ENVIRONMENT_PREFIX = "FORGE_"
 TYPE_NAMES = {int: "INTEGER", float: "NUMBER", str: "TEXT"}
+SWITCH_WORDS: Mapping[str, bool] = types.MappingProxyType(
+    {
+        "on": True,
+        "off": False,
+        "yes": True,
+        "no": False,
+        "true": True,
+        "false": False,
+        "1": True,
+        "0": False,
+    }
+)
 
 
 class Setting(NamedTuple):
@@ -84,15 +96,31 @@ def settings_of(config_type: type[Struct]) -> tuple[Setting, ...]:
 
 def parse_value(setting: Setting, value: object, source: str, *, is_text: bool) -> Any:
     """`value` within the setting's type and bounds; ConfigError names `source`, say `--port`."""
+    if is_text and setting.is_switch and isinstance(value, str):
+        value = SWITCH_WORDS.get(value.lower(), value)
     try:
         return msgspec.convert(value, setting.type, strict=not is_text)
     except msgspec.ValidationError as error:
-        if setting.choices:
-            wanted = f"expected one of {', '.join(setting.choices)}"
-        else:
-            wanted = str(error).replace("`", "").replace("Expected", "expected").split(", got ")[0]
-        given = "" if setting.is_secret else f", got {value}"
-        raise ConfigError(f"{source}: {wanted}{given}") from error
+        problem = _problem(setting, value, str(error), is_text=is_text)
+        raise ConfigError(f"{source}: {problem}") from error
+
+
+def _problem(setting: Setting, value: object, error: str, *, is_text: bool) -> str:
+    """What is wrong with `value`; `error` is what msgspec says, in terms of Python's types."""
+    if "of length >= 1" in error:
+        return "must not be empty"
+    if not is_text and isinstance(value, str) and setting.bare_type in (int, float):
+        return f'"{value}" is a text where a number is needed'
+    given = "" if setting.is_secret else f", got {value}"
+    return f"expected {_wanted(setting, error, is_text=is_text)}{given}"
+
+
+def _wanted(setting: Setting, error: str, *, is_text: bool) -> str:
+    if setting.is_switch and not is_text:
+        return "true or false"
+    if words := SWITCH_WORDS if setting.is_switch else setting.choices:
+        return f"one of {', '.join(words)}"
+    return error.replace("`", "").removeprefix("Expected ").split(", got ")[0]
 
 
 def to_environment(config: Struct) -> dict[str, str]:
@@ -121,7 +149,12 @@ def _table_lines(config_type: type[Struct]) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for setting in settings_of(config_type):
         names = f"`{setting.flag}` | `{setting.variable}` | `{setting.toml_key}`"
-        yield f"| {names} | {setting.default_text or ''} | {setting.help} |"
+        values = f" One of {_quoted(setting.choices)}." if setting.choices else ""
+        yield f"| {names} | {setting.default_text or ''} | {setting.help}{values} |"
+
+
+def _quoted(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
 
 
 def _as_text(setting: Setting, value: Any) -> str:
