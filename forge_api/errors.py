@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -17,6 +18,7 @@ from forge_common.errors import RequestError, RequestErrorKind
 INVALID_REQUEST = "invalid_request_error"
 SERVER_ERROR = "server_error"
 _PATH_IN_MESSAGE = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`$")
+_IS_EMPTY = re.compile(r"^Expected `\w+` of length >= 1$")
 _MISSING_FIELD = re.compile(r"missing required field `(?P<name>[^`]+)`")
 
 
@@ -100,8 +102,13 @@ def internal_error() -> ApiError:
     )
 
 
-def from_validation(error: msgspec.ValidationError) -> RequestError:
-    """Takes the path of the offending field out of msgspec's message: it is OpenAI's `param`."""
+def from_validation(
+    error: msgspec.ValidationError, allowed_at: Callable[[str], Sequence[str]]
+) -> RequestError:
+    """Takes the path of the offending field out of msgspec's message: it is OpenAI's `param`.
+
+    `allowed_at` lists the values a field may have, where they can be listed.
+    """
     message = str(error)
     place = _PATH_IN_MESSAGE.search(message)
     path = place["path"].removesuffix("[...]") if place else ""
@@ -109,7 +116,16 @@ def from_validation(error: msgspec.ValidationError) -> RequestError:
     missing = _MISSING_FIELD.search(text)
     if missing:
         path = f"{path}.{missing['name']}".lstrip(".")
+    if path and _IS_EMPTY.match(text):
+        return RequestError(f"`{path}` must not be empty", param=path)
+    if text.startswith("Invalid") and (allowed := allowed_at(path)):
+        text += f": it must be {_one_of(allowed)}"
     return RequestError(f"{text} (at `{path}`)" if path else text, param=path or None)
+
+
+def _one_of(values: Sequence[str]) -> str:
+    listed = ", ".join(f"`{value}`" for value in values)
+    return listed if len(values) == 1 else f"one of {listed}"
 
 
 def model_not_found(name: str) -> ApiError:

@@ -12,11 +12,13 @@ Knows the shape of bodies, not their meaning.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Struct
 
+from forge_api.allowed_values import allowed_values
 from forge_api.errors import from_validation
 from forge_common.errors import RequestError
 
@@ -118,7 +120,8 @@ class BodyParser(Generic[BodyT]):
         try:
             body = msgspec.convert(fields, self._type, str_keys=True)
         except msgspec.ValidationError as error:
-            raise from_validation(error) from error
+            allowed_at = partial(allowed_values, self._type, fields)
+            raise from_validation(error, allowed_at) from error
         ignored = [path for path in unknown_fields(fields, body) if path not in HINTS]
         if ignored and self._is_strict:
             raise RequestError(

@@ -67,3 +67,21 @@ def test_the_path_of_a_wrong_field_is_its_param(raw: bytes, param: str) -> None:
     with pytest.raises(RequestError) as caught:
         BodyParser(ChatCompletionRequest, {}, is_strict=False).parse(raw)
     assert caught.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ('"messages":[]', "`messages` must not be empty"),
+        ('"messages":[{"role":"user","content":""}],"stop":[""]', "`stop[0]` must not be empty"),
+        (
+            '"messages":[{"role":"usr","content":""}]',
+            "Invalid value 'usr': it must be one of `system`, `developer`, `user`, `assistant`, "
+            "`tool` (at `messages[0].role`)",
+        ),
+    ],
+)
+def test_a_wrong_value_is_told_in_words(fields: str, message: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        BodyParser(ChatCompletionRequest, {}, is_strict=False).parse(f"{{{fields}}}".encode())
+    assert str(caught.value) == message
