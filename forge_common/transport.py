@@ -7,7 +7,8 @@ Each raises ConfigError for an endpoint that needs keys and has none, LinkError 
 or connect. Knows nothing of what any message means.
 
 Facts behind the options (measured on libzmq 4.3.5): a ROUTER without MANDATORY drops silently when
-a reader pauses; the default LINGER can hang an exit; an ipc path may have at most 107 bytes.
+a reader pauses; the default LINGER can hang an exit; an ipc path may have at most 107 bytes; a
+ROUTER that lingers after a peer filled its receive queue can abort the process, so RCVHWM is large.
 """
 
 from __future__ import annotations
@@ -76,7 +77,10 @@ class Codec(Generic[ReceivedT]):
 
 
 class ServerChannel(Generic[ReceivedT]):
-    """A bound ROUTER. `endpoint` holds what it is bound to (a tcp port 0 is resolved)."""
+    """A bound ROUTER. `endpoint` holds what it is bound to (a tcp port 0 is resolved).
+
+    A peer that sends more than `max_message_bytes` at once loses its connection.
+    """
 
     def __init__(
         self,
@@ -84,10 +88,11 @@ class ServerChannel(Generic[ReceivedT]):
         endpoint: str,
         received: Any,
         security: ServerSecurity | None = None,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
     ) -> None:
         self._codec: Codec[ReceivedT] = Codec(received)
         self.socket = context.socket(zmq.ROUTER)
-        _set_options(self.socket)
+        _set_options(self.socket, max_message_bytes)
         self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self.endpoint = _bind(self.socket, endpoint, security)
 
@@ -200,11 +205,11 @@ class AsyncClientChannel(Generic[ReceivedT]):
         self.socket.close(linger_ms)
 
 
-def _set_options(socket: zmq.Socket[Any]) -> None:
+def _set_options(socket: zmq.Socket[Any], max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
     socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.SNDHWM, HIGH_WATER_MARK)
     socket.setsockopt(zmq.RCVHWM, HIGH_WATER_MARK)
-    socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+    socket.setsockopt(zmq.MAXMSGSIZE, max_message_bytes)
     socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL_MS)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
 

@@ -18,7 +18,7 @@ from forge_common.config import SchedulerConfig
 from forge_common.curve_keys import NO_KEYS, ServerKeys, server_keys
 from forge_common.errors import ConfigError, LinkError, WorkerError
 from forge_common.link_security import doorkeeper
-from forge_common.protocol.api_scheduler import ClientMessage
+from forge_common.protocol.api_scheduler import MAX_CLIENT_MESSAGE_BYTES, ClientMessage
 from forge_common.protocol.scheduler_worker import FromWorker, Shutdown
 from forge_common.readiness import Readiness
 from forge_common.sampling import FinishReason
@@ -72,7 +72,11 @@ class SchedulerProcess:
         endpoints = _endpoints(config)
         self._stop_requests = stop_requests
         self._clients: ServerChannel[ClientMessage] = ServerChannel(
-            context, endpoints.client, ClientMessage, keys.security("clients")
+            context,
+            endpoints.client,
+            ClientMessage,
+            keys.security("clients"),
+            MAX_CLIENT_MESSAGE_BYTES,
         )
         self._workers: ServerChannel[FromWorker] = ServerChannel(
             context, endpoints.worker, FromWorker, keys.security("worker")

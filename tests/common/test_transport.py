@@ -1,0 +1,59 @@
+"""What a server takes of a peer: messages up to a size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import zmq
+
+from forge_common.transport import ClientChannel, ServerChannel
+
+
+class Note(msgspec.Struct):
+    text: str
+
+
+@pytest.fixture
+def context() -> Iterator[zmq.Context[Any]]:
+    with zmq.Context() as context:
+        yield context
+
+
+@pytest.fixture
+def server(context: zmq.Context[Any], tmp_path: Path) -> Iterator[ServerChannel[Note]]:
+    tmp_path.chmod(0o700)
+    channel: ServerChannel[Note] = ServerChannel(
+        context, f"ipc://{tmp_path}/notes", Note, max_message_bytes=1024
+    )
+    with closing(channel):
+        yield channel
+
+
+@pytest.fixture
+def client(context: zmq.Context[Any], server: ServerChannel[Note]) -> Iterator[ClientChannel[Note]]:
+    with closing(ClientChannel[Note](context, server.endpoint, Note, b"me")) as channel:
+        yield channel
+
+
+def received(server: ServerChannel[Note]) -> str:
+    assert server.socket.poll(5000)
+    envelope = server.receive()
+    assert envelope is not None
+    assert isinstance(envelope.message, Note)
+    return envelope.message.text
+
+
+def test_a_message_that_is_too_large_ends_its_connection_only(
+    server: ServerChannel[Note], client: ClientChannel[Note]
+) -> None:
+    client.send(Note("first"))
+    assert received(server) == "first"
+    client.send(Note("x" * 1024))
+    assert not server.socket.poll(100)
+    client.send(Note("on a new connection"))
+    assert received(server) == "on a new connection"
