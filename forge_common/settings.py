@@ -111,7 +111,9 @@ class Places(NamedTuple):
     def value_of(self, setting: Setting) -> Any:
         if setting.name in self.flags:
             return parse_value(setting, self.flags[setting.name], setting.flag, is_text=True)
-        if text := self.environment.get(setting.variable):
+        text = self.environment.get(setting.variable)
+        # An empty variable states nothing, except that an empty list of keys would open the door.
+        if text or (text is not None and setting.is_repeatable):
             value = text.split(",") if setting.is_repeatable else text
             return parse_value(setting, value, setting.variable, is_text=True)
         key = (setting.group, setting.name)

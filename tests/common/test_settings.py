@@ -86,6 +86,11 @@ def test_empty_variable_counts_as_absent() -> None:
     assert config_from(environment={"FORGE_PORT": ""}).http.port == 8080
 
 
+def test_empty_variable_is_no_list_of_keys() -> None:
+    with pytest.raises(ConfigError, match="^FORGE_API_KEY: must not be empty$"):
+        config_from(environment={"FORGE_API_KEY": ""})
+
+
 @pytest.mark.parametrize(
     ("argv", "sentence"),
     [
