@@ -87,7 +87,7 @@ def test_empty_variable_counts_as_absent() -> None:
 
 
 def test_empty_variable_is_no_list_of_keys() -> None:
-    with pytest.raises(ConfigError, match="^FORGE_API_KEY: must not be empty$"):
+    with pytest.raises(ConfigError, match=r"^FORGE_API_KEY: must not be empty$"):
         config_from(environment={"FORGE_API_KEY": ""})
 
 
