@@ -27,7 +27,7 @@ from forge_worker.forward_inputs import FloatArray, ForwardInputs
 from forge_worker.ops.protocol import HeadNorms, KVLayer, LinearWeights
 
 MAX_COLUMN_ORDER_ROWS = 64
-ROWS_PER_SLAB = 32
+ROWS_PER_SLAB = 128
 VOCABULARY_PER_SLAB = 1024
 MIN_PRODUCTS_PER_THREAD = 2**20  # below, waking a thread costs more than it does
 
