@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -43,7 +44,8 @@ def served() -> Iterator[None]:
         yield
     finally:
         for pid in children_of(server.pid) or [server.pid]:
-            os.kill(pid, signal.SIGINT)
+            with suppress(ProcessLookupError):  # it could not start, and the test says so
+                os.kill(pid, signal.SIGINT)
         server.wait(timeout=30)
 
 

@@ -45,7 +45,7 @@ async def supervise(deployment: Deployment) -> int:
         start_timeout_s=deployment.start_timeout_s, drain_timeout_s=deployment.drain_timeout_s
     )
     supervisor = Supervisor(
-        console, settings, lambda: print("all ready", flush=True), stop_grace_s=0.5
+        console, settings, lambda: print("all ready", flush=True), stop_grace_s=1.5
     )
     outcome = await supervisor.run(roles)
     if outcome.reason:

@@ -160,8 +160,10 @@ def fifo(tmp_path: Path) -> str:
 
 
 def test_reason_wins_over_failures_that_follow_from_it(launch: Launch, fifo: str) -> None:
-    fails = f"fail('out of memory'); open({fifo!r}, 'w'); time.sleep(0.1); sys.exit(5)"
-    process = launch(("worker", 0, fails), ("api", 2, f"open({fifo!r}); sys.exit(4)"))
+    tells = f"with open({fifo!r}, 'w'): fail('out of memory')"
+    follows = f"signal.signal(signal.SIGTERM, signal.SIG_IGN); open({fifo!r}).read(); sys.exit(4)"
+    worker = f"{tells}\ntime.sleep(0.1); os._exit(5)"
+    process = launch(("worker", 0, worker), ("api", 2, follows))
     assert said_by(process)[-1] == "reason: worker: out of memory"
     assert process.returncode == 5
 
