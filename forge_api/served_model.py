@@ -15,10 +15,8 @@ from forge_api.chat_template import ChatTemplate
 from forge_common.checkpoint.generation_config import GenerationDefaults, read_generation_defaults
 from forge_common.checkpoint.model_config import read_model_config
 from forge_common.config import ModelSettings
-from forge_common.demo_model import demo_model_path
+from forge_common.demo_model import DEMO_MODEL_NAME, model_directory
 from forge_common.tokenizer import Tokenizer
-
-DEMO_MODEL_NAME = "forge-demo"
 
 
 class ServedModel(Struct, frozen=True):
@@ -31,7 +29,7 @@ class ServedModel(Struct, frozen=True):
     @classmethod
     def load(cls, settings: ModelSettings) -> Self:
         """Raises ModelError where a file of the model is missing or unusable."""
-        directory = model_directory(settings)
+        directory = model_directory(settings.model_path)
         config = read_model_config(directory / "config.json")
         return cls(
             name=model_name(settings),
@@ -42,10 +40,6 @@ class ServedModel(Struct, frozen=True):
             ),
             created=int(time.time()),
         )
-
-
-def model_directory(settings: ModelSettings) -> Path:
-    return demo_model_path() if settings.model_path is None else Path(settings.model_path)
 
 
 def model_name(settings: ModelSettings) -> str:

@@ -97,6 +97,11 @@ def weight_bytes(checkpoint: Checkpoint) -> int:
     )
 
 
+def kv_bytes_per_token(config: ModelConfig) -> int:
+    """A key and a value in every layer."""
+    return 2 * config.num_layers * config.num_kv_heads * config.head_dim * ELEMENT_BYTES
+
+
 def longest_context(config: ModelConfig) -> int:
     """Positions the model was made for. Llama 3 states them stretched already, others do not."""
     scaling = config.rope_scaling
@@ -120,9 +125,7 @@ class Needs(NamedTuple):
 
     def block_bytes(self, length: int) -> int:
         """Keys and values of all layers."""
-        config = self.config
-        per_token = 2 * config.num_layers * config.num_kv_heads * config.head_dim * ELEMENT_BYTES
-        return self.block_size(length) * per_token
+        return self.block_size(length) * kv_bytes_per_token(self.config)
 
     def blocks_of_context(self, length: int) -> int:
         return -(-length // self.block_size(length))

@@ -16,19 +16,10 @@ import numpy as np
 from forge_common.checkpoint import ModelConfig
 from forge_worker.ops.protocol import KVLayer, Ops
 
-ELEMENT_BYTES = 4  # float32
-
 
 class KVCache(NamedTuple):
     block_size: int
     layers: tuple[KVLayer, ...]
-
-
-def bytes_per_block(config: ModelConfig, block_size: int) -> int:
-    """Keys and values of all layers."""
-    return (
-        2 * config.num_layers * block_size * config.num_kv_heads * config.head_dim * ELEMENT_BYTES
-    )
 
 
 def allocate_kv_cache(config: ModelConfig, ops: Ops, num_blocks: int, block_size: int) -> KVCache:

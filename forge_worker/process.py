@@ -23,7 +23,7 @@ import zmq
 from forge_common.checkpoint import Checkpoint
 from forge_common.config import WorkerConfig
 from forge_common.curve_keys import client_security
-from forge_common.demo_model import demo_model_path
+from forge_common.demo_model import model_directory
 from forge_common.errors import ConfigError, LinkError, WorkerError
 from forge_common.host_memory import available_memory_bytes
 from forge_common.link_security import require_safe
@@ -93,10 +93,7 @@ def serve(config: WorkerConfig, num_threads: int) -> None:
 
 def load(config: WorkerConfig, num_threads: int, readiness: Readiness) -> LoadedModel:
     """The model and its cache in memory. Raises ModelError or ConfigError."""
-    if config.device.backend == "cuda":
-        raise ConfigError("the CUDA worker is not built yet: use --backend cpu")
-    stated = config.model.model_path
-    path = demo_model_path() if stated is None else Path(stated)
+    path = model_directory(config.model.model_path)
     started = perf_counter()
     plan = _plan(path, config)
     model = load_model(path, config.device, readiness.progress)

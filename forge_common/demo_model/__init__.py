@@ -9,9 +9,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+DEMO_MODEL_NAME = "forge-demo"  # what clients call it
+
 
 def demo_model_path() -> Path:
     """The directory with config.json, tokenizer.json and model.safetensors, as `--model-path`
     takes it.
     """
     return Path(__file__).parent / "assets"
+
+
+def model_directory(model_path: str | None) -> Path:
+    """What `--model-path` names, or the demo model where it names nothing."""
+    return demo_model_path() if model_path is None else Path(model_path)

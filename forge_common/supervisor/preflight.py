@@ -18,14 +18,12 @@ from forge_common.checkpoint import Checkpoint
 from forge_common.checkpoint.checkpoint import CONFIG_FILE
 from forge_common.checkpoint.tokenizer_files import read_tokenizer_files
 from forge_common.config import HttpSettings, LaunchConfig, ModelSettings
-from forge_common.demo_model import demo_model_path
+from forge_common.demo_model import DEMO_MODEL_NAME, demo_model_path
 from forge_common.errors import ConfigError, ModelError
 from forge_common.host_memory import available_memory_bytes
 from forge_common.memory_plan import MemoryPlan, plan_memory
 from forge_common.supervisor.hub import fetch, is_hub_id
 from forge_common.supervisor.run_dir import CLIENT_SOCKET, WORKER_SOCKET
-
-DEMO_MODEL_NAME = "forge-demo"
 
 
 class LocalModel(NamedTuple):

@@ -24,5 +24,5 @@ def load_model(path: Path, device: DeviceSettings, on_progress: OnProgress) -> M
 
 def make_ops(device: DeviceSettings) -> Ops:
     if device.backend == "cuda":
-        raise ConfigError("--backend cuda is not available yet: use --backend cpu")
+        raise ConfigError("the CUDA worker is not built yet: use --backend cpu")
     return NumpyOps(device.threads or available_threads())

@@ -7,14 +7,13 @@ size of its vocabulary, and no weights.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
 import zmq
 
 from forge_common.checkpoint import Checkpoint
 from forge_common.config import WorkerConfig
-from forge_common.demo_model import demo_model_path
+from forge_common.demo_model import model_directory
 from forge_common.errors import ConfigError
 from forge_common.protocol.message import PROTOCOL_VERSION
 from forge_common.protocol.scheduler_worker import (
@@ -69,8 +68,7 @@ def ready(config: WorkerConfig, vocabulary: Vocabulary) -> WorkerReady:
 
 
 def vocabulary_of(config: WorkerConfig) -> Vocabulary:
-    path = config.model.model_path
-    with Checkpoint.open(demo_model_path() if path is None else Path(path)) as checkpoint:
+    with Checkpoint.open(model_directory(config.model.model_path)) as checkpoint:
         return Vocabulary(checkpoint.config.vocab_size)
 
 

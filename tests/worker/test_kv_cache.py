@@ -6,16 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
+from forge_common.memory_plan import kv_bytes_per_token
 from forge_worker.cpu.numpy_ops import NumpyOps
-from forge_worker.kv_cache import allocate_kv_cache, bytes_per_block
+from forge_worker.kv_cache import allocate_kv_cache
 from tests.worker.tiny_models import write_model_config
 
 
-def test_bytes_of_a_block_are_those_allocated(tmp_path: Path) -> None:
+def test_bytes_of_a_block_are_those_planned(tmp_path: Path) -> None:
     config = write_model_config(tmp_path)
     cache = allocate_kv_cache(config, NumpyOps(), num_blocks=5, block_size=16)
     allocated = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
-    assert allocated == 5 * bytes_per_block(config, 16)
+    assert allocated == 5 * 16 * kv_bytes_per_token(config)
 
 
 def test_each_layer_has_its_own_arrays(tmp_path: Path) -> None:
