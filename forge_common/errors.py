@@ -6,6 +6,7 @@
     ├── RequestError        one request cannot be served; carries `param`, `code` and `kind`
     ├── LinkError           a ZeroMQ peer is gone, too slow, or speaks another protocol version
     └── WorkerError         the worker failed as a whole
+        └── DeviceError     its GPU: no driver, too old a driver, no memory left, a failed kernel
 
 The message of each is one sentence for a person. Knows nothing of HTTP status codes or exit codes
 beyond `EXIT_CODE`, the number a role's process returns when such an error ends it.
@@ -36,6 +37,10 @@ class LinkError(ForgeError):
 
 class WorkerError(ForgeError):
     EXIT_CODE = 5
+
+
+class DeviceError(WorkerError):
+    EXIT_CODE = 6
 
 
 class RequestErrorKind(StrEnum):

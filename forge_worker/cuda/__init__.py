@@ -1,0 +1,1 @@
+"""The CUDA worker: the operations of `ops.protocol` as our own kernels and cublasLt products."""

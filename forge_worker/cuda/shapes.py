@@ -1,0 +1,22 @@
+"""Checks at the border between Python and kernels, which trust every pointer they are given.
+
+A wrong array here is a fault of ours, so it is a ValueError that names the argument.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from forge_worker.ops.protocol import Array
+
+
+def require(name: str, array: Array, shape: tuple[int, ...], dtype: type | np.dtype[Any]) -> None:
+    """That `array` has this shape and type, and lies in memory without gaps."""
+    if tuple(array.shape) != shape or array.dtype != np.dtype(dtype):
+        raise ValueError(
+            f"{name} is {array.dtype} {list(array.shape)}, not {np.dtype(dtype)} {list(shape)}"
+        )
+    if not array.flags.c_contiguous:
+        raise ValueError(f"{name} has gaps between its elements")
