@@ -21,10 +21,10 @@ import numpy.typing as npt
 from forge_common.checkpoint import ModelConfig
 from forge_worker.cpu.attention import attend
 from forge_worker.cpu.attention_plan import AttentionPlan, plan_attention
-from forge_worker.cpu.rotary import Rotation, rotate, rotation
 from forge_worker.cpu.thread_pool import Scratch, ThreadPool, split
 from forge_worker.forward_inputs import FloatArray, ForwardInputs
 from forge_worker.ops.protocol import HeadNorms, KVLayer, LinearWeights
+from forge_worker.rotary import Rotation, rotate, rotation
 
 MAX_COLUMN_ORDER_ROWS = 64
 ROWS_PER_SLAB = 128

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from forge_common.checkpoint.model_config import ModelConfig
-from forge_worker.cpu.rotary import attention_factor, frequencies, rotate, rotation
+from forge_worker.rotary import attention_factor, frequencies, rotate, rotation
 from tests.worker.tiny_models import write_model_config
 
 POSITIONS = np.array([0, 1, 63, 200], np.int32)
