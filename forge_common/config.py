@@ -43,6 +43,18 @@ class DeviceSettings(Settings, frozen=True):
         Literal["auto", "cuda", "cpu"], Meta(description="Where the model runs.")
     ] = "auto"
     device: Annotated[int, Meta(ge=0, le=63, description="Index of the CUDA device.")] = 0
+    dtype: Annotated[
+        Literal["auto", "bfloat16", "float16", "float32"],
+        Meta(description="Precision of weights and KV; a GPU keeps what the files hold, by half."),
+    ] = "auto"
+    gpu_memory_utilization: Annotated[
+        float,
+        Meta(gt=0, le=1, description="Share of the GPU's memory to use, KV blocks included."),
+    ] = 0.9
+    deterministic: Annotated[
+        bool,
+        Meta(description="On a GPU, let no result depend on what else is in the batch; slower."),
+    ] = False
     threads: Annotated[
         Annotated[int, Meta(ge=1, le=1024)] | None,
         Meta(description="CPU threads of the worker; by default every core it may use."),

@@ -4,12 +4,12 @@
                                      one step    num_blocks · block_bytes
 
 `forge-launch --plan` prints it, the launcher refuses by it, and the worker allocates by it: one
-function, so that they agree. On the CPU weights and KV are float32 whatever the files hold.
+function, so that they agree. Where the memory is, and how wide a number in it, is a BackendMemory.
 
-KV blocks are sized, where no setting says it, to hold 1024 tokens for each of `max_batch_size`
-sequences and at least one whole context, but never more than half of what weights and workspace
-leave free. A `max_model_len` that no setting states is the model's own, or less where that much KV
-does not fit. Knows sizes; reads no weights and allocates nothing.
+KV blocks are sized, where no setting says it, to hold at least one whole context: on the host
+1024 tokens for each of `max_batch_size` sequences, but never more than half of what weights and
+workspace leave free; on a GPU all that they leave. A `max_model_len` that no setting states is the
+model's own, or less where that much KV does not fit. Knows sizes; allocates nothing.
 """
 
 from __future__ import annotations
@@ -20,22 +20,23 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from forge_common.backend import ELEMENT_BYTES, BackendName, PrecisionName
+from forge_common.backend_memory import BackendMemory
 from forge_common.checkpoint import Checkpoint, ModelConfig
 from forge_common.checkpoint.rope_scaling import LinearScaling, Llama3Scaling
 from forge_common.config import BatchSettings, CacheSettings
 from forge_common.errors import ConfigError, ModelError
 
-ELEMENT_BYTES = 4  # float32
 GIB = 2**30
-RESERVED_BYTES = 256 * 2**20  # the interpreters of all processes, and what lies in their queues
-TOKENS_PER_SEQUENCE = 1024
-KV_SHARE = 2  # KV blocks take at most one part in this many of what is free for them
-QUERIES_PER_TILE = 256
-LOGIT_COPIES = 4  # raw, processed, sorted, and the order that sorts them
 
 
 class MemoryPlan(Struct, frozen=True, kw_only=True):
+    backend: BackendName
+    memory_name: str  # "the host", or the name of a GPU
+    precision: PrecisionName
     available_bytes: int
+    reserved_bytes: int
+    reserved_for: str
     weights_bytes: int
     workspace_bytes: int
     block_bytes: int
@@ -50,7 +51,7 @@ class MemoryPlan(Struct, frozen=True, kw_only=True):
 
     @property
     def needed_bytes(self) -> int:
-        return self.weights_bytes + self.workspace_bytes + self.kv_bytes + RESERVED_BYTES
+        return self.weights_bytes + self.workspace_bytes + self.kv_bytes + self.reserved_bytes
 
     @property
     def num_kv_tokens(self) -> int:
@@ -62,21 +63,27 @@ def plan_memory(
     cache: CacheSettings,
     batch: BatchSettings,
     max_model_len: int | None,
-    available_bytes: int,
+    memory: BackendMemory,
 ) -> MemoryPlan:
     """ConfigError or ModelError, with the numbers and the flag to change, where it cannot fit."""
-    weights_bytes = weight_bytes(checkpoint)
-    free_bytes = available_bytes - RESERVED_BYTES - weights_bytes
+    weights_bytes = weight_bytes(checkpoint, memory.precision)
+    usable_bytes = max(0, memory.available_bytes - memory.reserved_bytes)
+    free_bytes = usable_bytes - weights_bytes
     if free_bytes <= 0:
         raise ModelError(
-            f"the weights need {_gib(weights_bytes)} of memory in float32, but"
-            f" {_gib(max(0, available_bytes - RESERVED_BYTES))} are available: a smaller model,"
+            f"the weights need {_gib(weights_bytes)} of memory in {memory.precision}, but"
+            f" {_gib(usable_bytes)} are available on {memory.name}: a smaller model,"
             " or more memory, is needed"
         )
-    needs = Needs(checkpoint.config, cache, batch)
+    needs = Needs(checkpoint.config, cache, batch, memory)
     length = needs.context_len(max_model_len, free_bytes)
     return MemoryPlan(
-        available_bytes=available_bytes,
+        backend=memory.backend,
+        memory_name=memory.name,
+        precision=memory.precision,
+        available_bytes=memory.available_bytes,
+        reserved_bytes=memory.reserved_bytes,
+        reserved_for=memory.reserved_for,
         weights_bytes=weights_bytes,
         workspace_bytes=needs.workspace_bytes(length),
         block_bytes=needs.block_bytes(length),
@@ -87,19 +94,20 @@ def plan_memory(
     )
 
 
-def weight_bytes(checkpoint: Checkpoint) -> int:
-    """All tensors widened to float32, but an output projection that repeats the embedding."""
+def weight_bytes(checkpoint: Checkpoint, precision: PrecisionName) -> int:
+    """All tensors in one precision, but an output projection that repeats the embedding."""
     is_tied = checkpoint.config.tie_word_embeddings
-    return ELEMENT_BYTES * sum(
+    return ELEMENT_BYTES[precision] * sum(
         math.prod(tensor.shape)
         for name, tensor in checkpoint.tensors.items()
         if not (is_tied and name == "lm_head.weight")
     )
 
 
-def kv_bytes_per_token(config: ModelConfig) -> int:
+def kv_bytes_per_token(config: ModelConfig, precision: PrecisionName = "float32") -> int:
     """A key and a value in every layer."""
-    return 2 * config.num_layers * config.num_kv_heads * config.head_dim * ELEMENT_BYTES
+    per_layer = 2 * config.num_kv_heads * config.head_dim
+    return config.num_layers * per_layer * ELEMENT_BYTES[precision]
 
 
 def longest_context(config: ModelConfig) -> int:
@@ -119,29 +127,20 @@ class Needs(NamedTuple):
     config: ModelConfig
     cache: CacheSettings
     batch: BatchSettings
+    memory: BackendMemory
 
     def block_size(self, length: int) -> int:
         return self.cache.block_size if self.cache.kv_cache == "paged" else length
 
     def block_bytes(self, length: int) -> int:
         """Keys and values of all layers."""
-        return self.block_size(length) * kv_bytes_per_token(self.config)
+        return self.block_size(length) * kv_bytes_per_token(self.config, self.memory.precision)
 
     def blocks_of_context(self, length: int) -> int:
         return -(-length // self.block_size(length))
 
     def workspace_bytes(self, length: int) -> int:
-        """The most a step holds beside weights and KV: activations, attention, logits."""
-        config = self.config
-        num_tokens = self.batch.max_prefill_tokens
-        num_scored = min(num_tokens, length)
-        heads = config.num_heads + 2 * config.num_kv_heads
-        widths = 4 * config.hidden_size + 2 * heads * config.head_dim + 3 * config.intermediate_size
-        scores = config.num_heads * min(num_scored, QUERIES_PER_TILE) + num_scored
-        gathered = 2 * config.num_kv_heads * config.head_dim
-        logits = LOGIT_COPIES * self.batch.max_batch_size * config.vocab_size
-        elements = num_tokens * widths + length * (scores + gathered) + logits
-        return elements * ELEMENT_BYTES
+        return self.memory.workspace_bytes(self.config, self.batch, length)
 
     def context_len(self, stated: int | None, free_bytes: int) -> int:
         """`stated`, or where nothing is stated the longest that fits, at most the model's own."""
@@ -160,14 +159,17 @@ class Needs(NamedTuple):
         stated = self._stated_kv_bytes(length)
         if stated is not None:
             return stated // block_bytes
-        wanted = self._default_kv_tokens(length) // self.block_size(length)
-        affordable = (free_bytes - self.workspace_bytes(length)) // KV_SHARE // block_bytes
-        return max(self.blocks_of_context(length), min(wanted, affordable))
+        room_bytes = free_bytes - self.workspace_bytes(length)
+        affordable = self.memory.kv_room_bytes(room_bytes) // block_bytes
+        return max(self.blocks_of_context(length), min(self._enough_blocks(length), affordable))
 
-    def _default_kv_tokens(self, length: int) -> int:
-        is_naive = self.cache.kv_cache == "naive"
-        per_sequence = length if is_naive else min(length, TOKENS_PER_SEQUENCE)
-        return self.batch.max_batch_size * per_sequence
+    def _enough_blocks(self, length: int) -> int:
+        """More could not be used, or are more than a default should take."""
+        if self.cache.kv_cache == "naive":
+            return self.batch.max_batch_size
+        default = self.memory.default_kv_tokens(self.batch, length)
+        num_tokens = self.batch.max_batch_size * length if default is None else default
+        return num_tokens // self.block_size(length)
 
     def _stated_kv_bytes(self, length: int) -> int | None:
         if self.cache.num_blocks is not None:
@@ -189,7 +191,7 @@ class Needs(NamedTuple):
         context_bytes = self.blocks_of_context(length) * self.block_bytes(length)
         stated = self._stated_kv_bytes(length)
         if stated is None:
-            return context_bytes <= room // KV_SHARE
+            return context_bytes <= self.memory.kv_room_bytes(room)
         return context_bytes <= stated <= room
 
     def _check(self, length: int, free_bytes: int) -> None:

@@ -20,12 +20,13 @@ from typing import NamedTuple, NoReturn, assert_never
 
 import zmq
 
+from forge_common.backend import choose_backend
+from forge_common.backend_memory import memory_of
 from forge_common.checkpoint import Checkpoint
 from forge_common.config import WorkerConfig
 from forge_common.curve_keys import client_security
 from forge_common.demo_model import model_directory
 from forge_common.errors import ConfigError, LinkError, WorkerError
-from forge_common.host_memory import available_memory_bytes
 from forge_common.link_security import require_safe
 from forge_common.memory_plan import MemoryPlan, plan_memory
 from forge_common.protocol.message import PROTOCOL_VERSION
@@ -174,12 +175,9 @@ def _answer(channel: ClientChannel[ToWorker], runner: ModelRunner) -> bool:
 
 def _plan(path: Path, config: WorkerConfig) -> MemoryPlan:
     with Checkpoint.open(path) as checkpoint:
+        memory = memory_of(config.device, choose_backend(config.device), checkpoint)
         return plan_memory(
-            checkpoint,
-            config.cache,
-            config.batch,
-            config.model.max_model_len,
-            available_memory_bytes(),
+            checkpoint, config.cache, config.batch, config.model.max_model_len, memory
         )
 
 

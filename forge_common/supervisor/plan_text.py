@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from forge_common.memory_plan import RESERVED_BYTES, MemoryPlan
+from forge_common.memory_plan import MemoryPlan
 from forge_common.supervisor.progress import bytes_text
 
 LABEL_WIDTH = 12
@@ -15,11 +15,15 @@ def plan_text(plan: MemoryPlan, model_name: str) -> str:
         f"{plan.num_blocks} blocks of {plan.block_size} tokens, {bytes_text(plan.block_bytes)} each"
     )
     rows = [
-        ("weights", plan.weights_bytes, "float32"),
+        ("weights", plan.weights_bytes, plan.precision),
         ("workspace", plan.workspace_bytes, "the most one step uses"),
         ("KV cache", plan.kv_bytes, blocks),
-        ("processes", RESERVED_BYTES, "the interpreters and their queues"),
-        ("total", plan.needed_bytes, f"of {bytes_text(plan.available_bytes)} available"),
+        ("reserved", plan.reserved_bytes, plan.reserved_for),
+        (
+            "total",
+            plan.needed_bytes,
+            f"of {bytes_text(plan.available_bytes)} on {plan.memory_name}",
+        ),
     ]
     lines = [
         f"  {label:<{LABEL_WIDTH}}{bytes_text(size):>{SIZE_WIDTH}}   {remark}"

@@ -14,13 +14,14 @@ from typing import NamedTuple
 
 import msgspec
 
+from forge_common.backend import choose_backend
+from forge_common.backend_memory import memory_of
 from forge_common.checkpoint import Checkpoint
 from forge_common.checkpoint.checkpoint import CONFIG_FILE
 from forge_common.checkpoint.tokenizer_files import read_tokenizer_files
 from forge_common.config import HttpSettings, LaunchConfig, ModelSettings
 from forge_common.demo_model import DEMO_MODEL_NAME, demo_model_path
 from forge_common.errors import ConfigError, ModelError
-from forge_common.host_memory import available_memory_bytes
 from forge_common.memory_plan import MemoryPlan, plan_memory
 from forge_common.supervisor.hub import fetch, is_hub_id
 from forge_common.supervisor.run_dir import CLIENT_SOCKET, WORKER_SOCKET
@@ -54,12 +55,9 @@ def plan_for(model: LocalModel, config: LaunchConfig) -> MemoryPlan:
     """What the model needs, for its files as they are. ModelError where one is not sound."""
     with Checkpoint.open(model.path) as checkpoint:
         read_tokenizer_files(model.path)
+        memory = memory_of(config.device, choose_backend(config.device), checkpoint)
         return plan_memory(
-            checkpoint,
-            config.cache,
-            config.batch,
-            config.model.max_model_len,
-            available_memory_bytes(),
+            checkpoint, config.cache, config.batch, config.model.max_model_len, memory
         )
 
 
@@ -84,8 +82,12 @@ def check_port(http: HttpSettings) -> int:
 
 
 def settle(config: LaunchConfig, model: LocalModel, plan: MemoryPlan, port: int) -> LaunchConfig:
-    """The config with nothing left for a process to decide by itself."""
+    """The config with nothing left for a process to decide by itself.
+
+    But for the blocks on a GPU: its worker counts them once it sees what CUDA itself took.
+    """
     replace = msgspec.structs.replace
+    num_blocks = config.cache.num_blocks if plan.backend == "cuda" else plan.num_blocks
     return replace(
         config,
         model=replace(
@@ -94,7 +96,8 @@ def settle(config: LaunchConfig, model: LocalModel, plan: MemoryPlan, port: int)
             served_model_name=model.name,
             max_model_len=plan.max_model_len,
         ),
-        cache=replace(config.cache, num_blocks=plan.num_blocks),
+        device=replace(config.device, backend=plan.backend),
+        cache=replace(config.cache, num_blocks=num_blocks),
         http=replace(config.http, port=port),
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from forge_common.backend_memory import DeviceMemory, HostMemory
 from forge_common.checkpoint import Checkpoint, GenerationDefaults, ModelConfig, TensorInfo
 from forge_common.checkpoint.rope_scaling import (
     DynamicScaling,
@@ -19,7 +20,6 @@ from forge_common.config import BatchSettings, CacheSettings
 from forge_common.errors import ConfigError, ModelError
 from forge_common.memory_plan import (
     GIB,
-    RESERVED_BYTES,
     MemoryPlan,
     longest_context,
     plan_memory,
@@ -27,6 +27,7 @@ from forge_common.memory_plan import (
 
 BYTES_PER_TOKEN = 2 * 2 * 2 * 8 * 4  # keys and values, layers, KV heads, head_dim, float32
 ROOMY = 4 * GIB
+RESERVED_BYTES = HostMemory(0).reserved_bytes
 
 
 def model_config(rope_scaling: RopeScaling | None = None, is_tied: bool = False) -> ModelConfig:
@@ -72,7 +73,8 @@ def plan(
 ) -> MemoryPlan:
     batch = BatchSettings(max_batch_size=4, max_prefill_tokens=64)
     of = checkpoint(num_weights=num_weights)
-    return plan_memory(of, CacheSettings(**cache), batch, max_model_len, available_bytes)
+    memory = HostMemory(available_bytes)
+    return plan_memory(of, CacheSettings(**cache), batch, max_model_len, memory)
 
 
 def test_weights_are_widened_to_float32() -> None:
@@ -81,7 +83,7 @@ def test_weights_are_widened_to_float32() -> None:
 
 def test_tied_output_projection_counts_once() -> None:
     tied = checkpoint(model_config(is_tied=True))
-    planned = plan_memory(tied, CacheSettings(), BatchSettings(), None, ROOMY)
+    planned = plan_memory(tied, CacheSettings(), BatchSettings(), None, HostMemory(ROOMY))
     assert planned.weights_bytes == 1000 * 4
 
 
@@ -179,3 +181,28 @@ def test_context_beyond_the_models_is_refused() -> None:
 )
 def test_longest_context_counts_stretching_once(scaling: RopeScaling | None, expected: int) -> None:
     assert longest_context(model_config(scaling)) == expected
+
+
+def device_plan(**cache: Any) -> MemoryPlan:
+    memory = DeviceMemory("a GPU", "bfloat16", available_bytes=3 * GIB // 2, reserved_bytes=GIB)
+    batch = BatchSettings(max_batch_size=4096, max_prefill_tokens=64)
+    return plan_memory(checkpoint(), CacheSettings(**cache), batch, None, memory)
+
+
+def test_numbers_on_a_gpu_are_as_wide_as_its_precision() -> None:
+    planned = device_plan(block_size=16)
+    assert planned.weights_bytes == 1500 * 2
+    assert planned.block_bytes == 16 * BYTES_PER_TOKEN // 2
+
+
+def test_gpu_gives_all_that_is_left_to_kv_blocks() -> None:
+    planned = device_plan()
+    assert 0 <= planned.available_bytes - planned.needed_bytes < planned.block_bytes
+    assert planned.reserved_bytes == GIB
+
+
+def test_gpu_holds_no_more_blocks_than_its_sequences_can_fill() -> None:
+    memory = DeviceMemory("a GPU", "bfloat16", available_bytes=ROOMY, reserved_bytes=0)
+    batch = BatchSettings(max_batch_size=2, max_prefill_tokens=64)
+    planned = plan_memory(checkpoint(), CacheSettings(), batch, 64, memory)
+    assert planned.num_kv_tokens == 2 * 64

@@ -15,6 +15,11 @@ from forge_common.supervisor.plan_text import plan_text
 
 CLI = "forge_common.supervisor.cli"
 PLAN = MemoryPlan(
+    backend="cpu",
+    memory_name="the host",
+    precision="float32",
+    reserved_bytes=256 * 2**20,
+    reserved_for="the interpreters",
     available_bytes=2**33,
     weights_bytes=2**31,
     workspace_bytes=2**28,
@@ -90,8 +95,8 @@ def test_plan_names_every_part_and_the_sum() -> None:
         "weights",
         "workspace",
         "KV",
-        "processes",
+        "reserved",
         "total",
     ]
-    assert lines[5].split(maxsplit=1)[1] == "3.5 GiB   of 8.0 GiB available"
+    assert lines[5].split(maxsplit=1)[1] == "3.5 GiB   of 8.0 GiB on the host"
     assert lines[6] == "  A context holds up to 2048 tokens; all together, 16384."

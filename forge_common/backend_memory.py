@@ -1,0 +1,134 @@
+"""Where a model's memory comes from, and what one step needs of it: the host's, or a GPU's.
+
+A plan is the same arithmetic for both; what differs stands here: the width of a number, what is
+kept back for others, the workspace of a step, and how much of the rest KV blocks may take. Knows
+no files and allocates nothing.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from forge_common.backend import (
+    ELEMENT_BYTES,
+    Backend,
+    BackendName,
+    PrecisionName,
+    choose_precision,
+)
+from forge_common.checkpoint import Checkpoint, ModelConfig
+from forge_common.config import BatchSettings, DeviceSettings
+from forge_common.device_workspace import StepLimits, workspace_bytes
+from forge_common.errors import DeviceError
+from forge_common.host_memory import available_memory_bytes
+
+MIB = 2**20
+TOKENS_PER_SEQUENCE = 1024
+KV_SHARE = 2  # on the host, KV blocks take at most one part in this many of what is free for them
+QUERIES_PER_TILE = 256
+LOGIT_COPIES = 4  # raw, processed, sorted, and the order that sorts them
+
+
+class BackendMemory(Protocol):
+    @property
+    def backend(self) -> BackendName: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def precision(self) -> PrecisionName: ...
+
+    @property
+    def available_bytes(self) -> int: ...
+
+    @property
+    def reserved_bytes(self) -> int:
+        """For what is neither weights, workspace nor KV blocks."""
+
+    @property
+    def reserved_for(self) -> str: ...
+
+    def workspace_bytes(self, config: ModelConfig, batch: BatchSettings, length: int) -> int:
+        """The most a step holds beside weights and KV, with contexts of up to `length` tokens."""
+
+    def kv_room_bytes(self, free_bytes: int) -> int:
+        """How much of `free_bytes` KV blocks may take where no setting says it."""
+
+    def default_kv_tokens(self, batch: BatchSettings, length: int) -> int | None:
+        """How many tokens are enough where no setting says it; None for as many as fit."""
+
+
+class HostMemory(NamedTuple):
+    """Float32 throughout, and a good half of what is free left to everybody else."""
+
+    available_bytes: int
+    backend: BackendName = "cpu"
+    name: str = "the host"
+    precision: PrecisionName = "float32"
+    reserved_bytes: int = 256 * MIB
+    reserved_for: str = "the interpreters and their queues"
+
+    def workspace_bytes(self, config: ModelConfig, batch: BatchSettings, length: int) -> int:
+        """Activations, attention, logits."""
+        num_tokens = batch.max_prefill_tokens
+        num_scored = min(num_tokens, length)
+        heads = config.num_heads + 2 * config.num_kv_heads
+        widths = 4 * config.hidden_size + 2 * heads * config.head_dim + 3 * config.intermediate_size
+        scores = config.num_heads * min(num_scored, QUERIES_PER_TILE) + num_scored
+        gathered = 2 * config.num_kv_heads * config.head_dim
+        logits = LOGIT_COPIES * batch.max_batch_size * config.vocab_size
+        elements = num_tokens * widths + length * (scores + gathered) + logits
+        return elements * ELEMENT_BYTES[self.precision]
+
+    def kv_room_bytes(self, free_bytes: int) -> int:
+        return free_bytes // KV_SHARE
+
+    def default_kv_tokens(self, batch: BatchSettings, length: int) -> int | None:
+        return batch.max_batch_size * min(length, TOKENS_PER_SEQUENCE)
+
+
+class DeviceMemory(NamedTuple):
+    """A share of one GPU, used up: what weights and workspace leave becomes KV blocks."""
+
+    name: str
+    precision: PrecisionName
+    available_bytes: int
+    reserved_bytes: int
+    backend: BackendName = "cuda"
+    reserved_for: str = "CUDA's context, our kernels and graphs"
+
+    def workspace_bytes(self, config: ModelConfig, batch: BatchSettings, length: int) -> int:
+        limits = StepLimits(batch.max_prefill_tokens, batch.max_batch_size, length)
+        return workspace_bytes(config, limits, ELEMENT_BYTES[self.precision])
+
+    def kv_room_bytes(self, free_bytes: int) -> int:
+        return free_bytes
+
+    def default_kv_tokens(self, batch: BatchSettings, length: int) -> int | None:
+        return None
+
+
+# A CUDA context with cublasLt loaded, and graphs for every size of batch, before any is there to
+# be measured; a worker replaces it by what its device says once all but the graphs is loaded.
+EXPECTED_OVERHEAD_BYTES = 1024 * MIB
+
+
+def memory_of(settings: DeviceSettings, backend: Backend, checkpoint: Checkpoint) -> BackendMemory:
+    """What is there to plan with, before anything is started. DeviceError where no GPU answers."""
+    if backend.name == "cpu":
+        choose_precision(settings, backend, checkpoint)  # which refuses what a CPU does not do
+        return HostMemory(available_memory_bytes())
+    gpu = backend.gpu
+    if gpu is None:
+        raise DeviceError(
+            f"--backend cuda: no NVIDIA driver answers for device {settings.device};"
+            " see `nvidia-smi`, or use --backend cpu"
+        )
+    share_bytes = int(gpu.total_bytes * settings.gpu_memory_utilization)
+    return DeviceMemory(
+        name=gpu.name,
+        precision=choose_precision(settings, backend, checkpoint),
+        available_bytes=min(share_bytes, gpu.free_bytes),
+        reserved_bytes=EXPECTED_OVERHEAD_BYTES,
+    )
