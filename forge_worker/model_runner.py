@@ -17,7 +17,7 @@ import numpy as np
 from forge_common.protocol.message import PositionLogprobs
 from forge_common.protocol.scheduler_worker import BatchOutput, RunBatch, SampledSequence
 from forge_worker.batch_inputs import BatchInputs, build_inputs
-from forge_worker.forward_inputs import FloatArray, IntArray
+from forge_worker.forward_inputs import FloatArray, ForwardInputs, IntArray
 from forge_worker.kv_cache import KVCache, scrub
 from forge_worker.logprobs import position_logprobs
 from forge_worker.models.registry import Model
@@ -66,7 +66,7 @@ class ModelRunner:
         """Raises WorkerError where `batch` breaks the protocol's contract."""
         step = self._begin(self.mirror.apply(batch))
         if tainted := self.mirror.take_tainted_block_ids():
-            scrub(self._kv_cache, tainted)
+            scrub(self._kv_cache, self._model.ops, tainted)
         started = perf_counter()
         if step.answers:
             self._compute(step)
@@ -86,7 +86,7 @@ class ModelRunner:
 
     def _compute(self, step: Step) -> None:
         inputs = step.inputs
-        hidden = self._model.hidden(inputs.forward, self._kv_cache)
+        hidden = self._hidden(inputs.forward)
         sampling_start = len(inputs.scored_rows)
         sampling_end = sampling_start + len(inputs.sampling)
         self._score_prompts(step, hidden[:sampling_start])
@@ -95,6 +95,11 @@ class ModelRunner:
         if len(inputs.unfinished):
             is_sound = np.isfinite(hidden[sampling_end:]).all(axis=1)
             self._fail_all(step, inputs.unfinished[~is_sound])
+
+    def _hidden(self, inputs: ForwardInputs) -> Array:
+        model, kv_cache = self._model, self._kv_cache
+        step = model.ops.begin_step(inputs, model.config, kv_cache.block_size)
+        return model.hidden(step, kv_cache)
 
     def _score_prompts(self, step: Step, hidden: Array) -> None:
         """Logprobs of the prompt tokens that follow this step's."""

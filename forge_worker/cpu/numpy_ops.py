@@ -12,19 +12,19 @@ Knows nothing of models.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
 from forge_common.checkpoint import ModelConfig
 from forge_worker.cpu.attention import attend
 from forge_worker.cpu.attention_plan import AttentionPlan, plan_attention
 from forge_worker.cpu.thread_pool import Scratch, ThreadPool, split
 from forge_worker.forward_inputs import FloatArray, ForwardInputs
-from forge_worker.ops.protocol import HeadNorms, KVLayer, LinearWeights
+from forge_worker.ops.protocol import HeadNorms, KVLayer, LinearWeights, RmsNorm
 from forge_worker.rotary import Rotation, rotate, rotation
+from forge_worker.weights.stored_tensor import StoredTensor, widen
 
 MAX_COLUMN_ORDER_ROWS = 64
 ROWS_PER_SLAB = 128
@@ -51,11 +51,24 @@ class NumpyOps:
     def __init__(self, num_threads: int = 1) -> None:
         self._pool = ThreadPool(num_threads)
 
-    def place(self, weight: npt.NDArray[np.float32]) -> FloatArray:
-        return weight
+    def place(self, parts: Sequence[StoredTensor]) -> FloatArray:
+        num_rows = sum(len(part.array) for part in parts)
+        joined = np.empty((num_rows, *parts[0].array.shape[1:]), np.float32)
+        row = 0
+        for part in parts:
+            widen(part, joined[row : row + len(part.array)])
+            row += len(part.array)
+        return joined
 
-    def zeros(self, shape: tuple[int, ...]) -> FloatArray:
-        return np.zeros(shape, np.float32)
+    def kv_layer(self, num_blocks: int, block_size: int, config: ModelConfig) -> KVLayer:
+        shape = (num_blocks, block_size, config.num_kv_heads, config.head_dim)
+        return KVLayer(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+
+    def scrub(self, kv_layer: KVLayer, block_ids: Sequence[int]) -> None:
+        """Attention weighs what it must not see with 0, and 0 · NaN is NaN."""
+        ids = list(block_ids)
+        for cached in kv_layer:
+            cached[ids] = np.where(np.isfinite(cached[ids]), cached[ids], 0)
 
     def begin_step(self, inputs: ForwardInputs, config: ModelConfig, block_size: int) -> NumpyStep:
         return NumpyStep(inputs, config, block_size)
@@ -64,36 +77,25 @@ class NumpyOps:
         rows: FloatArray = table.take(step.inputs.token_ids, axis=0)
         return rows
 
-    def add_rms_norm(
-        self, x: FloatArray | None, residual: FloatArray, weight: FloatArray, eps: float
+    def norm_linear(
+        self, residual: FloatArray, norm: RmsNorm, weights: LinearWeights
     ) -> FloatArray:
-        normed = np.empty_like(residual)
+        return self._linear(self._normed(residual, norm), weights)
 
-        def normalise(rows: slice) -> None:
-            if x is not None:
-                residual[rows] += x[rows]
-            _rms_norm(residual[rows], weight, eps, normed[rows])
+    def norm_gated(self, residual: FloatArray, norm: RmsNorm, gate_up: LinearWeights) -> FloatArray:
+        joined = self._linear(self._normed(residual, norm), gate_up)
+        width = joined.shape[1] // 2
+        gate, up = joined[:, :width], joined[:, width:]
+        self._by_slab(len(joined), lambda rows: _silu_mul(gate[rows], up[rows]))
+        return up
 
-        self._by_slab(len(residual), normalise)
-        return normed
+    def add_linear(self, residual: FloatArray, x: FloatArray, weights: LinearWeights) -> None:
+        product = self._linear(x, weights)
 
-    def linear(self, x: FloatArray, weights: LinearWeights) -> FloatArray:
-        weight, bias = weights
-        shape = (len(weight), len(x))
-        is_small = len(x) <= MAX_COLUMN_ORDER_ROWS
-        product = np.empty(shape, np.float32).T if is_small else np.empty(shape[::-1], np.float32)
+        def add(rows: slice) -> None:
+            residual[rows] += product[rows]
 
-        def multiply(part: slice, _: Scratch) -> None:
-            if is_small:
-                np.matmul(weight[part], x.T, out=product.T[part])
-            else:
-                np.matmul(x, weight[part].T, out=product[:, part])
-            if bias is not None:
-                product[:, part] += bias[part]
-
-        num_parts = min(self._pool.num_threads, 1 + x.size * len(weight) // MIN_PRODUCTS_PER_THREAD)
-        self._pool.run([partial(multiply, part) for part in split(len(weight), num_parts, 16)])
-        return product
+        self._by_slab(len(residual), add)
 
     def rotate_and_store(
         self, qkv: FloatArray, norms: HeadNorms | None, step: NumpyStep, kv_layer: KVLayer
@@ -123,15 +125,8 @@ class NumpyOps:
         attended = attend(scaled, kv_layer, step.plans[window], self._pool)
         return attended.reshape(num_tokens, num_heads * head_dim)
 
-    def silu_mul(self, gate_up: FloatArray) -> FloatArray:
-        width = gate_up.shape[1] // 2
-        gate, up = gate_up[:, :width], gate_up[:, width:]
-        self._by_slab(len(gate_up), lambda rows: _silu_mul(gate[rows], up[rows]))
-        return up
-
-    def logit_rows(self, x: FloatArray, step: NumpyStep) -> FloatArray:
-        rows: FloatArray = x[step.inputs.logit_rows]
-        return rows
+    def final_norm(self, residual: FloatArray, norm: RmsNorm, step: NumpyStep) -> FloatArray:
+        return self._normed(residual[step.inputs.logit_rows], norm)
 
     def logits(self, x: FloatArray, weight: FloatArray) -> FloatArray:
         logits = np.empty((len(x), len(weight)), np.float32)
@@ -143,6 +138,30 @@ class NumpyOps:
         num_parts = -(-len(weight) // VOCABULARY_PER_SLAB)
         self._pool.run([partial(multiply, part) for part in split(len(weight), num_parts, 16)])
         return logits
+
+    def _normed(self, x: FloatArray, norm: RmsNorm) -> FloatArray:
+        normed = np.empty_like(x)
+        self._by_slab(len(x), lambda rows: _rms_norm(x[rows], norm.weight, norm.eps, normed[rows]))
+        return normed
+
+    def _linear(self, x: FloatArray, weights: LinearWeights) -> FloatArray:
+        """[T, out_features], in column order where T is small."""
+        weight, bias = weights
+        shape = (len(weight), len(x))
+        is_small = len(x) <= MAX_COLUMN_ORDER_ROWS
+        product = np.empty(shape, np.float32).T if is_small else np.empty(shape[::-1], np.float32)
+
+        def multiply(part: slice, _: Scratch) -> None:
+            if is_small:
+                np.matmul(weight[part], x.T, out=product.T[part])
+            else:
+                np.matmul(x, weight[part].T, out=product[:, part])
+            if bias is not None:
+                product[:, part] += bias[part]
+
+        num_parts = min(self._pool.num_threads, 1 + x.size * len(weight) // MIN_PRODUCTS_PER_THREAD)
+        self._pool.run([partial(multiply, part) for part in split(len(weight), num_parts, 16)])
+        return product
 
     def _by_slab(self, num_rows: int, work: Callable[[slice], None]) -> None:
         """Do `work` on slabs of rows; on all at once where they are few."""

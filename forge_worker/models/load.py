@@ -15,10 +15,10 @@ from forge_worker.weights.loader import OnProgress, WeightLoader
 
 
 def load_model(path: Path, device: DeviceSettings, on_progress: OnProgress) -> Model:
-    """`on_progress(bytes_done, bytes_total)` is called after each tensor; ModelError if unsound."""
+    """`on_progress(bytes_done, bytes_total)` is called after each weight; ModelError if unsound."""
     ops = make_ops(device)
     with Checkpoint.open(path) as checkpoint:
-        loader = WeightLoader(checkpoint, on_progress)
+        loader = WeightLoader(checkpoint, ops.place, on_progress)
         return MODEL_CLASSES[checkpoint.config.architecture](checkpoint.config, loader, ops)
 
 

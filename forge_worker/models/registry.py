@@ -9,10 +9,9 @@ from types import MappingProxyType
 from typing import Protocol
 
 from forge_common.checkpoint import ModelConfig
-from forge_worker.forward_inputs import FloatArray, ForwardInputs
 from forge_worker.kv_cache import KVCache
 from forge_worker.models.llama import LlamaForCausalLM
-from forge_worker.ops.protocol import Array, Ops
+from forge_worker.ops.protocol import Array, Ops, Step
 from forge_worker.weights.loader import WeightLoader
 
 
@@ -23,17 +22,16 @@ class Model(Protocol):
     @property
     def ops(self) -> Ops: ...
 
-    def forward(self, inputs: ForwardInputs, kv_cache: KVCache) -> FloatArray:
-        """Logits of `inputs.logit_rows`, [num_logits, vocab_size], float32 on the host.
+    def hidden(self, step: Step, kv_cache: KVCache) -> Array:
+        """Final states of the rows whose logits are wanted, sliceable by row.
 
-        Writes K and V of every token of the step into `kv_cache` before it attends.
+        `step` is what `ops.begin_step` made. Writes K and V of every token of the step into
+        `kv_cache` before it attends.
         """
 
-    def hidden(self, inputs: ForwardInputs, kv_cache: KVCache) -> Array:
-        """The first part of `forward`: final states of `inputs.logit_rows`, sliceable by row."""
-
-    def logits(self, hidden: Array) -> FloatArray:
-        """The rest of `forward`, of some rows of `hidden`: those of a whole prompt may not fit."""
+    def logits(self, hidden: Array) -> Array:
+        """Of some rows of `hidden`, since those of a whole prompt may not fit: float32
+        [num_rows, vocab_size]."""
 
 
 class ModelClass(Protocol):

@@ -1,20 +1,20 @@
 """Ops: the fused operations a decoder needs, and all that a model knows of a device.
 
-Models and layers are written once against this Protocol. `Array` is whatever the implementation
-computes with; T is the number of tokens of the step, and arrays of shape [T, ...] may have any
-memory order. An operation may overwrite an argument only where it says so. Knows nothing of
+Models and layers are written once against this Protocol; a decoder layer is six of its calls.
+`Array` is whatever the implementation computes with; T is the number of tokens of the step, and
+arrays of shape [T, ...] may have any memory order. An operation may overwrite an argument only
+where it says so. The residual is float32 whatever the precision of the weights. Knows nothing of
 architectures, checkpoints or scheduling.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
 from forge_common.checkpoint import ModelConfig
-from forge_worker.forward_inputs import FloatArray, ForwardInputs
+from forge_worker.forward_inputs import ForwardInputs
+from forge_worker.weights.stored_tensor import StoredTensor
 
 Array: TypeAlias = Any  # of the device: numpy.ndarray, cupy.ndarray
 Step: TypeAlias = Any  # of the implementation: one step's inputs, prepared once for all layers
@@ -23,6 +23,13 @@ Step: TypeAlias = Any  # of the implementation: one step's inputs, prepared once
 class LinearWeights(NamedTuple):
     weight: Array  # [out_features, in_features], as checkpoints have it
     bias: Array | None  # [out_features]
+
+
+class RmsNorm(NamedTuple):
+    """x / sqrt(mean(x²) + eps) · weight, over the last axis (Zhang and Sennrich 2019)."""
+
+    weight: Array
+    eps: float
 
 
 class HeadNorms(NamedTuple):
@@ -34,33 +41,43 @@ class HeadNorms(NamedTuple):
 
 
 class KVLayer(NamedTuple):
-    """The cached keys and values of one layer."""
+    """The cached keys and values of one layer, in the layout of the ops that made it."""
 
-    keys: Array  # [num_blocks, block_size, num_kv_heads, head_dim]
+    keys: Array  # [num_blocks, ...]
     values: Array  # like keys
 
 
 class Ops(Protocol):
-    def place(self, weight: npt.NDArray[np.float32]) -> Array:
-        """Take a weight over from the loader; the caller does not touch it again."""
+    def place(self, parts: Sequence[StoredTensor]) -> Array:
+        """Tensors one below the other, in the precision of the ops: [sum of their rows, ...]."""
 
-    def zeros(self, shape: tuple[int, ...]) -> Array:
-        """Memory for cached keys or values: finite numbers everywhere from the start."""
+    def kv_layer(self, num_blocks: int, block_size: int, config: ModelConfig) -> KVLayer:
+        """Memory for cached keys and values: finite numbers everywhere from the start."""
+
+    def scrub(self, kv_layer: KVLayer, block_ids: Sequence[int]) -> None:
+        """See to it that numbers in these blocks that are not finite reach no later owner of them.
+
+        Finite numbers stay, since other sequences may share them. Nothing is to be done where
+        `attention` lets in no number that it must not see.
+        """
 
     def begin_step(self, inputs: ForwardInputs, config: ModelConfig, block_size: int) -> Step:
         """Prepare what every layer of this step shares: rotations, slots, who attends to what."""
 
     def embed(self, table: Array, step: Step) -> Array:
-        """Rows of `table` [vocab_size, hidden_size] for the step's tokens: [T, hidden_size]."""
+        """The residual: rows of `table` [vocab_size, hidden_size] for the step's tokens."""
 
-    def add_rms_norm(self, x: Array | None, residual: Array, weight: Array, eps: float) -> Array:
-        """Add `x`, if any, into `residual`, which is overwritten; return the norm of the sum:
+    def norm_linear(self, residual: Array, norm: RmsNorm, weights: LinearWeights) -> Array:
+        """norm(residual) · weightᵀ + bias: [T, out_features]."""
 
-        s / sqrt(mean(s²) + eps) · weight, over the last axis (Zhang and Sennrich 2019).
+    def norm_gated(self, residual: Array, norm: RmsNorm, gate_up: LinearWeights) -> Array:
+        """silu(gate) · up of the joined gate|up = norm(residual) · weightᵀ + bias (Shazeer 2020).
+
+        [T, out_features / 2].
         """
 
-    def linear(self, x: Array, weights: LinearWeights) -> Array:
-        """x · weightᵀ + bias: [T, out_features]."""
+    def add_linear(self, residual: Array, x: Array, weights: LinearWeights) -> None:
+        """Add x · weightᵀ + bias into `residual` [T, hidden_size], which is overwritten."""
 
     def rotate_and_store(
         self, qkv: Array, norms: HeadNorms | None, step: Step, kv_layer: KVLayer
@@ -77,11 +94,8 @@ class Ops(Protocol):
         chunks and single tokens: [T, num_heads · head_dim].
         """
 
-    def silu_mul(self, gate_up: Array) -> Array:
-        """silu(gate) · up of joined gate|up: [T, intermediate_size]; may overwrite `gate_up`."""
+    def final_norm(self, residual: Array, norm: RmsNorm, step: Step) -> Array:
+        """Of the rows whose logits are wanted: [num_logits, hidden_size]."""
 
-    def logit_rows(self, x: Array, step: Step) -> Array:
-        """The rows whose logits are wanted: [num_logits, hidden_size]."""
-
-    def logits(self, x: Array, weight: Array) -> FloatArray:
-        """x · weightᵀ on the host, row after row: [num_logits, vocab_size]."""
+    def logits(self, x: Array, weight: Array) -> Array:
+        """x · weightᵀ in float32, row after row: [num_rows, vocab_size]."""

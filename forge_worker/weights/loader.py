@@ -1,59 +1,50 @@
-"""WeightLoader: tensors of a checkpoint as float32 arrays, each read once.
+"""WeightLoader: tensors of a checkpoint, placed on the device, each read once.
 
 Strict both ways before a single weight is read: a missing tensor, a surplus one and a wrong shape
-are errors. Half precision is widened straight from the mapped file into its final place, joined
-projections too, so that no second copy ever exists. Knows names and bytes, not layers.
+are errors. What is placed is a view of the mapped file, so that numbers go straight from there to
+where they stay, joined projections too. Knows names and bytes, not layers, and no number format.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-
-import numpy as np
+from types import MappingProxyType
 
 from forge_common.checkpoint import Checkpoint, TensorInfo
 from forge_common.errors import ModelError
-from forge_worker.forward_inputs import FloatArray
+from forge_worker.ops.protocol import Array
 from forge_worker.weights.names import Shape, expected_tensors, is_harmless
+from forge_worker.weights.stored_tensor import StoredDtype, StoredTensor
 
+Place = Callable[[Sequence[StoredTensor]], Array]  # as Ops.place
 OnProgress = Callable[[int, int], None]  # bytes read, bytes to read
-READABLE = frozenset({"F32", "F16", "BF16"})
+READABLE: Mapping[str, StoredDtype] = MappingProxyType({"F32": "F32", "F16": "F16", "BF16": "BF16"})
 
 
 class WeightLoader:
-    def __init__(self, checkpoint: Checkpoint, on_progress: OnProgress) -> None:
+    def __init__(self, checkpoint: Checkpoint, place: Place, on_progress: OnProgress) -> None:
         """ModelError unless the checkpoint has exactly the tensors that its config implies."""
         expected = expected_tensors(checkpoint.config)
         check_tensors(checkpoint, expected)
         self._checkpoint = checkpoint
+        self._place = place
         self._on_progress = on_progress
         self._bytes_total = sum(checkpoint.tensors[name].num_bytes for name in expected)
         self._bytes_done = 0
 
-    def load(self, name: str) -> FloatArray:
+    def load(self, name: str) -> Array:
         return self.load_joined([name])
 
-    def load_joined(self, names: Sequence[str]) -> FloatArray:
+    def load_joined(self, names: Sequence[str]) -> Array:
         """Tensors that share all but their first dimension, one below the other."""
         tensors = [self._checkpoint.tensors[name] for name in names]
-        num_rows = sum(tensor.shape[0] for tensor in tensors)
-        joined = np.empty((num_rows, *tensors[0].shape[1:]), np.float32)
-        row = 0
-        for tensor in tensors:
-            self._read(tensor, joined[row : row + tensor.shape[0]])
-            row += tensor.shape[0]
-        return joined
-
-    def _read(self, tensor: TensorInfo, out: FloatArray) -> None:
-        stored = self._checkpoint.array(tensor.name)
-        if tensor.dtype == "BF16":
-            widened = out.view(np.uint32)
-            np.copyto(widened, stored)
-            np.left_shift(widened, 16, out=widened)
-        else:
-            np.copyto(out, stored)
-        self._bytes_done += tensor.num_bytes
+        placed = self._place([self._stored(tensor) for tensor in tensors])
+        self._bytes_done += sum(tensor.num_bytes for tensor in tensors)
         self._on_progress(self._bytes_done, self._bytes_total)
+        return placed
+
+    def _stored(self, tensor: TensorInfo) -> StoredTensor:
+        return StoredTensor(READABLE[tensor.dtype], self._checkpoint.array(tensor.name))
 
 
 def check_tensors(checkpoint: Checkpoint, expected: Mapping[str, Shape]) -> None:

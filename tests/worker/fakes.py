@@ -18,6 +18,7 @@ from forge_common.protocol.scheduler_worker import (
     ScheduledSequence,
 )
 from forge_common.sampling import SamplingParams
+from forge_worker.cpu.numpy_ops import NumpyOps
 from forge_worker.forward_inputs import FloatArray, ForwardInputs
 from forge_worker.model_runner import ModelRunner
 from forge_worker.ops.protocol import KVLayer
@@ -43,10 +44,19 @@ def fake_cache(limits: Limits = LIMITS) -> FakeCache:
     return FakeCache(limits.block_size, np.zeros(limits.num_blocks * limits.block_size, np.uint64))
 
 
+class FakeOps(NumpyOps):
+    """Leaves the step as it is, for a model that reads it itself."""
+
+    def begin_step(self, inputs: ForwardInputs, config: object, block_size: int) -> ForwardInputs:
+        return inputs
+
+
 class FakeModel:
     """`broken_token` makes the states and logits of a context that ends with it NaN."""
 
     def __init__(self, vocab_size: int = LIMITS.vocab_size, broken_token: int | None = None):
+        self.config = None
+        self.ops = FakeOps()
         self.vocab_size = vocab_size
         self.broken_token = broken_token
         self.largest_logits_request = 0

@@ -46,6 +46,13 @@ def make_inputs(works: Sequence[Work], block_size: int, all_rows: bool = True) -
     )
 
 
+def forward(model: Model, inputs: ForwardInputs, kv_cache: KVCache) -> FloatArray:
+    """Logits of `inputs.logit_rows`: [num_logits, vocab_size]."""
+    step = model.ops.begin_step(inputs, model.config, kv_cache.block_size)
+    logits: FloatArray = model.logits(model.hidden(step, kv_cache))
+    return logits
+
+
 @dataclass
 class Runner:
     """A model, a cache of shuffled blocks, and each sequence's tokens so far."""
@@ -65,7 +72,7 @@ class Runner:
     def step(self, batch: dict[int, list[int]]) -> dict[int, FloatArray]:
         """Run the next tokens of some sequences; logits of every position of each."""
         works = [self._work(sequence, token_ids) for sequence, token_ids in batch.items()]
-        logits = self.model.forward(make_inputs(works, self.block_size), self.cache)
+        logits = forward(self.model, make_inputs(works, self.block_size), self.cache)
         ends = np.cumsum([len(token_ids) for token_ids in batch.values()])[:-1]
         return dict(zip(batch, np.split(logits, ends), strict=True))
 

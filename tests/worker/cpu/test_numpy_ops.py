@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from forge_worker.cpu.numpy_ops import NumpyOps, NumpyStep
-from forge_worker.ops.protocol import HeadNorms, KVLayer, LinearWeights
+from forge_worker.ops.protocol import HeadNorms, LinearWeights, RmsNorm
 from tests.worker.forward import Work, make_inputs
 from tests.worker.tiny_models import write_model_config
 
@@ -23,6 +23,9 @@ def assert_close(ours: np.ndarray, reference: np.ndarray) -> None:
     np.testing.assert_allclose(ours, reference, rtol=2e-5, atol=2e-5)
 
 
+NORM = RmsNorm(random(48), 1e-5)
+
+
 @pytest.fixture(params=[1, 2])
 def ops(request: pytest.FixtureRequest) -> NumpyOps:
     return NumpyOps(request.param)
@@ -33,55 +36,65 @@ def make_step(directory: Path, ops: NumpyOps, num_tokens: int) -> NumpyStep:
     return ops.begin_step(inputs, write_model_config(directory), 16)
 
 
+def normed(x: np.ndarray, norm: RmsNorm) -> np.ndarray:
+    return norm.weight * x / np.sqrt((x**2).mean(-1, keepdims=True) + norm.eps)
+
+
+def random_weights(num_outputs: int, num_inputs: int, has_bias: bool) -> LinearWeights:
+    weight = random(num_outputs, num_inputs) * np.float32(num_inputs**-0.5)
+    return LinearWeights(weight, random(num_outputs) if has_bias else None)
+
+
+def applied(x: np.ndarray, weights: LinearWeights) -> np.ndarray:
+    return x @ weights.weight.T + (0 if weights.bias is None else weights.bias)
+
+
 @pytest.mark.parametrize("num_tokens", NUM_TOKENS)
-@pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("has_bias", [False, True])
-def test_linear(ops: NumpyOps, num_tokens: int, order: str, has_bias: bool) -> None:
-    x, weight, bias = np.array(random(num_tokens, 48), order=order), random(70, 48), random(70)
-    ours = ops.linear(x, LinearWeights(weight, bias if has_bias else None))
-    assert_close(ours, x @ weight.T + bias * has_bias)
-
-
-def test_linear_large_enough_for_several_threads() -> None:
-    x, weight = random(40, 512), random(300, 512)
-    np.testing.assert_allclose(
-        NumpyOps(3).linear(x, LinearWeights(weight, None)), x @ weight.T, atol=1e-3
-    )
+def test_norm_linear(ops: NumpyOps, num_tokens: int, has_bias: bool) -> None:
+    residual, weights = random(num_tokens, 48), random_weights(70, 48, has_bias)
+    before = residual.copy()
+    ours = ops.norm_linear(residual, NORM, weights)
+    assert_close(ours, applied(normed(before, NORM), weights))
+    assert (residual == before).all()
 
 
 @pytest.mark.parametrize("num_tokens", NUM_TOKENS)
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_add_rms_norm(ops: NumpyOps, num_tokens: int, order: str) -> None:
-    x, residual, weight = np.array(random(num_tokens, 32), order=order), random(num_tokens, 32), 2.0
-    total = x + residual
-    ours = ops.add_rms_norm(x, residual, np.full(32, weight, np.float32), 1e-5)
-    assert_close(ours, weight * total / np.sqrt((total**2).mean(-1, keepdims=True) + 1e-5))
-    assert_close(residual, total)
-
-
-def test_norm_without_anything_to_add(ops: NumpyOps) -> None:
-    residual = random(3, 32)
-    ours = ops.add_rms_norm(None, residual.copy(), np.ones(32, np.float32), 1e-5)
-    assert_close(ours, residual / np.sqrt((residual**2).mean(-1, keepdims=True) + 1e-5))
-
-
-@pytest.mark.parametrize("num_tokens", NUM_TOKENS)
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_silu_mul(ops: NumpyOps, num_tokens: int, order: str) -> None:
-    gate, up = random(num_tokens, 24), random(num_tokens, 24) + 1
-    gate_up = np.array(np.concatenate([gate, up], axis=1), order=order)
-    assert_close(ops.silu_mul(gate_up), gate / (1 + np.exp(-gate)) * up)
+@pytest.mark.parametrize("has_bias", [False, True])
+def test_norm_gated(ops: NumpyOps, num_tokens: int, has_bias: bool) -> None:
+    residual, weights = random(num_tokens, 48), random_weights(2 * 24, 48, has_bias)
+    gate, up = np.split(applied(normed(residual, NORM), weights), 2, axis=1)
+    assert_close(ops.norm_gated(residual, NORM, weights), gate / (1 + np.exp(-gate)) * up)
 
 
 def test_silu_of_very_negative_gates_is_zero(ops: NumpyOps) -> None:
-    gate_up = np.array([[-1e4, -200.0, 1.0, 1.0]], np.float32)
-    assert ops.silu_mul(gate_up).tolist() == [[0.0, 0.0]]
+    weight = np.array([[-1e4, 0.0], [0.0, -200.0], [1.0, 0.0], [0.0, 1.0]], np.float32)
+    norm = RmsNorm(np.ones(2, np.float32), 1e-5)
+    gated = ops.norm_gated(np.ones((1, 2), np.float32), norm, LinearWeights(weight, None))
+    assert gated.tolist() == [[0.0, 0.0]]
+
+
+@pytest.mark.parametrize("num_tokens", NUM_TOKENS)
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("has_bias", [False, True])
+def test_add_linear(ops: NumpyOps, num_tokens: int, order: str, has_bias: bool) -> None:
+    x, weights = np.array(random(num_tokens, 48), order=order), random_weights(70, 48, has_bias)
+    residual = random(num_tokens, 70)
+    expected = residual + applied(x, weights)
+    ops.add_linear(residual, x, weights)
+    assert_close(residual, expected)
+
+
+def test_linear_large_enough_for_several_threads() -> None:
+    x, weight, residual = random(40, 512), random(300, 512), np.zeros((40, 300), np.float32)
+    NumpyOps(3).add_linear(residual, x, LinearWeights(weight, None))
+    np.testing.assert_allclose(residual, x @ weight.T, atol=1e-3)
 
 
 @pytest.mark.parametrize("num_tokens", [1, 40, 130])
 def test_keys_and_values_go_to_their_slots(tmp_path: Path, ops: NumpyOps, num_tokens: int) -> None:
     step, qkv = make_step(tmp_path, ops, num_tokens), random(num_tokens, (4 + 2 + 2) * 8)
-    kv = KVLayer(ops.zeros((20, 16, 2, 8)), ops.zeros((20, 16, 2, 8)))
+    kv = ops.kv_layer(20, 16, write_model_config(tmp_path))
     values = qkv[:, 48:].reshape(-1, 2, 8).copy()
     query = ops.rotate_and_store(qkv, None, step, kv)
     assert query.shape == (num_tokens, 4, 8)
@@ -91,7 +104,7 @@ def test_keys_and_values_go_to_their_slots(tmp_path: Path, ops: NumpyOps, num_to
 
 def test_heads_are_normed_before_they_turn(tmp_path: Path, ops: NumpyOps) -> None:
     step, weight = make_step(tmp_path, ops, 5), np.full(8, 3.0, np.float32)
-    kv = KVLayer(ops.zeros((20, 16, 2, 8)), ops.zeros((20, 16, 2, 8)))
+    kv = ops.kv_layer(20, 16, write_model_config(tmp_path))
     query = ops.rotate_and_store(random(5, 64) * 9, HeadNorms(weight, weight, 1e-6), step, kv)
     assert_close(np.square(query).mean(-1), np.full((5, 4), 9.0))
 
@@ -104,11 +117,23 @@ def test_logits_lie_row_after_row(ops: NumpyOps, num_rows: int) -> None:
     assert_close(logits, x @ weight.T)
 
 
-def test_wanted_rows_are_taken(tmp_path: Path, ops: NumpyOps) -> None:
-    x = random(9, 4)
-    assert (ops.logit_rows(x, make_step(tmp_path, ops, 9)) == x[[8]]).all()
+def test_wanted_rows_are_normed(tmp_path: Path, ops: NumpyOps) -> None:
+    residual = random(9, 48)
+    ours = ops.final_norm(residual, NORM, make_step(tmp_path, ops, 9))
+    assert_close(ours, normed(residual[[8]], NORM))
 
 
 def test_embedding_rows_are_taken(tmp_path: Path, ops: NumpyOps) -> None:
     table = random(40, 4)
     assert (ops.embed(table, make_step(tmp_path, ops, 9)) == table[:9]).all()
+
+
+def test_scrub_makes_named_blocks_finite_and_keeps_the_rest(tmp_path: Path, ops: NumpyOps) -> None:
+    kv = ops.kv_layer(3, 16, write_model_config(tmp_path))
+    kv.keys[...], kv.values[...] = np.nan, np.inf
+    kv.keys[1, 0] = 5.0
+    ops.scrub(kv, [1])
+    assert (kv.keys[1, 0] == 5.0).all()
+    assert not kv.keys[1, 1:].any()
+    assert not kv.values[1].any()
+    assert np.isnan(kv.keys[[0, 2]]).all()

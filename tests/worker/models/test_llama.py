@@ -9,7 +9,7 @@ import pytest
 
 from forge_worker.kv_cache import allocate_kv_cache
 from forge_worker.models.registry import Model
-from tests.worker.forward import Runner, Work, make_inputs
+from tests.worker.forward import Runner, Work, forward, make_inputs
 from tests.worker.tiny_models import make_tiny_model
 
 WINDOWS = {"architectures": ["MistralForCausalLM"], "sliding_window": 20}
@@ -101,7 +101,7 @@ def test_only_wanted_rows_have_logits(model: Model) -> None:
     works = [Work(tokens(5), 0, [0]), Work(tokens(9), 0, [1])]
     cache = allocate_kv_cache(model.config, model.ops, 2, 16)
     inputs = make_inputs(works, 16, all_rows=False)
-    logits = model.forward(inputs, cache)
+    logits = forward(model, inputs, cache)
     assert logits.shape == (2, 40)
     assert logits.dtype == np.float32
     assert_like(logits[0], whole(model, tokens(5))[-1])
@@ -111,7 +111,7 @@ def test_a_step_may_want_no_logits(model: Model) -> None:
     runner = Runner(model)
     inputs = make_inputs([Work(tokens(5), 0, [3])], 16)
     object.__setattr__(inputs, "logit_rows", np.zeros(0, np.int32))
-    assert model.forward(inputs, runner.cache).shape == (0, 40)
+    assert forward(model, inputs, runner.cache).shape == (0, 40)
 
 
 def test_stale_blocks_are_never_seen(model: Model) -> None:

@@ -10,7 +10,8 @@ from safetensors.numpy import save_file
 
 from forge_common.checkpoint import Checkpoint
 from forge_common.errors import ModelError
-from forge_worker.weights.loader import WeightLoader
+from forge_worker.cpu.numpy_ops import NumpyOps
+from forge_worker.weights.loader import OnProgress, WeightLoader
 from tests.common.checkpoint.files import tensor, write_safetensors
 from tests.worker.tiny_models import random_tensors, write_model_config
 
@@ -31,6 +32,10 @@ def opened(directory: Path, changes: dict[str, np.ndarray | None], **config: obj
     return Checkpoint.open(directory)
 
 
+def loader_of(checkpoint: Checkpoint, on_progress: OnProgress = ignore) -> WeightLoader:
+    return WeightLoader(checkpoint, NumpyOps().place, on_progress)
+
+
 def write_bfloat16(path: Path, bits: dict[str, np.ndarray]) -> None:
     header, data = {}, b""
     for name, array in bits.items():
@@ -42,20 +47,20 @@ def write_bfloat16(path: Path, bits: dict[str, np.ndarray]) -> None:
 
 def test_tensor_is_loaded_as_it_is(tmp_path: Path) -> None:
     checkpoint = opened(tmp_path, {})
-    loaded = WeightLoader(checkpoint, ignore).load(UP)
+    loaded = loader_of(checkpoint).load(UP)
     assert loaded.dtype == np.float32
     assert (loaded == checkpoint.array(UP)).all()
 
 
 def test_joined_tensors_lie_one_below_the_other(tmp_path: Path) -> None:
     checkpoint = opened(tmp_path, {})
-    joined = WeightLoader(checkpoint, ignore).load_joined([GATE, UP])
+    joined = loader_of(checkpoint).load_joined([GATE, UP])
     assert (joined == np.concatenate([checkpoint.array(GATE), checkpoint.array(UP)])).all()
 
 
 def test_float16_is_widened(tmp_path: Path) -> None:
     half = np.linspace(-2, 2, 32).astype(np.float16)
-    loaded = WeightLoader(opened(tmp_path, {NORM: half}), ignore).load(NORM)
+    loaded = loader_of(opened(tmp_path, {NORM: half})).load(NORM)
     assert loaded.dtype == np.float32
     assert (loaded == half).all()
 
@@ -64,14 +69,14 @@ def test_bfloat16_is_widened_exactly(tmp_path: Path) -> None:
     tensors = random_tensors(write_model_config(tmp_path))
     bits = {name: (array.view(np.uint32) >> 16) for name, array in tensors.items()}
     write_bfloat16(tmp_path / "model.safetensors", bits)
-    loaded = WeightLoader(Checkpoint.open(tmp_path), ignore).load(UP)
+    loaded = loader_of(Checkpoint.open(tmp_path)).load(UP)
     assert (loaded.view(np.uint32) == bits[UP] << 16).all()
 
 
 def test_progress_ends_at_the_total(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     checkpoint = opened(tmp_path, {})
-    loader = WeightLoader(checkpoint, lambda done, total: seen.append((done, total)))
+    loader = loader_of(checkpoint, lambda done, total: seen.append((done, total)))
     for name in checkpoint.tensors:
         loader.load(name)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
@@ -80,35 +85,35 @@ def test_progress_ends_at_the_total(tmp_path: Path) -> None:
 
 def test_missing_tensor_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=rf"tensor `{UP}` is missing$"):
-        WeightLoader(opened(tmp_path, {UP: None}), ignore)
+        loader_of(opened(tmp_path, {UP: None}))
 
 
 def test_further_missing_tensors_are_counted(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=rf"`{GATE}` is missing \(and 1 more\)$"):
-        WeightLoader(opened(tmp_path, {UP: None, GATE: None}), ignore)
+        loader_of(opened(tmp_path, {UP: None, GATE: None}))
 
 
 def test_surplus_tensor_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"`model\.extra` belongs to no part"):
-        WeightLoader(opened(tmp_path, {"model.extra": np.zeros(1)}), ignore)
+        loader_of(opened(tmp_path, {"model.extra": np.zeros(1)}))
 
 
 def test_harmless_surplus_is_let_through(tmp_path: Path) -> None:
     buffers = {"model.layers.0.self_attn.rotary_emb.inv_freq": np.zeros(4)}
-    WeightLoader(opened(tmp_path, buffers), ignore)
+    loader_of(opened(tmp_path, buffers))
 
 
 def test_written_out_tied_head_is_let_through(tmp_path: Path) -> None:
     head = {"lm_head.weight": np.zeros((40, 32), np.float32)}
-    WeightLoader(opened(tmp_path, head, tie_word_embeddings=True), ignore)
+    loader_of(opened(tmp_path, head, tie_word_embeddings=True))
 
 
 def test_wrong_shape_is_named(tmp_path: Path) -> None:
     wrong = {NORM: np.zeros(31, np.float32)}
     with pytest.raises(ModelError, match=r"shape \[31\], the config implies \[32\]"):
-        WeightLoader(opened(tmp_path, wrong), ignore)
+        loader_of(opened(tmp_path, wrong))
 
 
 def test_unreadable_dtype_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=f"`{NORM}` is I32"):
-        WeightLoader(opened(tmp_path, {NORM: np.zeros(32, np.int32)}), ignore)
+        loader_of(opened(tmp_path, {NORM: np.zeros(32, np.int32)}))
