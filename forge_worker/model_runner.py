@@ -23,7 +23,13 @@ from forge_worker.logprobs import position_logprobs
 from forge_worker.models.registry import Model
 from forge_worker.ops.protocol import Array
 from forge_worker.sampler.sampler import NOT_FINITE, Sampler, Wanted
-from forge_worker.sequence_mirror import Limits, ScheduledRows, SequenceMirror
+from forge_worker.sampler.table import SamplingTable
+from forge_worker.sequence_mirror import (
+    Limits,
+    ScheduledRows,
+    SequenceMirror,
+    host_tables,
+)
 from forge_worker.top_tokens import Mask, TokenArray
 
 SCORED_VALUES = 2**24  # logits of a prompt that are held at a time: 64 MiB
@@ -59,8 +65,9 @@ class ModelRunner:
         self._model = model
         self._kv_cache = kv_cache
         self._vocab_size = limits.vocab_size
-        self.mirror = SequenceMirror(limits)
-        self._sampler = Sampler(self.mirror.sampling, num_threads)
+        sampling = SamplingTable(limits.max_batch_size, limits.vocab_size)
+        self.mirror = SequenceMirror(limits, host_tables(limits, sampling))
+        self._sampler = Sampler(sampling, num_threads)
 
     def run(self, batch: RunBatch) -> BatchOutput:
         """Raises WorkerError where `batch` breaks the protocol's contract."""

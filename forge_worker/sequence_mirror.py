@@ -9,7 +9,7 @@ fails alone. Knows nothing of models, logits or sockets.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from forge_common.protocol.scheduler_worker import NewSequence, RunBatch, Schedu
 from forge_common.sampling import SamplingParams
 from forge_worker.forward_inputs import IntArray
 from forge_worker.ragged_table import RaggedTable
-from forge_worker.sampler.table import History, SamplingTable
+from forge_worker.sampler.table import History
 from forge_worker.top_tokens import Mask, TokenArray
 
 
@@ -35,6 +35,11 @@ class Limits(NamedTuple):
     def max_blocks_per_sequence(self) -> int:
         return -(-self.max_model_len // self.block_size)
 
+    @property
+    def max_known_tokens(self) -> int:
+        """One more than a context holds: the last token sampled is never computed."""
+        return self.max_model_len + 1
+
 
 class ScheduledRows(NamedTuple):
     """The scheduled sequences of a step as arrays, in its order."""
@@ -49,13 +54,40 @@ class ScheduledRows(NamedTuple):
         return self.num_computed_tokens + self.num_scheduled_tokens
 
 
+class SamplingRows(Protocol):
+    """How each row samples; where the sampler reads it."""
+
+    def set(
+        self, row: int, params: SamplingParams, choice_index: int, history: History
+    ) -> None: ...
+
+    def append(self, rows: IntArray, token_ids: TokenArray) -> None:
+        """Each of `rows` has put out one more token."""
+
+    def clear(self, row: int) -> None: ...
+
+
+class MirrorTables(NamedTuple):
+    """What is known of each row, and mirrored further where a device keeps tables of its own."""
+
+    token_ids: RaggedTable
+    block_tables: RaggedTable
+    sampling: SamplingRows
+
+
+def host_tables(limits: Limits, sampling: SamplingRows) -> MirrorTables:
+    """Tables of tokens and blocks that are mirrored nowhere else."""
+    return MirrorTables(
+        RaggedTable(limits.max_batch_size, limits.max_known_tokens),
+        RaggedTable(limits.max_batch_size, limits.max_blocks_per_sequence),
+        sampling,
+    )
+
+
 class SequenceMirror:
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, tables: MirrorTables) -> None:
         self.limits = limits
-        # One token more than a context holds: the last one sampled is never computed.
-        self.token_ids = RaggedTable(limits.max_batch_size, limits.max_model_len + 1)
-        self.block_tables = RaggedTable(limits.max_batch_size, limits.max_blocks_per_sequence)
-        self.sampling = SamplingTable(limits.max_batch_size, limits.vocab_size)
+        self.token_ids, self.block_tables, self.sampling = tables
         self.num_prompt_tokens: IntArray = np.zeros(limits.max_batch_size, np.int32)
         self.params: dict[int, SamplingParams] = {}  # by row
         self.failures: dict[int, str] = {}  # by row: why the sequence cannot go on
@@ -78,6 +110,10 @@ class SequenceMirror:
         """Each of `rows` was given its next token."""
         self.token_ids.append(rows, token_ids.astype(np.int32))
         self.sampling.append(rows, token_ids)
+
+    def row_of(self, sequence_id: int) -> int | None:
+        """None once the sequence was released."""
+        return self._rows.get(sequence_id)
 
     def fail(self, row: int, reason: str) -> None:
         """The sequence answers `reason` from now on; its row stays until it is released."""

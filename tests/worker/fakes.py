@@ -22,7 +22,8 @@ from forge_worker.cpu.numpy_ops import NumpyOps
 from forge_worker.forward_inputs import FloatArray, ForwardInputs
 from forge_worker.model_runner import ModelRunner
 from forge_worker.ops.protocol import KVLayer
-from forge_worker.sequence_mirror import Limits
+from forge_worker.sampler.table import SamplingTable
+from forge_worker.sequence_mirror import Limits, SequenceMirror, host_tables
 
 LIMITS = Limits(
     max_batch_size=8,
@@ -49,6 +50,11 @@ class FakeOps(NumpyOps):
 
     def begin_step(self, inputs: ForwardInputs, config: object, block_size: int) -> ForwardInputs:
         return inputs
+
+
+def host_mirror(limits: Limits = LIMITS) -> SequenceMirror:
+    sampling = SamplingTable(limits.max_batch_size, limits.vocab_size)
+    return SequenceMirror(limits, host_tables(limits, sampling))
 
 
 class FakeModel:

@@ -6,15 +6,14 @@ import numpy as np
 
 from forge_common.protocol.scheduler_worker import RunBatch, ScheduledSequence
 from forge_worker.batch_inputs import BatchInputs, build_inputs
-from forge_worker.sequence_mirror import SequenceMirror
-from tests.worker.fakes import LIMITS, new_sequence
+from tests.worker.fakes import host_mirror, new_sequence
 
 FIRST, SECOND = list(range(10, 21)), [30, 31]
 
 
 def inputs_of(*parts: ScheduledSequence, scored: list[bool] | None = None) -> BatchInputs:
     """Of a step over a sequence 1 of eleven tokens and a sequence 2 of two."""
-    mirror = SequenceMirror(LIMITS)
+    mirror = host_mirror()
     new = [new_sequence(1, FIRST, num_output=2), new_sequence(2, SECOND)]
     scheduled = mirror.apply(RunBatch(0, [], new, list(parts)))
     return build_inputs(mirror, scheduled, np.array(scored or [False] * len(parts), np.bool_))

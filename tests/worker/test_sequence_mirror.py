@@ -8,7 +8,7 @@ import pytest
 from forge_common.errors import WorkerError
 from forge_common.protocol.scheduler_worker import RunBatch, ScheduledSequence
 from forge_worker.sequence_mirror import SequenceMirror
-from tests.worker.fakes import LIMITS, new_sequence
+from tests.worker.fakes import host_mirror, new_sequence
 
 PROMPT = [5, 6, 7, 8, 9]
 
@@ -22,7 +22,7 @@ def batch(*parts, new=(), released=()) -> RunBatch:
 
 
 def mirror_with(token_ids=PROMPT) -> SequenceMirror:
-    mirror = SequenceMirror(LIMITS)
+    mirror = host_mirror()
     mirror.apply(batch(new=[new_sequence(1, token_ids)]))
     return mirror
 
@@ -54,7 +54,7 @@ def test_known_id_sent_anew_starts_afresh() -> None:
 
 
 def test_release_and_new_of_the_same_step_share_a_row() -> None:
-    mirror = SequenceMirror(LIMITS)
+    mirror = host_mirror()
     everyone = [new_sequence(i, PROMPT) for i in range(LIMITS.max_batch_size)]
     mirror.apply(batch(new=everyone))
     mirror.apply(batch(new=[new_sequence(99, PROMPT)], released=[3]))
@@ -76,7 +76,7 @@ def test_blocks_of_a_failed_sequence_are_handed_over_when_it_is_released() -> No
 
 
 def test_rules_of_a_released_sequence_are_forgotten() -> None:
-    mirror = SequenceMirror(LIMITS)
+    mirror = host_mirror()
     mirror.apply(batch(new=[new_sequence(1, PROMPT, min_tokens=3)]))
     assert len(mirror.sampling.rules) == 1
     mirror.apply(batch(released=[1]))
@@ -110,7 +110,7 @@ def test_sequence_scheduled_twice_is_refused() -> None:
 def test_more_sequences_than_rows_are_refused() -> None:
     too_many = [new_sequence(i, PROMPT) for i in range(LIMITS.max_batch_size + 1)]
     with pytest.raises(WorkerError, match="more than 8 sequences"):
-        SequenceMirror(LIMITS).apply(batch(new=too_many))
+        host_mirror().apply(batch(new=too_many))
 
 
 @pytest.mark.parametrize("length", [0, LIMITS.max_model_len + 1])
@@ -138,7 +138,7 @@ def test_full_context_may_sample_but_not_go_on() -> None:
     ],
 )
 def test_token_beyond_the_vocabulary_fails_its_sequence_alone(params) -> None:
-    mirror = SequenceMirror(LIMITS)
+    mirror = host_mirror()
     mirror.apply(batch(new=[new_sequence(1, PROMPT, **params), new_sequence(2, PROMPT)]))
     (reason,) = mirror.failures.values()
     assert reason == f"{next(iter(params))}: token 50 is not in the vocabulary of 50"
