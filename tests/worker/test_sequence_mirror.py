@@ -8,7 +8,7 @@ import pytest
 from forge_common.errors import WorkerError
 from forge_common.protocol.scheduler_worker import RunBatch, ScheduledSequence
 from forge_worker.sequence_mirror import SequenceMirror
-from tests.worker.fakes import host_mirror, new_sequence
+from tests.worker.fakes import LIMITS, host_mirror, new_sequence
 
 PROMPT = [5, 6, 7, 8, 9]
 
