@@ -8,6 +8,8 @@ of Python, with exit code 0. Knows nothing of sequences, tokens or arithmetic.
 from __future__ import annotations
 
 import logging
+import os
+import secrets
 import signal
 import socket
 import sys
@@ -45,7 +47,6 @@ from forge_worker.models.load import load_model
 from forge_worker.scheduler_connection import SchedulerConnection, SchedulerGone
 from forge_worker.sequence_mirror import Limits
 
-IDENTITY = b"worker-0"
 FAREWELL_LINGER_MS = 1000
 
 logger = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class LoadedModel(NamedTuple):
             block_size=limits.block_size,
             max_model_len=limits.max_model_len,
             vocab_size=limits.vocab_size,
+            process_id=os.getpid(),
         )
 
 
@@ -80,7 +82,7 @@ def serve(config: WorkerConfig, num_threads: int) -> None:
     loaded = load(config, num_threads, readiness)
     with zmq.Context() as context:
         channel: ClientChannel[ToWorker] = ClientChannel(
-            context, endpoint, ToWorker, IDENTITY, security
+            context, endpoint, ToWorker, fresh_identity(), security
         )
         try:
             channel.send(loaded.announcement())
@@ -90,6 +92,11 @@ def serve(config: WorkerConfig, num_threads: int) -> None:
                 answer_steps(channel, loaded.runner, wait)
         finally:
             channel.close(FAREWELL_LINGER_MS)
+
+
+def fresh_identity() -> bytes:
+    """Another one at every start: what an earlier worker said is never taken for this one's."""
+    return b"worker-" + secrets.token_hex(8).encode()
 
 
 def load(config: WorkerConfig, num_threads: int, readiness: Readiness) -> LoadedModel:

@@ -6,7 +6,11 @@
 
 A sequence is described in full once (`NewSequence`); afterwards only what changed is sent, and the
 worker keeps a mirror. The worker appends the tokens it samples to its mirror by itself, so a step
-can be sent before the one ahead of it was read. Knows nothing of requests, clients or text.
+can be sent before the one ahead of it was read.
+
+A worker gives itself another name on its socket at every start, which is its epoch: what one said
+that is gone can never be taken for the word of the next. Knows nothing of requests, clients or
+text.
 """
 
 from __future__ import annotations
@@ -64,11 +68,14 @@ class Shutdown(Message, frozen=True):
 
 
 class WorkerReady(Message, frozen=True):
+    """`process_id` is by which a launcher on the same host knows it."""
+
     protocol_version: int
     num_blocks: Count
     block_size: Count
     max_model_len: Count
     vocab_size: Count
+    process_id: Count
 
 
 class SampledSequence(Part, frozen=True):

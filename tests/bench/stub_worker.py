@@ -7,6 +7,7 @@ size of its vocabulary, and no weights.
 
 from __future__ import annotations
 
+import os
 from typing import NamedTuple
 
 import zmq
@@ -64,6 +65,7 @@ def ready(config: WorkerConfig, vocabulary: Vocabulary) -> WorkerReady:
         block_size=config.cache.block_size if is_paged else max_model_len,
         max_model_len=max_model_len,
         vocab_size=vocabulary.size,
+        process_id=os.getpid(),
     )
 
 

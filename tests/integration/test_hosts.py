@@ -92,7 +92,7 @@ def test_client_cannot_play_the_worker(hosts: Hosts) -> None:
         false_worker = ClientChannel[ToWorker](
             context, hosts.worker_endpoint, ToWorker, b"worker-0", security
         )
-        false_worker.send(WorkerReady(PROTOCOL_VERSION, 1, 1, 1, 1))
+        false_worker.send(WorkerReady(PROTOCOL_VERSION, 1, 1, 1, 1, 1))
         assert not false_worker.wait(REFUSAL_S)
         false_worker.close()
     assert num_tokens_over_http(hosts) == 4

@@ -54,7 +54,7 @@ class Worker(Peer):
         self.fake = FakeWorker(num_blocks=32, block_size=4)
 
     def report_ready(self, protocol_version: int = PROTOCOL_VERSION) -> None:
-        self.send(WorkerReady(protocol_version, 32, 4, 100, 100))
+        self.send(WorkerReady(protocol_version, 32, 4, 100, 100, 1))
 
     def answer(self) -> None:
         self.send(self.fake.run(self.expect(RunBatch)))

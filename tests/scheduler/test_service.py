@@ -74,8 +74,9 @@ class Desk:
 
 
 def make_ready(**changes: int) -> WorkerReady:
-    fields = {"num_blocks": 32, "block_size": 4, "max_model_len": 100, "vocab_size": 100}
-    return WorkerReady(**{"protocol_version": PROTOCOL_VERSION, **fields, **changes})
+    sizes = {"num_blocks": 32, "block_size": 4, "max_model_len": 100, "vocab_size": 100}
+    rest = {"protocol_version": PROTOCOL_VERSION, "process_id": 1}
+    return WorkerReady(**{**rest, **sizes, **changes})
 
 
 def stats_of(desk: Desk) -> Any:

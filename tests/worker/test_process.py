@@ -16,6 +16,7 @@ import zmq
 
 from forge_common.config import DeviceSettings, LinkSettings, WorkerConfig
 from forge_common.errors import ConfigError, ForgeError, LinkError, WorkerError
+from forge_common.protocol.message import PROTOCOL_VERSION
 from forge_common.protocol.scheduler_worker import (
     BatchOutput,
     FromWorker,
@@ -28,12 +29,13 @@ from forge_common.protocol.scheduler_worker import (
 )
 from forge_common.readiness import Readiness
 from forge_common.transport import ClientChannel, ServerChannel
-from forge_worker.process import IDENTITY, answer_steps, load, serve, woken
+from forge_worker.process import answer_steps, fresh_identity, load, serve, woken
 from forge_worker.scheduler_connection import SchedulerConnection, SchedulerGone
 from tests.worker.fakes import FakeSequence, fake_runner, new_sequence
 
 GOLDEN_MODEL = Path(__file__).parent.parent / "golden" / "models" / "llama2"
 TIMEOUT_MS = 20_000
+IDENTITY = b"worker"
 
 
 class Scheduler:
@@ -42,16 +44,18 @@ class Scheduler:
     def __init__(self, context: zmq.Context, directory: Path) -> None:
         directory.chmod(0o700)
         self.channel = ServerChannel(context, f"ipc://{directory}/worker", FromWorker)
+        self.worker = b""
 
     def receive(self):
         assert self.channel.socket.poll(TIMEOUT_MS)
-        return self.channel.receive().message
+        self.worker, message = self.channel.receive()
+        return message
 
     def send(self, message) -> None:
-        self.channel.send(IDENTITY, message)
+        self.channel.send(self.worker, message)
 
     def send_bytes(self, frame: bytes) -> None:
-        self.channel.socket.send_multipart((IDENTITY, frame))
+        self.channel.socket.send_multipart((self.worker, frame))
 
 
 @pytest.fixture
@@ -74,7 +78,7 @@ class Loop(threading.Thread):
     def run(self) -> None:
         with zmq.Context() as context:
             channel = ClientChannel(context, self.endpoint, ToWorker, IDENTITY)
-            channel.send(WorkerReady(1, 64, 4, 64, 50))
+            channel.send(WorkerReady(PROTOCOL_VERSION, 64, 4, 64, 50, 1))
             try:
                 answer_steps(channel, fake_runner(), channel.wait)
             except ForgeError as error:
@@ -127,7 +131,7 @@ def test_what_the_scheduler_said_before_it_went_is_heard(scheduler) -> None:
         closing(ClientChannel(context, endpoint, ToWorker, IDENTITY)) as channel,
         woken(channel, connection) as wait,
     ):
-        channel.send(WorkerReady(1, 64, 4, 64, 50))
+        channel.send(WorkerReady(PROTOCOL_VERSION, 64, 4, 64, 50, 1))
         scheduler.receive()
         scheduler.send(Shutdown())
         assert channel.wait(TIMEOUT_MS / 1000)
@@ -143,6 +147,10 @@ def test_cuda_is_refused_in_one_sentence() -> None:
     config = WorkerConfig(device=DeviceSettings(backend="cuda"))
     with pytest.raises(ConfigError, match="the CUDA worker is not built yet"):
         load(config, 1, Readiness(None))
+
+
+def test_no_start_has_the_name_of_another() -> None:
+    assert fresh_identity() != fresh_identity()
 
 
 def test_endpoint_must_be_stated() -> None:
@@ -166,7 +174,7 @@ def worker(scheduler) -> Iterator[subprocess.Popen]:
 
 @pytest.mark.integration
 def test_process_announces_itself_and_serves_until_shutdown(scheduler, worker) -> None:
-    assert scheduler.receive() == WorkerReady(1, 3, 128, 128, 96)
+    assert scheduler.receive() == WorkerReady(PROTOCOL_VERSION, 3, 128, 128, 96, worker.pid)
     part = ScheduledSequence(5, 0, 3, [2], True)
     scheduler.send(RunBatch(1, [], [new_sequence(5, [1, 2, 3])], [part]))
     output = scheduler.receive()

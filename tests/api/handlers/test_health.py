@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from forge_common.protocol.message import PROTOCOL_VERSION
 from tests.api.fakes import STATS, Api, FakeEngine, Reply, get, serve, speaks
 
 
@@ -53,7 +54,7 @@ def test_health_shows_the_engines_numbers() -> None:
     assert health["status"] == "ok"
     assert health["engine"]["num_running"] == STATS.num_running
     assert health["engine"]["last_step_age_s"] == 0.5
-    assert health["versions"]["protocol"] == 1
+    assert health["versions"]["protocol"] == PROTOCOL_VERSION
 
 
 def test_health_is_a_200_also_when_something_is_wrong() -> None:
