@@ -6,8 +6,9 @@ Biases, head norms and the sliding window are the config's. Knows no device and 
 from __future__ import annotations
 
 from forge_common.checkpoint import ModelConfig
-from forge_worker.layers.linear import load_linear
+from forge_worker.layers.linear import Projection, load_linear
 from forge_worker.ops.protocol import Array, HeadNorms, KVLayer, Ops, RmsNorm, Step
+from forge_worker.parallel.sharding import Sharding
 from forge_worker.weights.loader import WeightLoader
 from forge_worker.weights.names import layer_prefix
 
@@ -16,10 +17,15 @@ class Attention:
     def __init__(self, config: ModelConfig, loader: WeightLoader, ops: Ops, layer: int) -> None:
         prefix = layer_prefix(layer)
         own = f"{prefix}self_attn."
-        qkv = (f"{own}q_proj", f"{own}k_proj", f"{own}v_proj")
+        qkv = (
+            Projection(f"{own}q_proj", Sharding.OUTPUTS),
+            Projection(f"{own}k_proj", Sharding.KV_HEADS),
+            Projection(f"{own}v_proj", Sharding.KV_HEADS),
+        )
+        output = (Projection(f"{own}o_proj", Sharding.INPUTS),)
         self.norm = RmsNorm(loader.load(f"{prefix}input_layernorm.weight"), config.rms_norm_eps)
         self.qkv_proj = load_linear(loader, qkv, config.has_qkv_bias)
-        self.o_proj = load_linear(loader, (f"{own}o_proj",), config.has_attention_output_bias)
+        self.o_proj = load_linear(loader, output, config.has_attention_output_bias)
         self.head_norms = _load_head_norms(config, loader, own)
         self.window = config.sliding_windows[layer]
         self.ops = ops

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from forge_worker.ops.protocol import LinearWeights
-from forge_worker.weights.loader import WeightLoader
+from forge_worker.parallel.sharding import Sharding
+from forge_worker.weights.loader import TensorPart, WeightLoader
 
 
-def load_linear(loader: WeightLoader, prefixes: tuple[str, ...], has_bias: bool) -> LinearWeights:
+class Projection(NamedTuple):
+    prefix: str
+    sharding: Sharding
+
+
+def load_linear(
+    loader: WeightLoader, projections: Sequence[Projection], has_bias: bool
+) -> LinearWeights:
     """Projections of the same input become one, their outputs side by side."""
-    weight = loader.load_joined([f"{prefix}.weight" for prefix in prefixes])
-    if not has_bias:
-        return LinearWeights(weight, None)
-    return LinearWeights(weight, loader.load_joined([f"{prefix}.bias" for prefix in prefixes]))
+    weights = [TensorPart(f"{p.prefix}.weight", p.sharding) for p in projections]
+    biases = [TensorPart(f"{p.prefix}.bias", p.sharding) for p in projections]
+    weight = loader.load_joined(weights)
+    return LinearWeights(weight, loader.load_joined(biases) if has_bias else None)

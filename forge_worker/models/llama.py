@@ -12,6 +12,7 @@ from forge_worker.kv_cache import KVCache
 from forge_worker.layers.attention import Attention
 from forge_worker.layers.gated_mlp import GatedMlp
 from forge_worker.ops.protocol import Array, KVLayer, Ops, RmsNorm, Step
+from forge_worker.parallel.sharding import Sharding
 from forge_worker.weights.loader import WeightLoader
 from forge_worker.weights.names import EMBEDDING, FINAL_NORM, LM_HEAD
 
@@ -27,6 +28,8 @@ class DecoderLayer:
 
 
 class LlamaForCausalLM:
+    """`config` is that of the part which `loader` loads: all of the model, or one rank's."""
+
     def __init__(self, config: ModelConfig, loader: WeightLoader, ops: Ops) -> None:
         self.config = config
         self.ops = ops
@@ -35,8 +38,11 @@ class LlamaForCausalLM:
             DecoderLayer(config, loader, ops, layer) for layer in range(config.num_layers)
         ]
         self.norm = RmsNorm(loader.load(FINAL_NORM), config.rms_norm_eps)
-        is_tied = config.tie_word_embeddings
-        self.lm_head = self.embed_tokens if is_tied else loader.load(LM_HEAD)
+        self.lm_head = (
+            loader.own_rows(self.embed_tokens)
+            if config.tie_word_embeddings
+            else loader.load(LM_HEAD, Sharding.OUTPUTS)
+        )
 
     def hidden(self, step: Step, kv_cache: KVCache) -> Array:
         """Final normed states of the rows whose logits are wanted: [num_logits, hidden_size]."""

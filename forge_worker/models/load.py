@@ -7,19 +7,29 @@ from pathlib import Path
 from forge_common.checkpoint import Checkpoint
 from forge_common.config import DeviceSettings
 from forge_common.errors import ConfigError
+from forge_common.sharding import shard_config
 from forge_worker.blas_environment import available_threads
 from forge_worker.cpu.numpy_ops import NumpyOps
 from forge_worker.models.registry import MODEL_CLASSES, Model
 from forge_worker.ops.protocol import Ops
+from forge_worker.parallel.communicator import Communicator, SingleRank
+from forge_worker.parallel.sharded_ops import ShardedOps
 from forge_worker.weights.loader import OnProgress, WeightLoader
 
 
 def load_model(path: Path, device: DeviceSettings, on_progress: OnProgress) -> Model:
     """`on_progress(bytes_done, bytes_total)` is called after each weight; ModelError if unsound."""
-    ops = make_ops(device)
+    return load_shard(path, make_ops(device), SingleRank(), on_progress)
+
+
+def load_shard(path: Path, ops: Ops, communicator: Communicator, on_progress: OnProgress) -> Model:
+    """The part of the model that this rank computes, with `ops` that know no other rank."""
+    shard = communicator.shard
     with Checkpoint.open(path) as checkpoint:
-        loader = WeightLoader(checkpoint, ops.place, on_progress)
-        return MODEL_CLASSES[checkpoint.config.architecture](checkpoint.config, loader, ops)
+        config = shard_config(checkpoint.config, shard.num_ranks)
+        loader = WeightLoader(checkpoint, ops.place, on_progress, shard)
+        met_ops = ops if shard.num_ranks == 1 else ShardedOps(ops, communicator)
+        return MODEL_CLASSES[config.architecture](config, loader, met_ops)
 
 
 def make_ops(device: DeviceSettings) -> Ops:

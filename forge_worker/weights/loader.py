@@ -2,17 +2,21 @@
 
 Strict both ways before a single weight is read: a missing tensor, a surplus one and a wrong shape
 are errors. What is placed is a view of the mapped file, so that numbers go straight from there to
-where they stay, joined projections too. Knows names and bytes, not layers, and no number format.
+where they stay, joined projections too, and a rank reads no more than its part. Knows names and
+bytes, not layers, and no number format.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import NamedTuple
 
 from forge_common.checkpoint import Checkpoint, TensorInfo
 from forge_common.errors import ModelError
+from forge_common.sharding import WHOLE_MODEL, Shard, num_kv_parts
 from forge_worker.ops.protocol import Array
+from forge_worker.parallel.sharding import Sharding, own_part
 from forge_worker.weights.names import Shape, expected_tensors, is_harmless
 from forge_worker.weights.stored_tensor import StoredDtype, StoredTensor
 
@@ -21,30 +25,52 @@ OnProgress = Callable[[int, int], None]  # bytes read, bytes to read
 READABLE: Mapping[str, StoredDtype] = MappingProxyType({"F32": "F32", "F16": "F16", "BF16": "BF16"})
 
 
+class TensorPart(NamedTuple):
+    name: str
+    sharding: Sharding
+
+
 class WeightLoader:
-    def __init__(self, checkpoint: Checkpoint, place: Place, on_progress: OnProgress) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        place: Place,
+        on_progress: OnProgress,
+        shard: Shard = WHOLE_MODEL,
+    ) -> None:
         """ModelError unless the checkpoint has exactly the tensors that its config implies."""
         expected = expected_tensors(checkpoint.config)
         check_tensors(checkpoint, expected)
         self._checkpoint = checkpoint
         self._place = place
+        self._shard = shard
+        self._num_kv_parts = num_kv_parts(checkpoint.config, shard.num_ranks)
         self._on_progress = on_progress
         self._bytes_total = sum(checkpoint.tensors[name].num_bytes for name in expected)
         self._bytes_done = 0
 
-    def load(self, name: str) -> Array:
-        return self.load_joined([name])
+    def load(self, name: str, sharding: Sharding = Sharding.WHOLE) -> Array:
+        return self.load_joined([TensorPart(name, sharding)])
 
-    def load_joined(self, names: Sequence[str]) -> Array:
-        """Tensors that share all but their first dimension, one below the other."""
-        tensors = [self._checkpoint.tensors[name] for name in names]
-        placed = self._place([self._stored(tensor) for tensor in tensors])
-        self._bytes_done += sum(tensor.num_bytes for tensor in tensors)
+    def load_joined(self, parts: Sequence[TensorPart]) -> Array:
+        """Tensors that share all but their first dimension, one below the other.
+
+        Progress counts a tensor as a whole, however little of it this rank reads.
+        """
+        placed = self._place([self._stored(part) for part in parts])
+        self._bytes_done += sum(self._checkpoint.tensors[part.name].num_bytes for part in parts)
         self._on_progress(self._bytes_done, self._bytes_total)
         return placed
 
-    def _stored(self, tensor: TensorInfo) -> StoredTensor:
-        return StoredTensor(READABLE[tensor.dtype], self._checkpoint.array(tensor.name))
+    def own_rows(self, array: Array) -> Array:
+        """Of a weight that was loaded whole, the rows of this rank's outputs."""
+        return array[self._shard.part_of(len(array), self._shard.num_ranks)]
+
+    def _stored(self, part: TensorPart) -> StoredTensor:
+        dtype = READABLE[self._checkpoint.tensors[part.name].dtype]
+        whole = self._checkpoint.array(part.name)
+        own = own_part(whole, part.sharding, self._shard, self._num_kv_parts)
+        return StoredTensor(dtype, own)
 
 
 def check_tensors(checkpoint: Checkpoint, expected: Mapping[str, Shape]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from forge_common.config import DeviceSettings
@@ -18,7 +19,8 @@ def test_model_knows_its_config(tmp_path: Path) -> None:
 
 def test_tied_model_keeps_one_copy(tmp_path: Path) -> None:
     model = make_tiny_model(tmp_path, tie_word_embeddings=True)
-    assert model.lm_head is model.embed_tokens
+    assert np.shares_memory(model.lm_head, model.embed_tokens)
+    assert model.lm_head.shape == model.embed_tokens.shape
 
 
 def test_broken_directory_is_a_model_error(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from safetensors.numpy import save_file
 from forge_common.checkpoint import Checkpoint
 from forge_common.errors import ModelError
 from forge_worker.cpu.numpy_ops import NumpyOps
-from forge_worker.weights.loader import OnProgress, WeightLoader
+from forge_worker.parallel.sharding import Sharding
+from forge_worker.weights.loader import OnProgress, TensorPart, WeightLoader
 from tests.common.checkpoint.files import tensor, write_safetensors
 from tests.worker.tiny_models import random_tensors, write_model_config
 
@@ -54,7 +55,9 @@ def test_tensor_is_loaded_as_it_is(tmp_path: Path) -> None:
 
 def test_joined_tensors_lie_one_below_the_other(tmp_path: Path) -> None:
     checkpoint = opened(tmp_path, {})
-    joined = loader_of(checkpoint).load_joined([GATE, UP])
+    joined = loader_of(checkpoint).load_joined(
+        [TensorPart(GATE, Sharding.WHOLE), TensorPart(UP, Sharding.WHOLE)]
+    )
     assert (joined == np.concatenate([checkpoint.array(GATE), checkpoint.array(UP)])).all()
 
 
