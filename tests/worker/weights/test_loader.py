@@ -10,6 +10,7 @@ from safetensors.numpy import save_file
 
 from forge_common.checkpoint import Checkpoint
 from forge_common.errors import ModelError
+from forge_common.sharding import Shard
 from forge_worker.cpu.numpy_ops import NumpyOps
 from forge_worker.parallel.sharding import Sharding
 from forge_worker.weights.loader import OnProgress, TensorPart, WeightLoader
@@ -18,6 +19,7 @@ from tests.worker.tiny_models import random_tensors, write_model_config
 
 UP = "model.layers.0.mlp.up_proj.weight"
 GATE = "model.layers.0.mlp.gate_proj.weight"
+DOWN = "model.layers.0.mlp.down_proj.weight"
 NORM = "model.norm.weight"
 
 
@@ -120,3 +122,29 @@ def test_wrong_shape_is_named(tmp_path: Path) -> None:
 def test_unreadable_dtype_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=f"`{NORM}` is I32"):
         loader_of(opened(tmp_path, {NORM: np.zeros(32, np.int32)}))
+
+
+def test_rank_reads_its_part_and_counts_the_tensor(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    checkpoint = opened(tmp_path, {})
+    loader = WeightLoader(
+        checkpoint, NumpyOps().place, lambda *progress: seen.append(progress), Shard(1, 2)
+    )
+    joined = loader.load_joined(
+        [TensorPart(GATE, Sharding.OUTPUTS), TensorPart(UP, Sharding.OUTPUTS)]
+    )
+    gate, up = (checkpoint.array(name) for name in (GATE, UP))
+    assert (joined == np.concatenate([gate[24:], up[24:]])).all()
+    assert seen == [(gate.nbytes + up.nbytes, checkpoint.num_bytes)]
+
+
+def test_rank_takes_columns_out_of_the_file(tmp_path: Path) -> None:
+    checkpoint = opened(tmp_path, {})
+    loader = WeightLoader(checkpoint, NumpyOps().place, ignore, Shard(1, 2))
+    assert (loader.load(DOWN, Sharding.INPUTS) == checkpoint.array(DOWN)[:, 24:]).all()
+
+
+def test_rank_has_its_rows_of_what_was_loaded_whole(tmp_path: Path) -> None:
+    loader = WeightLoader(opened(tmp_path, {}), NumpyOps().place, ignore, Shard(1, 2))
+    whole = np.arange(12).reshape(6, 2)
+    assert (loader.own_rows(whole) == whole[3:]).all()
