@@ -9,6 +9,8 @@ sockets, no files, and no device.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter
 from typing import NamedTuple
 
@@ -68,6 +70,22 @@ class ModelRunner:
         sampling = SamplingTable(limits.max_batch_size, limits.vocab_size)
         self.mirror = SequenceMirror(limits, host_tables(limits, sampling))
         self._sampler = Sampler(sampling, num_threads)
+        self._outputs: list[BatchOutput] = []
+
+    def launch(self, batch: RunBatch) -> None:
+        """Compute all of a step, at once."""
+        self._outputs.append(self.run(batch))
+
+    def finished(self) -> list[BatchOutput]:
+        outputs, self._outputs = self._outputs, []
+        return outputs
+
+    def use_spare_time(self) -> None:
+        """Nothing is left to prepare."""
+
+    def waking(self, wake: Callable[[], None]) -> AbstractContextManager[object]:
+        """A step is done when `launch` returns: nobody needs to be woken."""
+        return nullcontext()
 
     def run(self, batch: RunBatch) -> BatchOutput:
         """Raises WorkerError where `batch` breaks the protocol's contract."""

@@ -1,6 +1,7 @@
 """The worker's process: load, report ready, then answer each RunBatch. All its I/O is here.
 
-It sleeps in a poll until the scheduler has something to say, so idle costs nothing; it waits for
+It sleeps in a poll until the scheduler or the device has something to say, so idle costs nothing,
+and a step is launched while the one before it still runs. It waits for
 its scheduler's first word, and ends when that scheduler is gone. SIGTERM ends it between two lines
 of Python, with exit code 0. Knows nothing of sequences, tokens or arithmetic.
 """
@@ -44,10 +45,12 @@ from forge_common.transport import ClientChannel, Undecodable, read_event
 from forge_worker.kv_cache import allocate_kv_cache
 from forge_worker.model_runner import ModelRunner
 from forge_worker.models.load import load_model
+from forge_worker.runner import Runner
 from forge_worker.scheduler_connection import SchedulerConnection, SchedulerGone
 from forge_worker.sequence_mirror import Limits
 
 FAREWELL_LINGER_MS = 1000
+WAKE_BYTES = 4096  # more than there are wake-ups at a time
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +58,7 @@ logger = logging.getLogger(__name__)
 class LoadedModel(NamedTuple):
     """A model with its cache, and the limits it may be used within."""
 
-    runner: ModelRunner
+    runner: Runner
     limits: Limits
 
     def announcement(self) -> WorkerReady:
@@ -88,8 +91,11 @@ def serve(config: WorkerConfig, num_threads: int) -> None:
             channel.send(loaded.announcement())
             readiness.ready(f"{loaded.limits.num_blocks} blocks of {loaded.limits.block_size}")
             connection = SchedulerConnection(endpoint, is_supervised=readiness.is_supervised)
-            with woken(channel, connection) as wait:
-                answer_steps(channel, loaded.runner, wait)
+            with (
+                woken(channel, connection) as loop,
+                loaded.runner.waking(loop.wake),
+            ):
+                answer_steps(channel, loaded.runner, loop.wait)
         finally:
             channel.close(FAREWELL_LINGER_MS)
 
@@ -117,17 +123,23 @@ def load(config: WorkerConfig, num_threads: int, readiness: Readiness) -> Loaded
     return LoadedModel(ModelRunner(model, kv_cache, limits, num_threads), limits)
 
 
+class Loop(NamedTuple):
+    """`wait` until there is something to do; `wake` ends that from any thread."""
+
+    wait: Callable[[], object]
+    wake: Callable[[], None]
+
+
 @contextmanager
-def woken(
-    channel: ClientChannel[ToWorker], connection: SchedulerConnection
-) -> Iterator[Callable[[], object]]:
+def woken(channel: ClientChannel[ToWorker], connection: SchedulerConnection) -> Iterator[Loop]:
     """A wait for the channel that a signal ends even if it comes just before the poll begins.
 
     The wait raises SchedulerGone once the connection is lost and all that came by it was received.
     """
     reader, writer = socket.socketpair()
     with reader, writer:
-        writer.setblocking(False)
+        for end in (reader, writer):
+            end.setblocking(False)
         before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         poller = zmq.Poller()
         for source in (channel.socket, channel.monitor, reader):
@@ -136,24 +148,34 @@ def woken(
         def wait() -> None:
             if connection.loss is None:
                 poller.poll()
+            with suppress(BlockingIOError):
+                reader.recv(WAKE_BYTES)
             while channel.monitor.poll(0):
                 connection.on_event(read_event(channel.monitor.recv_multipart()))
             if connection.loss is not None and not channel.wait(0):
                 raise connection.loss
 
+        def wake() -> None:
+            with suppress(BlockingIOError):  # it is full of wake-ups not yet seen
+                writer.send(b"\0")
+
         try:
-            yield wait
+            yield Loop(wait, wake)
         finally:
             signal.set_wakeup_fd(before)
 
 
 def answer_steps(
-    channel: ClientChannel[ToWorker], runner: ModelRunner, wait: Callable[[], object]
+    channel: ClientChannel[ToWorker], runner: Runner, wait: Callable[[], object]
 ) -> None:
     """One BatchOutput for each RunBatch, in order. What ends it early is told the scheduler."""
     try:
         wait()
-        while _answer(channel, runner):
+        while _launch(channel, runner):
+            for output in runner.finished():
+                channel.send(output)
+            if not channel.wait(0):
+                runner.use_spare_time()
             wait()
     except SchedulerGone:
         raise
@@ -164,11 +186,11 @@ def answer_steps(
         raise
 
 
-def _answer(channel: ClientChannel[ToWorker], runner: ModelRunner) -> bool:
+def _launch(channel: ClientChannel[ToWorker], runner: Runner) -> bool:
     """Do what the next message says, if there is one; False after the last."""
     match channel.receive():
         case RunBatch() as batch:
-            channel.send(runner.run(batch))
+            runner.launch(batch)
         case Shutdown():
             return False
         case Undecodable(reason):

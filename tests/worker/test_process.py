@@ -8,14 +8,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 import zmq
 
+from forge_common import backend
 from forge_common.config import DeviceSettings, LinkSettings, WorkerConfig
-from forge_common.errors import ConfigError, ForgeError, LinkError, WorkerError
+from forge_common.errors import ConfigError, DeviceError, ForgeError, LinkError, WorkerError
 from forge_common.protocol.message import PROTOCOL_VERSION
 from forge_common.protocol.scheduler_worker import (
     BatchOutput,
@@ -129,7 +130,7 @@ def test_what_the_scheduler_said_before_it_went_is_heard(scheduler) -> None:
     with (
         zmq.Context() as context,
         closing(ClientChannel(context, endpoint, ToWorker, IDENTITY)) as channel,
-        woken(channel, connection) as wait,
+        woken(channel, connection) as loop,
     ):
         channel.send(WorkerReady(PROTOCOL_VERSION, 64, 4, 64, 50, 1))
         scheduler.receive()
@@ -137,15 +138,79 @@ def test_what_the_scheduler_said_before_it_went_is_heard(scheduler) -> None:
         assert channel.wait(TIMEOUT_MS / 1000)
         scheduler.channel.close()
         while connection.loss is None:
-            wait()
+            loop.wait()
         assert channel.receive() == Shutdown()
         with pytest.raises(SchedulerGone):
-            wait()
+            loop.wait()
 
 
-def test_cuda_is_refused_in_one_sentence() -> None:
+class LateRunner:
+    """Answers every step some time after its launch, from another thread, and counts spare time."""
+
+    def __init__(self) -> None:
+        self.launched: list[int] = []
+        self.done: list[BatchOutput] = []
+        self.num_launched_before_first_answer = 0
+        self.num_spare_times = 0
+
+    def launch(self, batch: RunBatch) -> None:
+        self.launched.append(batch.step_id)
+        if len(self.launched) == 2:  # both steps are in flight before either is answered
+            threading.Timer(0.05, self.finish_all).start()
+
+    def finish_all(self) -> None:
+        self.num_launched_before_first_answer = len(self.launched)
+        self.done = [BatchOutput(step_id, [], 0.0) for step_id in self.launched]
+        self.wake()
+
+    def finished(self) -> list[BatchOutput]:
+        done, self.done = self.done, []
+        return done
+
+    def use_spare_time(self) -> None:
+        self.num_spare_times += 1
+
+    @contextmanager
+    def waking(self, wake):
+        self.wake = wake
+        yield
+
+
+def test_steps_on_a_device_are_launched_ahead_and_answered_when_they_are_done(scheduler) -> None:
+    endpoint, runner = scheduler.channel.endpoint, LateRunner()
+
+    def serve_steps() -> None:
+        with (
+            zmq.Context() as context,
+            closing(ClientChannel(context, endpoint, ToWorker, IDENTITY)) as channel,
+            woken(channel, SchedulerConnection(endpoint, is_supervised=True)) as loop,
+            runner.waking(loop.wake),
+        ):
+            channel.send(WorkerReady(PROTOCOL_VERSION, 64, 4, 64, 50, 1))
+            answer_steps(channel, runner, loop.wait)
+
+    thread = threading.Thread(target=serve_steps)
+    # A wake-up descriptor for signals can only be set in the main thread: that is not of interest.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(signal, "set_wakeup_fd", lambda fd, **options: -1)
+        thread.start()
+        scheduler.receive()
+        for step_id in range(2):
+            scheduler.send(RunBatch(step_id, [], [], []))
+        assert [scheduler.receive().step_id for _ in range(2)] == [0, 1]
+        scheduler.send(Shutdown())
+        thread.join(20)
+    assert not thread.is_alive()
+    assert runner.num_launched_before_first_answer == 2
+    assert runner.num_spare_times >= 1
+
+
+def test_cuda_without_a_driver_is_refused_in_one_sentence(monkeypatch) -> None:
+    monkeypatch.setattr(backend, "find_gpu", lambda index, environment: None)
     config = WorkerConfig(device=DeviceSettings(backend="cuda"))
-    with pytest.raises(ConfigError, match="the CUDA worker is not built yet"):
+    with pytest.raises(
+        DeviceError, match=r"no NVIDIA driver answers for device 0; .* --backend cpu"
+    ):
         load(config, 1, Readiness(None))
 
 
