@@ -1,0 +1,28 @@
+// Faults: how a launch ends early, and the sentence that says why.
+#pragma once
+
+#include <setjmp.h>
+
+#include "threads.h"
+
+namespace emulator {
+
+// Where the launch goes on when a thread gives up.
+extern sigjmp_buf after_fault;
+
+// The sentence of the last fault.
+const char* fault_sentence();
+
+// Writes the sentence, as printf would, and leaves the block for `after_fault`.
+[[noreturn]] __attribute__((format(printf, 1, 2))) void give_up(const char* format, ...);
+
+// While it lives, a bad access by a kernel ends the launch and not the process.
+class FaultHandlers {
+  public:
+    FaultHandlers();
+    ~FaultHandlers();
+    FaultHandlers(const FaultHandlers&) = delete;
+    FaultHandlers& operator=(const FaultHandlers&) = delete;
+};
+
+}  // namespace emulator

@@ -1,0 +1,107 @@
+// mma and ldmatrix, by the fragment layouts of the PTX manual (sections on mma.m16n8k16 and ldmatrix).
+//
+// In all of them lane l stands for group g = l / 4 and place t = l % 4, and a 32-bit register holds
+// two neighbouring 16-bit elements, the lower one in the lower half.
+#pragma once
+
+#include <string.h>
+
+#include "warp.h"
+
+namespace emulator {
+
+struct Product {
+    float* d;
+    const uint32_t* a;
+    const uint32_t* b;
+};
+
+template <class E>
+float element(uint32_t pair, int which)
+{
+    return to_float(E{static_cast<uint16_t>(which ? pair >> 16 : pair)});
+}
+
+// d[16, 8] += a[16, 16] · b[16, 8].
+//   a: register i, element e: row g + 8 (i % 2), column 2t + 8 (i / 2) + e
+//   b: register i, element e: row 2t + 8i + e, column g
+//   d: register i:            row g + 8 (i / 2), column 2t + i % 2
+template <class E>
+void serve_product(void* const requests[WARP_SIZE], uint32_t)
+{
+    float a[16][16];
+    float b[16][8];
+    for (int lane = 0; lane < 32; ++lane) {
+        const auto* mine = static_cast<const Product*>(requests[lane]);
+        const int group = lane / 4;
+        const int pair = lane % 4 * 2;
+        for (int e = 0; e < 2; ++e) {
+            for (int i = 0; i < 4; ++i) {
+                a[group + 8 * (i % 2)][pair + 8 * (i / 2) + e] = element<E>(mine->a[i], e);
+            }
+            for (int i = 0; i < 2; ++i) {
+                b[pair + 8 * i + e][group] = element<E>(mine->b[i], e);
+            }
+        }
+    }
+    for (int row = 0; row < 16; ++row) {
+        float sums[8] = {};
+        for (int k = 0; k < 16; ++k) {
+            for (int column = 0; column < 8; ++column) {
+                sums[column] += a[row][k] * b[k][column];
+            }
+        }
+        for (int column = 0; column < 8; ++column) {
+            const int lane = row % 8 * 4 + column / 2;
+            static_cast<Product*>(requests[lane])->d[row / 8 * 2 + column % 2] += sums[column];
+        }
+    }
+}
+
+template <class E>
+void multiply_16x8x16(float* d, const uint32_t* a, const uint32_t* b, Site site)
+{
+    Product request{d, a, b};
+    meet_warp("mma", 0xffffffffu, &request, serve_product<E>, site);
+}
+
+struct MatrixLoad {
+    const void* row;
+    uint32_t* registers;
+};
+
+// Four 8x8 matrices of 16-bit elements. Lane 8m + r brings the address of row r of matrix m, and
+// gets in register m elements (g, 2t) and (g, 2t + 1) of it; transposed, (2t, g) and (2t + 1, g).
+template <bool IS_TRANSPOSED>
+void serve_matrix_load(void* const requests[WARP_SIZE], uint32_t)
+{
+    uint16_t matrices[4][8][8];
+    for (int lane = 0; lane < 32; ++lane) {
+        memcpy(matrices[lane / 8][lane % 8], static_cast<MatrixLoad*>(requests[lane])->row, 16);
+    }
+    for (int lane = 0; lane < 32; ++lane) {
+        const int group = lane / 4;
+        const int pair = lane % 4 * 2;
+        for (int m = 0; m < 4; ++m) {
+            const auto& matrix = matrices[m];
+            const uint32_t low = IS_TRANSPOSED ? matrix[pair][group] : matrix[group][pair];
+            const uint32_t high = IS_TRANSPOSED ? matrix[pair + 1][group] : matrix[group][pair + 1];
+            static_cast<MatrixLoad*>(requests[lane])->registers[m] = low | high << 16;
+        }
+    }
+}
+
+template <bool IS_TRANSPOSED>
+void load_matrices(uint32_t* registers, const void* row, Site site)
+{
+    if (reinterpret_cast<uintptr_t>(row) % 16 != 0) {
+        fail("misaligned access: a row for ldmatrix is not aligned to 16 bytes", site);
+    }
+    if (!is_shared(row)) {
+        fail("ldmatrix reads outside shared memory", site);
+    }
+    MatrixLoad request{row, registers};
+    meet_warp("ldmatrix", 0xffffffffu, &request, serve_matrix_load<IS_TRANSPOSED>, site);
+}
+
+}  // namespace emulator

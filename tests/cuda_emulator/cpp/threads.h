@@ -1,0 +1,67 @@
+// What kernels, built-ins and scheduler know of each other: threads, warps, the block, and waiting.
+//
+// One block runs at a time, and of its threads one at a time: `running`. It runs until it waits, at
+// a barrier or for the other lanes of its warp; then the scheduler picks another (scheduler.cpp).
+#pragma once
+
+#include "vector_types.h"
+
+namespace emulator {
+
+constexpr unsigned WARP_SIZE = 32;
+constexpr unsigned MAX_WARPS = 32;
+constexpr unsigned MAX_THREADS = WARP_SIZE * MAX_WARPS;
+constexpr size_t MAX_SHARED_BYTES = 232448;  // of an sm_90 block: 227 KiB
+constexpr size_t CANARY_BYTES = 1024;        // behind the dynamic shared memory of a launch
+
+// A place in a kernel's source, for messages. As a default argument it names the caller's line.
+struct Site {
+    const char* file;
+    int line;
+};
+
+constexpr Site here(const char* file = __builtin_FILE(), int line = __builtin_LINE())
+{
+    return {file, line};
+}
+
+struct Thread {
+    uint3 index;      // threadIdx
+    unsigned number;  // counted through x, y, z
+    unsigned warp;
+    unsigned lane;
+};
+
+struct Block {
+    uint3 index;  // blockIdx
+    dim3 size;    // blockDim
+    dim3 grid;    // gridDim
+};
+
+extern Thread* running;
+extern Block block;
+
+// All threads of the block that have not returned meet here. `vote` is combined for them by `serve`.
+void meet_block(const char* name, int& vote, int (*combine)(int, int), Site site);
+
+// What lanes of a warp do together. Each brings a request, which lies on its own stack; the last
+// one to arrive serves the requests of all, so nobody can run ahead and overwrite a neighbour's.
+using Serve = void (*)(void* const requests[WARP_SIZE], uint32_t mask);
+
+void meet_warp(const char* name, uint32_t mask, void* request, Serve serve, Site site);
+
+// Ends the launch; EmulatedFault in Python, with the thread and the place.
+[[noreturn]] void fail(const char* sentence, Site site);
+
+bool is_shared(const void* address);
+
+// Whether this schedule does asynchronous copies when they are asked for, or as late as it may.
+bool copies_are_early();
+
+}  // namespace emulator
+
+#define threadIdx (emulator::running->index)
+#define blockIdx (emulator::block.index)
+#define blockDim (emulator::block.size)
+#define gridDim (emulator::block.grid)
+#define warpSize 32

@@ -1,0 +1,87 @@
+"""A compiled kernel file in this process: kernels as Python functions over NumPy arrays."""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from forge_worker.cuda.device import Argument, Dim3
+from tests.cuda_emulator.compiler import CompiledFile, runtime_library
+from tests.cuda_emulator.faults import EmulatedFault
+
+_REQUEST = struct.Struct("6I3Q")  # grid, block, shared bytes, order, address of the arguments
+_SLOT = {"p": "Q", "q": "q", "i": "i4x", "f": "f4x"}
+_SCALARS = {"q": (np.int64, np.uint64), "i": (np.int32, np.uint32), "f": (np.float32,)}
+
+Launch = Callable[[], None]
+
+
+class EmulatedKernel:
+    """One `__global__` function. `queue` runs a launch, now or whenever a graph is replayed."""
+
+    def __init__(
+        self, library: ctypes.PyDLL, name: str, order: int, queue: Callable[[Launch], None]
+    ) -> None:
+        self.name = name
+        self._signature = _signature(library, name)
+        self._slots = struct.Struct("<" + "".join(_SLOT[letter] for letter in self._signature))
+        self._launch = library[f"launch_{name}"]
+        self._launch.argtypes = [ctypes.c_char_p]
+        self._launch.restype = ctypes.c_char_p
+        self._order = order
+        self._queue = queue
+
+    def __call__(
+        self, grid: Dim3, block: Dim3, args: Sequence[Argument], shared_bytes: int = 0
+    ) -> None:
+        slots = ctypes.create_string_buffer(self._packed(args), max(self._slots.size, 8))
+        address = ctypes.addressof(slots)
+        request = _REQUEST.pack(*grid, *block, shared_bytes, self._order, address)
+        kept = [args, slots]  # as long as the launch may be replayed
+
+        def launch() -> None:
+            fault = self._launch(request)
+            if fault is not None:
+                raise EmulatedFault(f"{self.name}: {fault.decode()}")
+            assert kept
+
+        self._queue(launch)
+
+    def _packed(self, args: Sequence[Argument]) -> bytes:
+        if len(args) != len(self._signature):
+            raise TypeError(f"{self.name} takes {len(self._signature)} arguments, not {len(args)}")
+        values = map(self._value, range(len(args)), self._signature, args)
+        return self._slots.pack(*values)
+
+    def _value(self, place: int, letter: str, argument: Argument) -> Any:
+        if letter != "p":
+            if not isinstance(argument, _SCALARS[letter]):
+                raise TypeError(
+                    f"argument {place} of {self.name} is {type(argument).__name__}, not one of"
+                    f" {[scalar.__name__ for scalar in _SCALARS[letter]]}"
+                )
+            return np.asarray(argument).astype(_SCALARS[letter][0]).item()
+        if not isinstance(argument, np.ndarray):
+            raise TypeError(
+                f"argument {place} of {self.name} is {type(argument).__name__}, no array"
+            )
+        if not argument.flags.c_contiguous:
+            raise ValueError(f"argument {place} of {self.name} has gaps between its elements")
+        return argument.ctypes.data
+
+
+def load(compiled: CompiledFile) -> ctypes.PyDLL:
+    """With the interpreter's lock held during calls: the emulator runs one launch at a time."""
+    ctypes.CDLL(str(runtime_library()), mode=ctypes.RTLD_GLOBAL)
+    return ctypes.PyDLL(str(compiled.path))
+
+
+def _signature(library: ctypes.PyDLL, name: str) -> str:
+    function = library[f"signature_{name}"]
+    function.restype = ctypes.c_char_p
+    letters: bytes = function()
+    return letters.decode()
