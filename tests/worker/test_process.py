@@ -208,9 +208,7 @@ def test_steps_on_a_device_are_launched_ahead_and_answered_when_they_are_done(sc
 def test_cuda_without_a_driver_is_refused_in_one_sentence(monkeypatch) -> None:
     monkeypatch.setattr(backend, "find_gpu", lambda index, environment: None)
     config = WorkerConfig(device=DeviceSettings(backend="cuda"))
-    with pytest.raises(
-        DeviceError, match=r"no NVIDIA driver answers for device 0; .* --backend cpu"
-    ):
+    with pytest.raises(DeviceError, match=r"no NVIDIA driver answers .* --backend cpu"):
         load(config, 1, Readiness(None))
 
 
