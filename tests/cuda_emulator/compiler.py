@@ -34,7 +34,14 @@ COMMON_FLAGS = (
     "-fcf-protection=none",
     "-fno-gnu-unique",
 )
-KERNEL_FLAGS = ("-w", "-DFORGE_EMULATOR", "-fvisibility=hidden", "-fno-extern-tls-init")
+KERNEL_FLAGS = (
+    "-w",  # warnings are NVRTC's business
+    "-DFORGE_EMULATOR",
+    "-g1",  # lines, for the message of a fault
+    "-fvisibility=hidden",
+    "-fno-extern-tls-init",
+)
+CHECKS = "-fsanitize=alignment,bounds,shift-exponent"  # cpp/sanitizer.cpp says what happens then
 
 _INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 _KERNEL = re.compile(
@@ -59,7 +66,7 @@ def compile_kernels(source: KernelSource, folder: Path) -> CompiledFile:
         flags = [*KERNEL_FLAGS, *_search(folder), *defines, "-include", "emulator.h"]
         text = _run(["-E", *flags, "-x", "c++", file])
         found = list(_KERNEL.finditer(text))
-        _build(text + "".join(map(_entry, found)), library, [str(runtime_library())])
+        _build(text + "".join(map(_entry, found)), library)
         _write(names, " ".join(match["name"] for match in found))
     return CompiledFile(library, tuple(names.read_text().split()))
 
@@ -84,11 +91,14 @@ def _entry(match: re.Match[str]) -> str:
     )
 
 
-def _build(preprocessed: str, library: Path, libraries: Sequence[str]) -> None:
+def _build(preprocessed: str, library: Path) -> None:
+    """Compile and link apart: linking with CHECKS would add the compiler's own sanitizer."""
     with tempfile.TemporaryDirectory() as folder:
         text = Path(folder) / "kernels.ii"
         text.write_text(preprocessed)
-        _finish(["-shared", "-Wl,-z,defs", *KERNEL_FLAGS, text, *libraries], library)
+        code = text.with_suffix(".o")
+        _run([*KERNEL_FLAGS, CHECKS, "-c", text, "-o", code])
+        _finish(["-shared", "-Wl,-z,defs", code, runtime_library()], library)
 
 
 def _finish(arguments: Iterable[str | Path], library: Path) -> None:
@@ -133,7 +143,7 @@ def _headers() -> list[Path]:
 
 def _key(files: Iterable[Path], defines: Sequence[str]) -> str:
     digest = hashlib.sha256(_machine().encode())
-    digest.update(repr((COMMON_FLAGS, KERNEL_FLAGS, defines)).encode())
+    digest.update(repr((COMMON_FLAGS, KERNEL_FLAGS, CHECKS, defines)).encode())
     digest.update(Path(__file__).read_bytes())
     for file in files:
         digest.update(f"\0{file.name}\0".encode())

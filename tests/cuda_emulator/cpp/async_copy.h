@@ -16,6 +16,6 @@ struct AsyncCopy {
 
 void start_copy(AsyncCopy copy, Site site);
 void commit_copies();
-void wait_for_copies(unsigned num_groups_left);
+void wait_for_copies(unsigned max_groups_left);
 
 }  // namespace emulator

@@ -10,12 +10,12 @@ namespace emulator {
 
 inline int combine_or(int a, int b)
 {
-    return (a != 0) | (b != 0);
+    return a | b;
 }
 
 inline int combine_and(int a, int b)
 {
-    return (a != 0) & (b != 0);
+    return a & b;
 }
 
 inline int combine_count(int a, int b)
@@ -27,29 +27,22 @@ inline int combine_count(int a, int b)
 
 inline void __syncthreads(emulator::Site site = emulator::here())
 {
-    int vote = 0;
-    emulator::meet_block("__syncthreads", vote, emulator::combine_or, site);
+    emulator::meet_block("__syncthreads", 0, emulator::combine_or, site);
 }
 
 inline int __syncthreads_or(int is_set, emulator::Site site = emulator::here())
 {
-    int vote = is_set != 0;
-    emulator::meet_block("__syncthreads_or", vote, emulator::combine_or, site);
-    return vote;
+    return emulator::meet_block("__syncthreads_or", is_set != 0, emulator::combine_or, site);
 }
 
 inline int __syncthreads_and(int is_set, emulator::Site site = emulator::here())
 {
-    int vote = is_set != 0;
-    emulator::meet_block("__syncthreads_and", vote, emulator::combine_and, site);
-    return vote;
+    return emulator::meet_block("__syncthreads_and", is_set != 0, emulator::combine_and, site);
 }
 
 inline int __syncthreads_count(int is_set, emulator::Site site = emulator::here())
 {
-    int vote = is_set != 0;
-    emulator::meet_block("__syncthreads_count", vote, emulator::combine_count, site);
-    return vote;
+    return emulator::meet_block("__syncthreads_count", is_set != 0, emulator::combine_count, site);
 }
 
 inline void __threadfence() {}

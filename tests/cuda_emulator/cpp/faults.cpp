@@ -2,9 +2,11 @@
 // be what overflowed, and jumps back into the launch: nothing of the block is worth finishing.
 #include "faults.h"
 
+#include <dlfcn.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <ucontext.h>
 
 namespace emulator {
 
@@ -12,34 +14,40 @@ sigjmp_buf after_fault;
 
 namespace {
 
-constexpr int SIGNALS[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+constexpr int SIGNALS[] = {SIGSEGV, SIGBUS, SIGFPE};
 constexpr int NUM_SIGNALS = sizeof SIGNALS / sizeof SIGNALS[0];
 constexpr size_t HANDLER_STACK_BYTES = 64 << 10;
 
-char sentence[512];
+char sentence[1024];
 alignas(16) char handler_stack[HANDLER_STACK_BYTES];
 struct sigaction former_actions[NUM_SIGNALS];
 stack_t former_stack;
 
-const char* fault_name(int signal_number)
+uintptr_t instruction_address(const void* context)
 {
-    switch (signal_number) {
-        case SIGFPE:
-            return "integer division by zero";
-        case SIGILL:
-            return "illegal instruction";
-        default:
-            return "illegal address";
-    }
+    const auto& registers = static_cast<const ucontext_t*>(context)->uc_mcontext;
+#if defined(__x86_64__)
+    return static_cast<uintptr_t>(registers.gregs[REG_RIP]);
+#elif defined(__aarch64__)
+    return registers.pc;
+#else
+    static_cast<void>(registers);
+    return 0;
+#endif
 }
 
-void on_signal(int signal_number, siginfo_t* information, void*)
+// "code /path/library.so 0x1234", from which Python finds the line.
+void on_signal(int signal_number, siginfo_t* information, void* context)
 {
     const uint3 b = block.index;
     const uint3 t = running->index;
-    snprintf(sentence, sizeof sentence, "%s %p in block (%u,%u,%u), thread (%u,%u,%u)",
-             fault_name(signal_number), information->si_addr, b.x, b.y, b.z, t.x, t.y, t.z);
-    siglongjmp(after_fault, 1);
+    const uintptr_t code = instruction_address(context);
+    const char* name = signal_number == SIGFPE ? "division by zero" : "illegal address";
+    Dl_info library = {};
+    dladdr(reinterpret_cast<void*>(code), &library);
+    give_up("%s %p in block (%u,%u,%u), thread (%u,%u,%u), code %s 0x%zx", name,
+            information->si_addr, b.x, b.y, b.z, t.x, t.y, t.z, library.dli_fname,
+            code - reinterpret_cast<uintptr_t>(library.dli_fbase));
 }
 
 }  // namespace
@@ -62,8 +70,8 @@ void fail(const char* what, Site site)
 {
     const uint3 b = block.index;
     const uint3 t = running->index;
-    give_up("%s, at %s:%d in block (%u,%u,%u), thread (%u,%u,%u)", what, site.file, site.line, b.x,
-            b.y, b.z, t.x, t.y, t.z);
+    give_up("%s, in block (%u,%u,%u), thread (%u,%u,%u), at %s:%d", what, b.x, b.y, b.z, t.x, t.y,
+            t.z, site.file, site.line);
 }
 
 FaultHandlers::FaultHandlers()

@@ -51,7 +51,7 @@ bool reserve_stacks(unsigned num_stacks)
     return true;
 }
 
-#if defined(__x86_64__)
+#if !defined(EMULATOR_USES_UCONTEXT)
 
 extern "C" void emulator_switch_stack(void** save_stack_pointer, void* stack_pointer);
 

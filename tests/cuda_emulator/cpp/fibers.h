@@ -3,14 +3,19 @@
 
 #include <stddef.h>
 
-#if !defined(__x86_64__)
+// Define EMULATOR_PORTABLE_FIBERS to have the slower switch on x86-64 too.
+#if !defined(__x86_64__) || defined(EMULATOR_PORTABLE_FIBERS)
+#define EMULATOR_USES_UCONTEXT
+#endif
+
+#if defined(EMULATOR_USES_UCONTEXT)
 #include <ucontext.h>
 #endif
 
 namespace emulator {
 
 struct Fiber {
-#if defined(__x86_64__)
+#if !defined(EMULATOR_USES_UCONTEXT)
     void* stack_pointer;  // the registers that must survive lie there
 #else
     ucontext_t context;

@@ -15,11 +15,11 @@ namespace emulator {
 
 class Schedule {
   public:
-    void start_launch(uint64_t order, uint64_t num_blocks, unsigned num_threads);
+    void start_launch(uint64_t order, uint64_t num_blocks, unsigned num_warps);
 
-    uint64_t block_at(uint64_t turn);
+    uint64_t block_at(uint64_t turn) const;
 
-    // Before each block: which warp has which turn, and which lane within each warp.
+    // Before each block: shuffles which warp has which turn, and which lane within each warp.
     void start_block();
 
     unsigned warp_at(unsigned turn) const
@@ -39,17 +39,22 @@ class Schedule {
 
     bool warps_alternate() const
     {
-        return order_ > 2 && order_ % 2 == 1;
+        return is_shuffled() && order_ % 2 == 1;
     }
 
   private:
-    unsigned random_below(unsigned limit);
+    bool is_shuffled() const
+    {
+        return order_ >= 2;
+    }
+
+    uint64_t random_below(uint64_t limit);
     void arrange(unsigned char* places, unsigned num_places);
 
     uint64_t order_ = 0;
     uint64_t random_state_ = 0;
     uint64_t num_blocks_ = 0;
-    uint64_t block_factor_ = 1;
+    uint64_t block_stride_ = 1;
     unsigned num_warps_ = 0;
     unsigned char warps_[MAX_WARPS] = {};
     unsigned char lanes_[MAX_WARPS][WARP_SIZE] = {};

@@ -10,10 +10,19 @@
 
 namespace emulator {
 
+// These instructions are for whole warps.
+inline void check_whole_warp(uint32_t mask, Site site)
+{
+    if (mask != ALL_LANES) {
+        fail("an instruction for a whole warp, some of whose lanes have returned", site);
+    }
+}
+
 struct Product {
     float* d;
     const uint32_t* a;
     const uint32_t* b;
+    Site site;
 };
 
 template <class E>
@@ -27,8 +36,9 @@ float element(uint32_t pair, int which)
 //   b: register i, element e: row 2t + 8i + e, column g
 //   d: register i:            row g + 8 (i / 2), column 2t + i % 2
 template <class E>
-void serve_product(void* const requests[WARP_SIZE], uint32_t)
+void serve_product(void* const requests[WARP_SIZE], uint32_t mask)
 {
+    check_whole_warp(mask, static_cast<const Product*>(requests[running->lane])->site);
     float a[16][16];
     float b[16][8];
     for (int lane = 0; lane < 32; ++lane) {
@@ -61,20 +71,22 @@ void serve_product(void* const requests[WARP_SIZE], uint32_t)
 template <class E>
 void multiply_16x8x16(float* d, const uint32_t* a, const uint32_t* b, Site site)
 {
-    Product request{d, a, b};
-    meet_warp("mma", 0xffffffffu, &request, serve_product<E>, site);
+    Product request{d, a, b, site};
+    meet_warp("mma", ALL_LANES, &request, serve_product<E>, site);
 }
 
 struct MatrixLoad {
     const void* row;
     uint32_t* registers;
+    Site site;
 };
 
 // Four 8x8 matrices of 16-bit elements. Lane 8m + r brings the address of row r of matrix m, and
 // gets in register m elements (g, 2t) and (g, 2t + 1) of it; transposed, (2t, g) and (2t + 1, g).
 template <bool IS_TRANSPOSED>
-void serve_matrix_load(void* const requests[WARP_SIZE], uint32_t)
+void serve_matrix_load(void* const requests[WARP_SIZE], uint32_t mask)
 {
+    check_whole_warp(mask, static_cast<const MatrixLoad*>(requests[running->lane])->site);
     uint16_t matrices[4][8][8];
     for (int lane = 0; lane < 32; ++lane) {
         memcpy(matrices[lane / 8][lane % 8], static_cast<MatrixLoad*>(requests[lane])->row, 16);
@@ -100,8 +112,8 @@ void load_matrices(uint32_t* registers, const void* row, Site site)
     if (!is_shared(row)) {
         fail("ldmatrix reads outside shared memory", site);
     }
-    MatrixLoad request{row, registers};
-    meet_warp("ldmatrix", 0xffffffffu, &request, serve_matrix_load<IS_TRANSPOSED>, site);
+    MatrixLoad request{row, registers, site};
+    meet_warp("ldmatrix", ALL_LANES, &request, serve_matrix_load<IS_TRANSPOSED>, site);
 }
 
 }  // namespace emulator

@@ -1,7 +1,7 @@
-// What kernels, built-ins and scheduler know of each other: threads, warps, the block, and waiting.
+// What kernels, built-ins and scheduler know of each other: threads, blocks, meetings and faults.
 //
 // One block runs at a time, and of its threads one at a time: `running`. It runs until it waits, at
-// a barrier or for the other lanes of its warp; then the scheduler picks another (scheduler.cpp).
+// a barrier or for the other lanes of its warp; then the scheduler picks another (turns.cpp).
 #pragma once
 
 #include "vector_types.h"
@@ -11,6 +11,7 @@ namespace emulator {
 constexpr unsigned WARP_SIZE = 32;
 constexpr unsigned MAX_WARPS = 32;
 constexpr unsigned MAX_THREADS = WARP_SIZE * MAX_WARPS;
+constexpr uint32_t ALL_LANES = 0xffffffffu;
 constexpr size_t MAX_SHARED_BYTES = 232448;  // of an sm_90 block: 227 KiB
 constexpr size_t CANARY_BYTES = 1024;        // behind the dynamic shared memory of a launch
 
@@ -41,11 +42,14 @@ struct Block {
 extern Thread* running;
 extern Block block;
 
-// All threads of the block that have not returned meet here. `vote` is combined for them by `serve`.
-void meet_block(const char* name, int& vote, int (*combine)(int, int), Site site);
+// All threads of the block that have not returned meet here. `combine` makes one of their votes.
+using Combine = int (*)(int, int);
+
+int meet_block(const char* name, int vote, Combine combine, Site site);
 
 // What lanes of a warp do together. Each brings a request, which lies on its own stack; the last
 // one to arrive serves the requests of all, so nobody can run ahead and overwrite a neighbour's.
+// `mask` holds the lanes that are there: those asked for, less those that have returned.
 using Serve = void (*)(void* const requests[WARP_SIZE], uint32_t mask);
 
 void meet_warp(const char* name, uint32_t mask, void* request, Serve serve, Site site);
@@ -53,10 +57,8 @@ void meet_warp(const char* name, uint32_t mask, void* request, Serve serve, Site
 // Ends the launch; EmulatedFault in Python, with the thread and the place.
 [[noreturn]] void fail(const char* sentence, Site site);
 
+// Whether an address lies in shared memory, be it static or dynamic.
 bool is_shared(const void* address);
-
-// Whether this schedule does asynchronous copies when they are asked for, or as late as it may.
-bool copies_are_early();
 
 }  // namespace emulator
 

@@ -9,6 +9,7 @@ template <class T>
 struct Shuffle {
     T value;
     int source;  // the lane to read from
+    Site site;
     T result;
 };
 
@@ -18,6 +19,9 @@ void serve_shuffle(void* const requests[WARP_SIZE], uint32_t mask)
     for (unsigned lane = 0; lane < WARP_SIZE; ++lane) {
         if (mask >> lane & 1) {
             auto* mine = static_cast<Shuffle<T>*>(requests[lane]);
+            if (!(mask >> mine->source & 1)) {
+                fail("a shuffle reads a lane outside its mask, or one that has returned", mine->site);
+            }
             mine->result = static_cast<Shuffle<T>*>(requests[mine->source])->value;
         }
     }
@@ -30,17 +34,15 @@ T shuffle(const char* name, uint32_t mask, T value, int source, int width, Site 
     const int lane = running->lane;
     const int first = lane & ~(width - 1);
     const bool is_inside = source >= first && source < first + width;
-    Shuffle<T> request{value, is_inside ? source : lane, value};
-    if (!(mask >> request.source & 1)) {
-        fail("a shuffle reads a lane outside its mask", site);
-    }
+    Shuffle<T> request{value, is_inside ? source : lane, site, value};
     meet_warp(name, mask, &request, serve_shuffle<T>, site);
     return request.result;
 }
 
 struct Vote {
     bool is_set;
-    uint32_t ballot;
+    uint32_t ballot;  // of the lanes that voted yes
+    uint32_t voters;
 };
 
 inline void serve_vote(void* const requests[WARP_SIZE], uint32_t mask)
@@ -53,18 +55,20 @@ inline void serve_vote(void* const requests[WARP_SIZE], uint32_t mask)
     }
     for (unsigned lane = 0; lane < WARP_SIZE; ++lane) {
         if (mask >> lane & 1) {
-            static_cast<Vote*>(requests[lane])->ballot = ballot;
+            auto* mine = static_cast<Vote*>(requests[lane]);
+            mine->ballot = ballot;
+            mine->voters = mask;
         }
     }
 }
 
 inline void serve_nothing(void* const*, uint32_t) {}
 
-inline uint32_t vote(const char* name, uint32_t mask, bool is_set, Site site)
+inline Vote vote(const char* name, uint32_t mask, int is_set, Site site)
 {
-    Vote request{is_set, 0};
+    Vote request{is_set != 0, 0, 0};
     meet_warp(name, mask, &request, serve_vote, site);
-    return request.ballot;
+    return request;
 }
 
 }  // namespace emulator
@@ -103,20 +107,35 @@ T __shfl_up_sync(uint32_t mask, T value, unsigned distance, int width = 32,
 
 inline uint32_t __ballot_sync(uint32_t mask, int is_set, emulator::Site site = emulator::here())
 {
-    return emulator::vote("__ballot_sync", mask, is_set != 0, site);
+    return emulator::vote("__ballot_sync", mask, is_set, site).ballot;
 }
 
 inline int __any_sync(uint32_t mask, int is_set, emulator::Site site = emulator::here())
 {
-    return emulator::vote("__any_sync", mask, is_set != 0, site) != 0;
+    return emulator::vote("__any_sync", mask, is_set, site).ballot != 0;
 }
 
 inline int __all_sync(uint32_t mask, int is_set, emulator::Site site = emulator::here())
 {
-    return emulator::vote("__all_sync", mask, is_set != 0, site) == mask;
+    const emulator::Vote vote = emulator::vote("__all_sync", mask, is_set, site);
+    return vote.ballot == vote.voters;
 }
 
-inline void __syncwarp(uint32_t mask = 0xffffffffu, emulator::Site site = emulator::here())
+// The lanes with this lane's value.
+template <class T>
+uint32_t __match_any_sync(uint32_t mask, T value, emulator::Site site = emulator::here())
+{
+    uint32_t same = 0;
+    for (int lane = 0; lane < 32; ++lane) {
+        if (mask >> lane & 1) {
+            const T other = __shfl_sync(mask, value, lane, 32, site);
+            same |= static_cast<uint32_t>(other == value) << lane;
+        }
+    }
+    return same;
+}
+
+inline void __syncwarp(uint32_t mask = emulator::ALL_LANES, emulator::Site site = emulator::here())
 {
     emulator::meet_warp("__syncwarp", mask, nullptr, emulator::serve_nothing, site);
 }

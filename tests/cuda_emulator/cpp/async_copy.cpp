@@ -1,0 +1,71 @@
+#include "async_copy.h"
+
+#include <string.h>
+
+#include "scheduler.h"
+
+namespace emulator {
+
+namespace {
+
+constexpr size_t COPY_BYTES = 16;
+
+void do_copy(const AsyncCopy& copy)
+{
+    if (copy.is_wanted) {
+        memcpy(copy.target, copy.source, COPY_BYTES);
+    } else {
+        memset(copy.target, 0, COPY_BYTES);
+    }
+}
+
+bool is_aligned(const void* address)
+{
+    return reinterpret_cast<uintptr_t>(address) % COPY_BYTES == 0;
+}
+
+// That the bytes can be read, now, where a fault still names the thread's line.
+void touch(const void* source)
+{
+    static_cast<void>(*static_cast<const volatile char*>(source));
+}
+
+}  // namespace
+
+void start_copy(AsyncCopy copy, Site site)
+{
+    if (!is_aligned(copy.target) || (copy.is_wanted && !is_aligned(copy.source))) {
+        fail("misaligned access: an asynchronous copy is not aligned to 16 bytes", site);
+    }
+    if (!is_shared(copy.target)) {
+        fail("an asynchronous copy goes outside shared memory", site);
+    }
+    if (copy.is_wanted) {
+        touch(copy.source);
+    }
+    if (scheduler.schedule.copies_are_early()) {
+        do_copy(copy);
+    } else {
+        running_thread().open_copies.push_back(copy);
+    }
+}
+
+void commit_copies()
+{
+    FiberThread& thread = running_thread();
+    thread.copy_groups.push_back(thread.open_copies);
+    thread.open_copies.clear();
+}
+
+void wait_for_copies(unsigned max_groups_left)
+{
+    auto& groups = running_thread().copy_groups;
+    while (groups.size() > max_groups_left) {
+        for (const AsyncCopy& copy : groups.front()) {
+            do_copy(copy);
+        }
+        groups.erase(groups.begin());
+    }
+}
+
+}  // namespace emulator
