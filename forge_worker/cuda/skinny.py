@@ -1,0 +1,151 @@
+"""SkinnyKernels: products for 1 to 16 rows, with what stands before and after them fused in.
+
+See kernels/skinny.cu. A row's bits depend neither on how many rows are with it nor on their values.
+Only for 16-bit precisions. Allocates nothing; knows no layer.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from forge_worker.cuda.device import Argument, Device, KernelSource
+from forge_worker.cuda.precision import Precision
+from forge_worker.cuda.shapes import require
+from forge_worker.ops.protocol import Array, LinearWeights, RmsNorm
+
+Activation = Literal["silu", "gelu_tanh"]
+
+MAX_ROWS = 16
+MAX_NORM_ROWS = 8  # with the norm fused in
+
+_TILE_ROWS = 8
+_VECTOR = 8  # elements in 16 bytes
+
+
+class _Size(NamedTuple):
+    num_rows: int
+    num_features: int  # of the output
+    size_k: int
+
+
+class _Form(NamedTuple):
+    """How a block is built; the name is that of skinny.cu."""
+
+    name: str
+    num_threads: int
+    features_per_block: int
+
+
+_DEEP = _Form("deep", num_threads=512, features_per_block=16)
+_NARROW = _Form("narrow", num_threads=256, features_per_block=16)
+_WIDE = _Form("wide", num_threads=256, features_per_block=32)
+_GATED = _Form("wide", num_threads=256, features_per_block=16)
+
+
+class SkinnyKernels:
+    def __init__(
+        self, device: Device, precision: Precision, activation: Activation = "silu"
+    ) -> None:
+        if precision is Precision.FLOAT32:
+            raise ValueError("tensor cores multiply 16-bit numbers, not float32")
+        constants = (("ELEMENT", precision.kernel_type), ("ACTIVATION", activation))
+        self._kernels = device.kernels(KernelSource("skinny.cu", constants))
+        self._dtype = precision.dtype
+        self._num_multiprocessors = device.info.num_multiprocessors
+
+    def linear(self, x: Array, weights: LinearWeights, out: Array) -> None:
+        """out = x · weightᵀ + bias."""
+        size = self._size(x, weights.weight)
+        require("x", x, (size.num_rows, size.size_k), self._dtype)
+        require("out", out, (size.num_rows, size.num_features), self._dtype)
+        arguments = (out, x, *self._weights(weights, size))
+        self._launch("linear", self._form(size), arguments, size)
+
+    def add_linear(self, residual: Array, x: Array, weights: LinearWeights) -> None:
+        """residual += x · weightᵀ + bias, in float32."""
+        size = self._size(x, weights.weight)
+        require("x", x, (size.num_rows, size.size_k), self._dtype)
+        require("residual", residual, (size.num_rows, size.num_features), np.float32)
+        arguments = (residual, x, *self._weights(weights, size))
+        self._launch("add", self._form(size), arguments, size)
+
+    def logits(self, x: Array, weight: Array, out: Array) -> None:
+        """out = x · weightᵀ, in float32."""
+        size = self._size(x, weight)
+        require("x", x, (size.num_rows, size.size_k), self._dtype)
+        require("weight", weight, (size.num_features, size.size_k), self._dtype)
+        require("out", out, (size.num_rows, size.num_features), np.float32)
+        self._launch("logits", _WIDE, (out, x, weight), size)
+
+    def gated(self, x: Array, gate_up: LinearWeights, out: Array) -> None:
+        """out = activation(gate) · up of gate|up = x · weightᵀ + bias."""
+        joined = self._size(x, gate_up.weight)
+        require("x", x, (joined.num_rows, joined.size_k), self._dtype)
+        size = self._gated_size(joined, out)
+        self._launch("gated", _GATED, (out, x, *self._weights(gate_up, joined)), size)
+
+    def norm_linear(
+        self, residual: Array, norm: RmsNorm, weights: LinearWeights, out: Array
+    ) -> None:
+        """out = rms_norm(residual) · weightᵀ + bias, for at most MAX_NORM_ROWS rows."""
+        size = self._size(residual, weights.weight)
+        require("out", out, (size.num_rows, size.num_features), self._dtype)
+        arguments = (out, *self._norm(residual, norm, size), *self._weights(weights, size))
+        self._launch("norm_linear", self._form(size), arguments, size)
+
+    def norm_gated(
+        self, residual: Array, norm: RmsNorm, gate_up: LinearWeights, out: Array
+    ) -> None:
+        """`gated` of rms_norm(residual), for at most MAX_NORM_ROWS rows."""
+        joined = self._size(residual, gate_up.weight)
+        size = self._gated_size(joined, out)
+        arguments = (out, *self._norm(residual, norm, size), *self._weights(gate_up, joined))
+        self._launch("norm_gated", _GATED, arguments, size)
+
+    def _size(self, x: Array, weight: Array) -> _Size:
+        size = _Size(x.shape[0], weight.shape[0], weight.shape[1])
+        if not 1 <= size.num_rows <= MAX_ROWS or size.size_k % _VECTOR:
+            raise ValueError(
+                f"a product of {size.num_rows} rows of {size.size_k}, not of 1 to {MAX_ROWS} rows"
+                f" of a multiple of {_VECTOR}"
+            )
+        return size
+
+    def _gated_size(self, joined: _Size, out: Array) -> _Size:
+        size = joined._replace(num_features=joined.num_features // 2)
+        require("out", out, (size.num_rows, size.num_features), self._dtype)
+        return size
+
+    def _norm(self, residual: Array, norm: RmsNorm, size: _Size) -> tuple[Argument, ...]:
+        if size.num_rows > MAX_NORM_ROWS:
+            raise ValueError(f"a norm fused in for {size.num_rows} rows, not {MAX_NORM_ROWS}")
+        require("residual", residual, (size.num_rows, size.size_k), np.float32)
+        require("norm weight", norm.weight, (size.size_k,), self._dtype)
+        return residual, norm.weight, np.float32(norm.eps)
+
+    def _weights(self, weights: LinearWeights, size: _Size) -> tuple[Argument, ...]:
+        weight, bias = weights
+        require("weight", weight, (size.num_features, size.size_k), self._dtype)
+        if bias is None:
+            return weight, weight, np.int32(False)  # any address does: it is not read
+        require("bias", bias, (size.num_features,), self._dtype)
+        return weight, bias, np.int32(True)
+
+    def _form(self, size: _Size) -> _Form:
+        """More warps a block where no multiprocessor would get a second one."""
+        num_blocks = _num_blocks(_NARROW, size)
+        return _DEEP if num_blocks <= self._num_multiprocessors else _NARROW
+
+    def _launch(
+        self, operation: str, form: _Form, arguments: tuple[Argument, ...], size: _Size
+    ) -> None:
+        max_rows = _TILE_ROWS if size.num_rows <= _TILE_ROWS else MAX_ROWS
+        kernel = self._kernels[f"{operation}_{form.name}_{max_rows}"]
+        grid = (_num_blocks(form, size), 1, 1)
+        kernel(grid, (form.num_threads, 1, 1), (*arguments, *map(np.int32, size)))
+
+
+def _num_blocks(form: _Form, size: _Size) -> int:
+    return -(-size.num_features // form.features_per_block)
