@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from forge_common.errors import ConfigError
 from forge_worker.cuda.device import Device
 from forge_worker.cuda.shapes import require
 from forge_worker.ops.protocol import Array
@@ -128,8 +129,14 @@ def table_places(limits: Limits) -> TablePlaces:
 
 
 def table_bytes(limits: Limits) -> int:
-    """Of the memory that DeviceTables wants."""
-    return WORD_BYTES * table_places(limits).staging.end_word
+    """Of the memory that DeviceTables wants. ConfigError where that is beyond what kernels count."""
+    num_words = table_places(limits).staging.end_word
+    if num_words > MAX_WORDS:
+        raise ConfigError(
+            f"{limits.max_batch_size} sequences of up to {limits.max_model_len} tokens are too many"
+            " at once for the device's tables"
+        )
+    return WORD_BYTES * num_words
 
 
 def mask_words(vocab_size: int) -> int:
@@ -143,8 +150,6 @@ class DeviceTables:
         require("memory", memory, (table_bytes(limits),), np.uint8)
         self.limits = limits
         self.places = places = table_places(limits)
-        if places.staging.end_word > MAX_WORDS:
-            raise ValueError(f"the tables take {places.staging.end_word} words, over {MAX_WORDS}")
         self.words: Array = memory.view(np.int32)
         self.token_ids = self._view(places.token_ids)
         self.block_tables = self._view(places.block_tables)
