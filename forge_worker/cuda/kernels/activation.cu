@@ -1,0 +1,74 @@
+// The gate of a feed-forward layer (Shazeer 2020, arXiv:2002.05202): out = activation(gate) · up, with
+// silu(x) = x · sigmoid(x), or GELU in its tanh form (Hendrycks and Gimpel 2016, arXiv:1606.08415).
+//
+//   grid   vectors of `out`, row after row, BLOCK_THREADS a block; the last block may be ragged
+//   block  BLOCK_THREADS along x, a thread a vector of WIDTH columns
+//   types  gate_up: ELEMENT [T, 2 · INTERMEDIATE_SIZE], the gate first;
+//          out: ELEMENT [T, INTERMEDIATE_SIZE]
+//   macros ELEMENT, INTERMEDIATE_SIZE, WIDTH (divides it, at most 16 bytes of ELEMENT), BLOCK_THREADS
+//
+// Memory bounds it: 3 · INTERMEDIATE_SIZE elements a row. Float inside, rounded once.
+
+#include "vectors.cuh"
+
+#if !defined(ELEMENT) || !defined(INTERMEDIATE_SIZE) || !defined(WIDTH) || !defined(BLOCK_THREADS)
+#error "activation.cu needs ELEMENT, INTERMEDIATE_SIZE, WIDTH and BLOCK_THREADS"
+#endif
+
+constexpr int VECTORS_A_ROW = INTERMEDIATE_SIZE / WIDTH;
+static_assert(INTERMEDIATE_SIZE % WIDTH == 0, "a vector must not reach from the gate into up");
+
+using Activation = float (*)(float);
+
+// x · sigmoid(z). Where exp overflows, x / infinity is the 0 it should be.
+__device__ __forceinline__ float gated_by_sigmoid(float x, float z)
+{
+    return x / (1.0f + expf(-z));
+}
+
+__device__ __forceinline__ float silu(float x)
+{
+    return gated_by_sigmoid(x, x);
+}
+
+// x / 2 · (1 + tanh(z)) = x · sigmoid(2z), which costs an exponential instead of a tanh.
+__device__ __forceinline__ float gelu_tanh(float x)
+{
+    constexpr float TWICE_ROOT_OF_2_OVER_PI = 1.5957691216057308f;
+    constexpr float CUBIC = 0.044715f;
+    return gated_by_sigmoid(x, TWICE_ROOT_OF_2_OVER_PI * (x + CUBIC * x * x * x));
+}
+
+template <Activation ACTIVATION>
+__device__ __forceinline__ void activate_and_multiply(const ELEMENT* __restrict__ gate_up,
+                                                      ELEMENT* __restrict__ out, int num_vectors)
+{
+    const int vector = blockIdx.x * BLOCK_THREADS + threadIdx.x;
+    if (vector >= num_vectors) {
+        return;
+    }
+    const int64_t row = vector / VECTORS_A_ROW;
+    const int column = vector % VECTORS_A_ROW * WIDTH;
+    const ELEMENT* gate_address = gate_up + row * 2 * INTERMEDIATE_SIZE + column;
+    float gate[WIDTH];
+    float up[WIDTH];
+    load_vector(gate_address, gate);
+    load_vector(gate_address + INTERMEDIATE_SIZE, up);
+#pragma unroll
+    for (int i = 0; i < WIDTH; ++i) {
+        up[i] *= ACTIVATION(gate[i]);
+    }
+    store_vector(out + row * INTERMEDIATE_SIZE + column, up);
+}
+
+extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
+    silu_mul(const ELEMENT* gate_up, ELEMENT* out, int num_vectors)
+{
+    activate_and_multiply<silu>(gate_up, out, num_vectors);
+}
+
+extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
+    gelu_tanh_mul(const ELEMENT* gate_up, ELEMENT* out, int num_vectors)
+{
+    activate_and_multiply<gelu_tanh>(gate_up, out, num_vectors);
+}

@@ -1,0 +1,137 @@
+// RMS norm of rows of the residual stream (Zhang and Sennrich 2019, arXiv:1910.07467):
+//
+//     out[row] = x / sqrt(mean(x²) + eps) · weight,  x = residual[row]
+//
+//   grid   one block a row of `out`
+//   block  BLOCK_THREADS along x; a thread keeps its share of the row in registers, so it is read once
+//   types  residual, partial: float [T, HIDDEN_SIZE]; weight: ELEMENT [HIDDEN_SIZE];
+//          out: ELEMENT [rows, HIDDEN_SIZE]; logit_rows: int32 [rows]
+//   macros ELEMENT, HIDDEN_SIZE (divisible by 8), BLOCK_THREADS (whole warps)
+//
+// Memory bounds it. Bytes a row, e those of an ELEMENT: (4 + e) · HIDDEN_SIZE, and with a partial
+// sum added (12 + e) · HIDDEN_SIZE. The weight stays in the cache, and is asked for before
+// the barrier, so that nobody waits for it behind it.
+//
+// Sums are float, in an order that depends on HIDDEN_SIZE and BLOCK_THREADS alone: a row gives the same
+// bits in every batch.
+
+#include "intrinsics.cuh"
+#include "vectors.cuh"
+
+#if !defined(ELEMENT) || !defined(HIDDEN_SIZE) || !defined(BLOCK_THREADS)
+#error "norm.cu needs ELEMENT, HIDDEN_SIZE and BLOCK_THREADS"
+#endif
+
+// A warp reads 512 neighbouring bytes of the residual at a time.
+constexpr int WIDTH = 4;
+constexpr int NUM_VECTORS = HIDDEN_SIZE / WIDTH;
+constexpr int NUM_ROUNDS = (NUM_VECTORS + BLOCK_THREADS - 1) / BLOCK_THREADS;
+static_assert(HIDDEN_SIZE % 8 == 0, "rows of every type must begin at multiples of 16 bytes");
+
+// One thread's part of a row: vector `round * BLOCK_THREADS + threadIdx.x` of each round.
+struct Share {
+    float vectors[NUM_ROUNDS][WIDTH];
+};
+
+__device__ __forceinline__ bool has_vector(int round)
+{
+    return round * BLOCK_THREADS + threadIdx.x < NUM_VECTORS;
+}
+
+__device__ __forceinline__ int first_column(int round)
+{
+    return (round * BLOCK_THREADS + threadIdx.x) * WIDTH;
+}
+
+template <class E>
+__device__ __forceinline__ Share load_share(const E* row)
+{
+    Share share = {};
+#pragma unroll
+    for (int round = 0; round < NUM_ROUNDS; ++round) {
+        if (has_vector(round)) {
+            load_vector(row + first_column(round), share.vectors[round]);
+        }
+    }
+    return share;
+}
+
+template <class E>
+__device__ __forceinline__ void store_share(E* row, const Share& share)
+{
+#pragma unroll
+    for (int round = 0; round < NUM_ROUNDS; ++round) {
+        if (has_vector(round)) {
+            store_vector(row + first_column(round), share.vectors[round]);
+        }
+    }
+}
+
+__device__ __forceinline__ float sum_of_squares(const Share& share)
+{
+    float sum = 0.0f;
+#pragma unroll
+    for (int round = 0; round < NUM_ROUNDS; ++round) {
+#pragma unroll
+        for (int i = 0; i < WIDTH; ++i) {
+            sum += share.vectors[round][i] * share.vectors[round][i];
+        }
+    }
+    return sum;
+}
+
+__device__ __forceinline__ void store_norm(Share x, const ELEMENT* weight, float eps, ELEMENT* out)
+{
+    const Share scale = load_share(weight);
+    const float mean = block_sum<BLOCK_THREADS>(sum_of_squares(x)) / HIDDEN_SIZE;
+    const float inverse = rsqrtf(mean + eps);
+#pragma unroll
+    for (int round = 0; round < NUM_ROUNDS; ++round) {
+#pragma unroll
+        for (int i = 0; i < WIDTH; ++i) {
+            x.vectors[round][i] *= inverse * scale.vectors[round][i];
+        }
+    }
+    store_share(out, x);
+}
+
+__device__ __forceinline__ int64_t row_offset(int row)
+{
+    return static_cast<int64_t>(row) * HIDDEN_SIZE;
+}
+
+extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
+    rms_norm(const float* __restrict__ residual, const ELEMENT* __restrict__ weight,
+             ELEMENT* __restrict__ out, float eps)
+{
+    const int64_t offset = row_offset(blockIdx.x);
+    store_norm(load_share(residual + offset), weight, eps, out + offset);
+}
+
+// After a product split among GPUs: residual += partial first, in place.
+extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
+    add_rms_norm(float* __restrict__ residual, const float* __restrict__ partial,
+                 const ELEMENT* __restrict__ weight, ELEMENT* __restrict__ out, float eps)
+{
+    const int64_t offset = row_offset(blockIdx.x);
+    Share x = load_share(residual + offset);
+    const Share added = load_share(partial + offset);
+#pragma unroll
+    for (int round = 0; round < NUM_ROUNDS; ++round) {
+#pragma unroll
+        for (int i = 0; i < WIDTH; ++i) {
+            x.vectors[round][i] += added.vectors[round][i];
+        }
+    }
+    store_share(residual + offset, x);
+    store_norm(x, weight, eps, out + offset);
+}
+
+// Of the rows whose logits are wanted; each of `logit_rows` is a row of `residual`.
+extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
+    gather_rms_norm(const float* __restrict__ residual, const int32_t* __restrict__ logit_rows,
+                    const ELEMENT* __restrict__ weight, ELEMENT* __restrict__ out, float eps)
+{
+    const float* row = residual + row_offset(logit_rows[blockIdx.x]);
+    store_norm(load_share(row), weight, eps, out + row_offset(blockIdx.x));
+}

@@ -1,0 +1,208 @@
+// Between the projection of q|k|v and attention: norm the heads of Q and K where the model does so
+// (Qwen3), rotate them (RoFormer, arXiv:2104.09864), and put K and V into the paged cache.
+//
+// The pairs are (i, i + HEAD_DIM / 2): low · cos - high · sin, high · cos + low · sin. Q goes back to
+// its place in `qkv`, whose K and V stay as they were.
+//
+//   grid   heads of all tokens, token after token, BLOCK_THREADS / LANES of them a block
+//   block  BLOCK_THREADS along x; LANES neighbouring threads share a head
+//   types  qkv: ELEMENT [T, NUM_HEADS + 2 · NUM_KV_HEADS, HEAD_DIM];
+//          counts: int32 [4], of which the first is the number of live tokens;
+//          positions: int32 [T]; slots: int64 [T]; query_norm, key_norm: ELEMENT [HEAD_DIM];
+//          table: float [max_model_len, HEAD_DIM / 2, 2], cos and sin;
+//          keys, values: ELEMENT [num_blocks, NUM_KV_HEADS, BLOCK_SIZE, HEAD_DIM]
+//   macros ELEMENT, HEAD_DIM (even), NUM_HEADS, NUM_KV_HEADS, BLOCK_SIZE, BLOCK_THREADS,
+//          WIDTH (elements a memory access; divides HEAD_DIM / 2), LANES (power of two, up to 32)
+//
+// Memory bounds it: 2 · (NUM_HEADS + 2 · NUM_KV_HEADS) · HEAD_DIM elements a token, and once
+// 4 · HEAD_DIM bytes of the table. Padded rows are left alone: nothing of them is read or written.
+
+#include "intrinsics.cuh"
+#include "vectors.cuh"
+
+#if !defined(ELEMENT) || !defined(HEAD_DIM) || !defined(NUM_HEADS) || !defined(NUM_KV_HEADS)
+#error "rotary.cu needs ELEMENT, HEAD_DIM, NUM_HEADS and NUM_KV_HEADS"
+#endif
+#if !defined(BLOCK_SIZE) || !defined(WIDTH) || !defined(LANES) || !defined(BLOCK_THREADS)
+#error "rotary.cu needs BLOCK_SIZE, WIDTH, LANES and BLOCK_THREADS"
+#endif
+
+constexpr int HALF = HEAD_DIM / 2;
+constexpr int HEADS_A_TOKEN = NUM_HEADS + 2 * NUM_KV_HEADS;
+constexpr int FIRST_VALUE_HEAD = NUM_HEADS + NUM_KV_HEADS;
+static_assert(HEAD_DIM % 2 == 0 && HALF % WIDTH == 0, "lanes take whole pairs");
+static_assert(WARP_THREADS % LANES == 0 && BLOCK_THREADS % WARP_THREADS == 0, "a head within a warp");
+
+struct Projected {
+    ELEMENT* qkv;
+    const int32_t* counts;
+    const int32_t* positions;
+    const int64_t* slots;
+};
+
+struct Cache {
+    ELEMENT* keys;
+    ELEMENT* values;
+};
+
+struct HeadNorms {
+    const ELEMENT* query;
+    const ELEMENT* key;
+    float eps;
+};
+
+// What one thread works on: lane `lane` of head `head` of token `token`.
+struct Place {
+    int token;
+    int head;
+    int lane;
+    bool is_live;
+
+    __device__ __forceinline__ bool is_query() const { return head < NUM_HEADS; }
+    __device__ __forceinline__ bool is_value() const { return head >= FIRST_VALUE_HEAD; }
+};
+
+// WIDTH pairs of a head.
+struct Pairs {
+    float low[WIDTH];
+    float high[WIDTH];
+};
+
+__device__ __forceinline__ Place my_place(const int32_t* counts)
+{
+    const int head_of_all = blockIdx.x * (BLOCK_THREADS / LANES) + threadIdx.x / LANES;
+    Place place;
+    place.token = head_of_all / HEADS_A_TOKEN;
+    place.head = head_of_all % HEADS_A_TOKEN;
+    place.lane = threadIdx.x % LANES;
+    place.is_live = place.token < counts[0];
+    return place;
+}
+
+__device__ __forceinline__ ELEMENT* head_in_qkv(ELEMENT* qkv, const Place& place)
+{
+    return qkv + (static_cast<int64_t>(place.token) * HEADS_A_TOKEN + place.head) * HEAD_DIM;
+}
+
+__device__ __forceinline__ ELEMENT* head_in_cache(const Cache& cache, const Place& place,
+                                                  int64_t slot)
+{
+    ELEMENT* array = place.is_value() ? cache.values : cache.keys;
+    const int kv_head = place.head - (place.is_value() ? FIRST_VALUE_HEAD : NUM_HEADS);
+    const int64_t tile = slot / BLOCK_SIZE * NUM_KV_HEADS + kv_head;
+    return array + (tile * BLOCK_SIZE + slot % BLOCK_SIZE) * HEAD_DIM;
+}
+
+__device__ __forceinline__ Pairs load_pairs(const ELEMENT* head, int first)
+{
+    Pairs pairs;
+    load_vector(head + first, pairs.low);
+    load_vector(head + HALF + first, pairs.high);
+    return pairs;
+}
+
+__device__ __forceinline__ void store_pairs(ELEMENT* head, int first, const Pairs& pairs)
+{
+    store_vector(head + first, pairs.low);
+    store_vector(head + HALF + first, pairs.high);
+}
+
+// Every lane of the head gets the sum. All lanes of the warp must call it.
+__device__ __forceinline__ float sum_over_head(float value)
+{
+#pragma unroll
+    for (int distance = LANES / 2; distance > 0; distance /= 2) {
+        value += __shfl_xor_sync(ALL_LANES, value, distance);
+    }
+    return value;
+}
+
+__device__ __forceinline__ float squares_of_lane(const ELEMENT* head, int lane)
+{
+    float sum = 0.0f;
+#pragma unroll
+    for (int first = lane * WIDTH; first < HALF; first += LANES * WIDTH) {
+        const Pairs pairs = load_pairs(head, first);
+#pragma unroll
+        for (int i = 0; i < WIDTH; ++i) {
+            sum += pairs.low[i] * pairs.low[i] + pairs.high[i] * pairs.high[i];
+        }
+    }
+    return sum;
+}
+
+__device__ __forceinline__ float inverse_root_mean_square(const ELEMENT* head, const Place& place,
+                                                          float eps)
+{
+    const float squares = place.is_live ? squares_of_lane(head, place.lane) : 0.0f;
+    return rsqrtf(sum_over_head(squares) / HEAD_DIM + eps);
+}
+
+__device__ __forceinline__ void scale(Pairs& pairs, const ELEMENT* weight, int first, float factor)
+{
+    const Pairs weights = load_pairs(weight, first);
+#pragma unroll
+    for (int i = 0; i < WIDTH; ++i) {
+        pairs.low[i] *= factor * weights.low[i];
+        pairs.high[i] *= factor * weights.high[i];
+    }
+}
+
+// `angles`: cos and sin of each pair in turn.
+__device__ __forceinline__ void rotate(Pairs& pairs, const float* angles)
+{
+    float cos_sin[2 * WIDTH];
+    load_vector(angles, cos_sin);
+#pragma unroll
+    for (int i = 0; i < WIDTH; ++i) {
+        const float low = pairs.low[i];
+        const float high = pairs.high[i];
+        pairs.low[i] = low * cos_sin[2 * i] - high * cos_sin[2 * i + 1];
+        pairs.high[i] = high * cos_sin[2 * i] + low * cos_sin[2 * i + 1];
+    }
+}
+
+template <bool HAS_NORMS>
+__device__ __forceinline__ void finish_head(const Projected& projected, const HeadNorms& norms,
+                                            const float* table, const Cache& cache)
+{
+    const Place place = my_place(projected.counts);
+    ELEMENT* source = head_in_qkv(projected.qkv, place);
+    float factor = 1.0f;
+    if (HAS_NORMS) {
+        factor = inverse_root_mean_square(source, place, norms.eps);
+    }
+    if (!place.is_live) {
+        return;
+    }
+    ELEMENT* target =
+        place.is_query() ? source : head_in_cache(cache, place, projected.slots[place.token]);
+    const float* angles = table + static_cast<int64_t>(projected.positions[place.token]) * HEAD_DIM;
+#pragma unroll
+    for (int first = place.lane * WIDTH; first < HALF; first += LANES * WIDTH) {
+        Pairs pairs = load_pairs(source, first);
+        if (HAS_NORMS && !place.is_value()) {
+            scale(pairs, place.is_query() ? norms.query : norms.key, first, factor);
+        }
+        if (!place.is_value()) {
+            rotate(pairs, angles + 2 * first);
+        }
+        store_pairs(target, first, pairs);
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
+    rotate_and_store(ELEMENT* qkv, const int32_t* counts, const int32_t* positions,
+                     const int64_t* slots, const float* table, ELEMENT* keys, ELEMENT* values)
+{
+    finish_head<false>({qkv, counts, positions, slots}, {}, table, {keys, values});
+}
+
+extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
+    norm_rotate_and_store(ELEMENT* qkv, const int32_t* counts, const int32_t* positions,
+                          const int64_t* slots, const float* table, ELEMENT* keys, ELEMENT* values,
+                          const ELEMENT* query_norm, const ELEMENT* key_norm, float eps)
+{
+    finish_head<true>({qkv, counts, positions, slots}, {query_norm, key_norm, eps}, table,
+                      {keys, values});
+}
