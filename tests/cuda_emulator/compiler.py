@@ -2,7 +2,7 @@
 
 A file is preprocessed, and every `extern "C" __global__` function found in the result gets a C
 function through which Python launches it. The runtime, which all kernels share, is a library of its
-own. Knows nothing of arrays.
+own. Libraries are built for the very processor they run on. Knows nothing of arrays.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+import forge_worker.cuda
 from forge_worker.cuda.device import KernelSource
 from tests.cuda_emulator.faults import CompileError
 
 CACHE_VARIABLE = "FORGE_EMULATOR_CACHE"
+KERNELS_FOLDER = Path(forge_worker.cuda.__file__).with_name("kernels")
 RUNTIME_FOLDER = Path(__file__).with_name("cpp")
 COMMON_FLAGS = (
     "-std=c++17",
@@ -32,14 +34,14 @@ COMMON_FLAGS = (
     "-fno-strict-aliasing",
     "-fno-stack-protector",
     "-fcf-protection=none",
-    "-fno-gnu-unique",
 )
 KERNEL_FLAGS = (
     "-w",  # warnings are NVRTC's business
     "-DFORGE_EMULATOR",
     "-g1",  # lines, for the message of a fault
     "-fvisibility=hidden",
-    "-fno-extern-tls-init",
+    "-fno-gnu-unique",  # two instances of a file must not share their variables
+    "-fno-extern-tls-init",  # shared memory is thread_local, and needs no constructor
 )
 CHECKS = "-fsanitize=alignment,bounds,shift-exponent"  # cpp/sanitizer.cpp says what happens then
 
@@ -50,55 +52,64 @@ _KERNEL = re.compile(
 )
 
 
+# What is added for a kernel: the letters of its arguments, and its launch.
+_ENTRY = """
+extern "C" __attribute__((visibility("default"))) const char* signature_{name}()
+{{
+    return emulator::signature({name});
+}}
+
+extern "C" __attribute__((visibility("default"))) const char* launch_{name}(
+    const emulator::Request& request)
+{{
+    return emulator::launch({name}, emulator::first({bounds}), request);
+}}
+"""
+
+
 class CompiledFile(NamedTuple):
     path: Path
     kernels: tuple[str, ...]
 
 
 def compile_kernels(source: KernelSource, folder: Path) -> CompiledFile:
-    """The library of a file and the names of its kernels; only names are kept beside it."""
+    """The library of a file and the names of its kernels, which are kept beside it."""
+    runtime = runtime_library()
     file = folder / source.file
     defines = [f"-D{name}={value}" for name, value in source.constants]
-    key = _key([file, *_included(file), *_headers()], defines)
+    search = (folder, KERNELS_FOLDER, RUNTIME_FOLDER)
+    key = _key([file, *_included(file, search), *RUNTIME_FOLDER.iterdir()], defines)
     library = _cache_folder() / f"{file.stem}-{key}.so"
     names = library.with_suffix(".kernels")
     if not (library.exists() and names.exists()):
-        flags = [*KERNEL_FLAGS, *_search(folder), *defines, "-include", "emulator.h"]
-        text = _run(["-E", *flags, "-x", "c++", file])
+        flags = [*KERNEL_FLAGS, *(f"-I{path}" for path in search), *defines]
+        text = _run(["-E", *flags, "-include", "emulator.h", "-x", "c++", file])
         found = list(_KERNEL.finditer(text))
-        _build(text + "".join(map(_entry, found)), library)
+        entries = [
+            _ENTRY.format(name=match["name"], bounds=match["bounds"] or 0) for match in found
+        ]
+        _build(text + "".join(entries), library, runtime)
         _write(names, " ".join(match["name"] for match in found))
     return CompiledFile(library, tuple(names.read_text().split()))
 
 
 @cache
 def runtime_library() -> Path:
-    sources = sorted(RUNTIME_FOLDER.glob("*.cpp"))
-    library = _cache_folder() / f"runtime-{_key([*sources, *_headers()], [])}.so"
+    library = _cache_folder() / f"runtime-{_key(RUNTIME_FOLDER.iterdir(), [])}.so"
     if not library.exists():
-        _finish(["-shared", "-Wall", "-Wextra", *sources], library)
+        sources = sorted(RUNTIME_FOLDER.glob("*.cpp"))
+        _finish(["-shared", "-Wall", "-Wextra", "-Werror", *sources], library)
     return library
 
 
-def _entry(match: re.Match[str]) -> str:
-    """The two C functions of one kernel: what it takes, and its launch."""
-    name, bounds = match["name"], match["bounds"] or "0"
-    exported = 'extern "C" __attribute__((visibility("default"))) const char*'
-    return (
-        f"{exported} signature_{name}() {{ return emulator::signature({name}); }}\n"
-        f"{exported} launch_{name}(const emulator::Request& request) "
-        f"{{ return emulator::launch({name}, emulator::first({bounds}), request); }}\n"
-    )
-
-
-def _build(preprocessed: str, library: Path) -> None:
+def _build(preprocessed: str, library: Path, runtime: Path) -> None:
     """Compile and link apart: linking with CHECKS would add the compiler's own sanitizer."""
     with tempfile.TemporaryDirectory() as folder:
         text = Path(folder) / "kernels.ii"
         text.write_text(preprocessed)
         code = text.with_suffix(".o")
         _run([*KERNEL_FLAGS, CHECKS, "-c", text, "-o", code])
-        _finish(["-shared", "-Wl,-z,defs", code, runtime_library()], library)
+        _finish(["-shared", "-Wl,-z,defs", code, runtime], library)
 
 
 def _finish(arguments: Iterable[str | Path], library: Path) -> None:
@@ -110,52 +121,47 @@ def _finish(arguments: Iterable[str | Path], library: Path) -> None:
 
 def _run(arguments: Iterable[str | Path]) -> str:
     command = ["g++", *COMMON_FLAGS, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise CompileError("The emulator needs g++, and there is none") from None
     if done.returncode != 0:
         raise CompileError(f"g++ refuses this kernel file:\n{done.stderr}")
     return done.stdout
 
 
-def _search(folder: Path) -> tuple[str, ...]:
-    kernels = Path(__file__).parents[2] / "forge_worker" / "cuda" / "kernels"
-    return tuple(f"-I{path}" for path in (folder, kernels, RUNTIME_FOLDER))
-
-
-def _included(file: Path) -> list[Path]:
-    """Every file of ours that `file` includes, directly or not, in a fixed order."""
-    found: dict[Path, None] = {}
+def _included(file: Path, search: Sequence[Path]) -> list[Path]:
+    """Every file of ours that `file` includes, directly or not."""
+    found: list[Path] = []
     pending = [file]
     while pending:
         current = pending.pop()
         for name in _INCLUDE.findall(current.read_text()):
-            for folder in (current.parent, *(Path(flag[2:]) for flag in _search(file.parent))):
-                path = folder / name
-                if path.exists() and path not in found:
-                    found[path] = None
-                    pending.append(path)
-                    break
-    return sorted(found)
-
-
-def _headers() -> list[Path]:
-    return sorted(RUNTIME_FOLDER.glob("*.h"))
+            folders = (current.parent, *search)
+            path = next((folder / name for folder in folders if (folder / name).exists()), None)
+            if path is not None and path not in found:
+                found.append(path)
+                pending.append(path)
+    return found
 
 
 def _key(files: Iterable[Path], defines: Sequence[str]) -> str:
-    digest = hashlib.sha256(_machine().encode())
-    digest.update(repr((COMMON_FLAGS, KERNEL_FLAGS, CHECKS, defines)).encode())
-    digest.update(Path(__file__).read_bytes())
-    for file in files:
-        digest.update(f"\0{file.name}\0".encode())
+    flags = (COMMON_FLAGS, KERNEL_FLAGS, CHECKS, _ENTRY, tuple(defines))
+    digest = hashlib.sha256(f"{_machine()}\n{flags}".encode())
+    for file in sorted(files):
+        digest.update(f"\n{file.name}\n".encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()[:24]
 
 
 @cache
 def _machine() -> str:
-    """What -march=native means here, and which compiler it is."""
+    """Which compiler there is, and what -march=native means to it here."""
     command = ["g++", "-march=native", "-Q", "--help=target", "--version"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    except FileNotFoundError:
+        raise CompileError("The emulator needs g++, and there is none") from None
 
 
 def _cache_folder() -> Path:

@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import forge_worker.cuda
 from forge_common.errors import DeviceError
 from forge_worker.cuda.device import Bytes, DeviceInfo, Kernel, KernelSource
-from tests.cuda_emulator.compiler import compile_kernels
+from tests.cuda_emulator.compiler import KERNELS_FOLDER, compile_kernels
 from tests.cuda_emulator.guarded import guarded_bytes
 from tests.cuda_emulator.library import EmulatedKernel, load
 
-KERNELS_FOLDER = Path(forge_worker.cuda.__file__).with_name("kernels")
 ALIGNMENT = 256  # of allocations, as CUDA's
 UNDEFINED = 0xFF  # fresh memory: NaN as any float, -1 as any integer
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+from pathlib import Path
+
 from forge_common.errors import DeviceError
+
+_CODE = re.compile(r", code (?P<library>\S+) (?P<offset>0x[0-9a-f]+)$")
 
 
 class EmulatedFault(DeviceError):
@@ -11,3 +17,22 @@ class EmulatedFault(DeviceError):
 
 class CompileError(DeviceError):
     """The C++ compiler refuses a kernel file; the message is the compiler's."""
+
+
+def emulated_fault(kernel: str, sentence: str) -> EmulatedFault:
+    """With lines of source in place of an address in a library, the innermost first."""
+    code = _CODE.search(sentence)
+    if code is None:
+        return EmulatedFault(f"{kernel}: {sentence}")
+    lines = _lines(code["library"], code["offset"])
+    return EmulatedFault(f"{kernel}: {sentence[: code.start()]}, at {lines}")
+
+
+def _lines(library: str, offset: str) -> str:
+    command = ["addr2line", "--inlines", "--exe", library, offset]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return f"{offset} of {library}"
+    places = [line.split(" (")[0].rpartition(":") for line in done.stdout.splitlines()]
+    return " in ".join(f"{Path(file).name}:{line}" for file, _, line in places)

@@ -31,7 +31,7 @@ def guarded_bytes(
     page = mmap.PAGESIZE
     rounded = -(-num_bytes // alignment) * alignment
     middle = max(-(-rounded // page) * page, page)
-    memory = mmap.mmap(-1, middle + 2 * page)
+    memory = mmap.mmap(-1, middle + 2 * page, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
     for guard in (start, start + page + middle):
         if _libc.mprotect(guard, page, _PROT_NONE) != 0:

@@ -77,19 +77,20 @@ def _shuffles(random: np.random.Generator) -> list[IntrinsicCase]:
     given = np.stack([_words(random, WARP), random.integers(0, WARP, WARP, np.uint32)])
     value, lane = given[0], given[1].astype(int)
 
-    def moved(distance: int, width: int) -> Words:
+    def shifted(distance: int, width: int) -> Words:
         """From the lane so much further on; from itself where that leaves the segment."""
         source = LANES + distance
-        return value[np.where(source // width == LANES // width, source, LANES)]
+        moved: Words = value[np.where(source // width == LANES // width, source, LANES)]
+        return moved
 
     expected = [
         value[lane],
         value[LANES // 8 * 8 + lane % 8],
         value[LANES ^ 5],
-        moved(-3, 32),
-        moved(-3, 16),
-        moved(7, 32),
-        moved(7, 16),
+        shifted(-3, 32),
+        shifted(-3, 16),
+        shifted(7, 32),
+        shifted(7, 16),
     ]
     halves = value.copy()
     halves[:16] += halves[LANES ^ 1][:16]

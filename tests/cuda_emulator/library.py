@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from forge_worker.cuda.device import Argument, Dim3
-from tests.cuda_emulator.compiler import CompiledFile, runtime_library
-from tests.cuda_emulator.faults import EmulatedFault
+from tests.cuda_emulator.compiler import CompiledFile
+from tests.cuda_emulator.faults import emulated_fault
 
 _REQUEST = struct.Struct("6I3Q")  # grid, block, shared bytes, order, address of the arguments
 _SLOT = {"p": "Q", "q": "q", "i": "i4x", "f": "f4x"}
@@ -46,7 +46,7 @@ class EmulatedKernel:
         def launch() -> None:
             fault = self._launch(request)
             if fault is not None:
-                raise EmulatedFault(f"{self.name}: {fault.decode()}")
+                raise emulated_fault(self.name, fault.decode())
             assert kept
 
         self._queue(launch)
@@ -76,7 +76,6 @@ class EmulatedKernel:
 
 def load(compiled: CompiledFile) -> ctypes.PyDLL:
     """With the interpreter's lock held during calls: the emulator runs one launch at a time."""
-    ctypes.CDLL(str(runtime_library()), mode=ctypes.RTLD_GLOBAL)
     return ctypes.PyDLL(str(compiled.path))
 
 

@@ -38,7 +38,7 @@ float element(uint32_t pair, int which)
 template <class E>
 void serve_product(void* const requests[WARP_SIZE], uint32_t mask)
 {
-    check_whole_warp(mask, static_cast<const Product*>(requests[running->lane])->site);
+    check_whole_warp(mask, static_cast<const Product*>(requests[__builtin_ctz(mask)])->site);
     float a[16][16];
     float b[16][8];
     for (int lane = 0; lane < 32; ++lane) {
@@ -86,7 +86,7 @@ struct MatrixLoad {
 template <bool IS_TRANSPOSED>
 void serve_matrix_load(void* const requests[WARP_SIZE], uint32_t mask)
 {
-    check_whole_warp(mask, static_cast<const MatrixLoad*>(requests[running->lane])->site);
+    check_whole_warp(mask, static_cast<const MatrixLoad*>(requests[__builtin_ctz(mask)])->site);
     uint16_t matrices[4][8][8];
     for (int lane = 0; lane < 32; ++lane) {
         memcpy(matrices[lane / 8][lane % 8], static_cast<MatrixLoad*>(requests[lane])->row, 16);
