@@ -1,0 +1,134 @@
+"""CubinCache: compiled kernels on disk, so that only the first start pays for the compiler.
+
+An entry is named by a hash of all that went into it: text, headers, options with the architecture
+and the constants, and the compiler's version. Several workers may share a folder: an entry appears
+by rename, whole. Entries run on the GPU as they are, so the folder is its owner's alone, and what
+somebody else wrote, or what is damaged, counts as absent. Knows no compiler.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import stat
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from forge_worker.cuda.nvrtc import Compilation, NvrtcVersion
+from forge_worker.cuda.program import Program
+
+MAX_BYTES = 256 * 2**20  # some hundred models; one takes a few MiB
+
+_FORMAT = b"forge cubin 1\n"
+_PRIVATE = 0o700
+_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_SUFFIX = ".cubin"
+_DIGEST_BYTES = hashlib.sha256().digest_size
+
+logger = logging.getLogger(__name__)
+
+
+class CubinCache:
+    def __init__(self, folder: Path, max_bytes: int = MAX_BYTES) -> None:
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._is_usable = _make_private(folder)
+
+    def load(self, key: str) -> Compilation | None:
+        """None where there is none, or none to be trusted."""
+        if not self._is_usable:
+            return None
+        path = self._path(key)
+        try:
+            content = _read_own(path)
+            os.utime(path)  # the entries used last are kept longest
+        except OSError:
+            return None
+        return _unpacked(content)
+
+    def store(self, key: str, compilation: Compilation) -> None:
+        """A full disk and the like cost only the next start's time."""
+        if not self._is_usable:
+            return
+        try:
+            _write_whole(self._path(key), _packed(compilation))
+            self._shrink()
+        except OSError as error:
+            logger.warning("compiled kernels cannot be kept in %s: %s", self._folder, error)
+
+    def _path(self, key: str) -> Path:
+        return self._folder / f"{key}{_SUFFIX}"
+
+    def _shrink(self) -> None:
+        """Remove the entries that were not used for longest, until the rest fits."""
+        entries = []
+        for path in self._folder.glob(f"*{_SUFFIX}"):
+            with suppress(FileNotFoundError):  # another worker may be removing too
+                status = path.stat()
+                entries.append((status.st_mtime_ns, status.st_size, path))
+        surplus = sum(num_bytes for _, num_bytes, _ in entries) - self._max_bytes
+        for _, num_bytes, path in sorted(entries):
+            if surplus <= 0:
+                return
+            path.unlink(missing_ok=True)
+            surplus -= num_bytes
+
+
+def cache_key(program: Program, version: NvrtcVersion) -> str:
+    """Different for programs that may compile to different code."""
+    return hashlib.sha256(msgspec.msgpack.encode([program, version])).hexdigest()
+
+
+def default_folder(environment: Mapping[str, str]) -> Path:
+    """Where a user's caches lie, by the XDG base directory specification."""
+    stated = Path(environment.get("XDG_CACHE_HOME", ""))
+    home = stated if stated.is_absolute() else Path.home() / ".cache"
+    return home / "forge" / "cubins"
+
+
+def _make_private(folder: Path) -> bool:
+    try:
+        folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+        folder.chmod(_PRIVATE)  # fails where it is another user's
+        return os.access(folder, os.W_OK | os.X_OK)
+    except OSError as error:
+        logger.warning("kernels are compiled at every start, %s is not ours: %s", folder, error)
+        return False
+
+
+def _read_own(path: Path) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if status.st_uid != os.geteuid() or status.st_mode & _OTHERS_MAY_WRITE:
+            raise PermissionError(f"{path} may be somebody else's")
+        return file.read()
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    descriptor, unfinished = tempfile.mkstemp(dir=path.parent)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(content)
+        os.replace(unfinished, path)
+    except BaseException:
+        Path(unfinished).unlink(missing_ok=True)
+        raise
+
+
+def _packed(compilation: Compilation) -> bytes:
+    body = msgspec.msgpack.encode(compilation)
+    return _FORMAT + hashlib.sha256(body).digest() + body
+
+
+def _unpacked(content: bytes) -> Compilation | None:
+    start = len(_FORMAT) + _DIGEST_BYTES
+    body = content[start:]
+    if content[:start] != _FORMAT + hashlib.sha256(body).digest():
+        return None
+    return msgspec.msgpack.decode(body, type=Compilation)
