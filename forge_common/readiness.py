@@ -3,6 +3,7 @@
     {"type":"Progress","done_bytes":1048576,"total_bytes":7340032}
     {"type":"Ready","detail":"cpu, 512 blocks"}
     {"type":"Failed","message":"config.json: architecture Foo is unknown"}
+    {"type":"PeerLost","process_id":4711}
 
 The descriptor's number stands in `FORGE_READY_FD`; without it every report is a no-op, so a role
 runs the same by itself. Knows nothing of processes, of what a role does, or of who listens.
@@ -44,7 +45,13 @@ class Failed(Report, frozen=True):
     message: Text
 
 
-AnyReport = Progress | Ready | Failed
+class PeerLost(Report, frozen=True):
+    """Another process of the deployment is of no use any more: it is to end, if it still runs."""
+
+    process_id: Annotated[int, Meta(ge=0, lt=2**53)]
+
+
+AnyReport = Progress | Ready | Failed | PeerLost
 
 
 class Readiness:
@@ -70,6 +77,9 @@ class Readiness:
 
     def failed(self, message: str) -> None:
         self._report(Failed(message[:MAX_TEXT_CHARS]))
+
+    def peer_lost(self, process_id: int) -> None:
+        self._report(PeerLost(process_id))
 
     def _report(self, report: AnyReport) -> None:
         if self._fd is None:

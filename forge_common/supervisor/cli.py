@@ -21,6 +21,7 @@ from forge_common.log import configure_logging, send_records
 from forge_common.settings import exit_code_of, load_config, warn_of_unknown_variables
 from forge_common.supervisor.console import Console, ConsoleHandler
 from forge_common.supervisor.keys_command import make_keys_and_tell
+from forge_common.supervisor.outcome import Outcome
 from forge_common.supervisor.plan_text import plan_text
 from forge_common.supervisor.preflight import (
     check_port,
@@ -31,7 +32,7 @@ from forge_common.supervisor.preflight import (
 )
 from forge_common.supervisor.roles import Role, roles_of
 from forge_common.supervisor.run_dir import run_directory
-from forge_common.supervisor.supervisor import Outcome, Supervisor
+from forge_common.supervisor.supervisor import Supervisor
 
 NAME = "forge-launch"
 HELP = """Serve a language model over the OpenAI API.

@@ -21,12 +21,16 @@ PartT = TypeVar("PartT", bound=Struct)
 
 
 class Role(NamedTuple):
-    """One process to start. A higher `stage` stops earlier: the edge first, the worker last."""
+    """One process to start. A higher `stage` stops earlier: the edge first, the worker last.
+
+    One that `is_restarted` may end at any moment without its peers losing anything.
+    """
 
     name: str
     stage: int
     argv: tuple[str, ...]
     environment: Mapping[str, str]
+    is_restarted: bool = False
 
 
 def roles_of(config: LaunchConfig, environment: Mapping[str, str]) -> tuple[Role, ...]:
@@ -48,6 +52,7 @@ def roles_of(config: LaunchConfig, environment: Mapping[str, str]) -> tuple[Role
             stage,
             (sys.executable, "-P", "-m", module),
             {**inherited, **to_environment(part), "PYTHONUNBUFFERED": "1"},
+            is_restarted=name == "worker",
         )
         for name, stage, module, part in roles
     )

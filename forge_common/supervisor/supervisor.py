@@ -2,11 +2,12 @@
 
     start ─▶ all ready ─▶ announce ─▶ … ─┬─ SIGTERM, SIGINT, SIGHUP ─▶ drain, stage by stage ─▶ 0
                                          │    a second one ─▶ kill ─▶ 128 + signal
-                                         └─ a child ends ─▶ stop the rest ─▶ its exit code
+                                         └─ a child ends ─┬─▶ stop the rest ─▶ its exit code
+                                                          └─▶ start it again, within a budget
 
-The death of any child is fatal: the deployment ends with the code of the first that failed, and
-its reason is the last thing said. As PID 1 of a container it also reaps orphans. Knows processes
-and signals, not what the roles do.
+The death of a child is fatal unless its role is one that is started again, and has been ready: then
+the deployment ends with the code of the first that failed, and its reason is the last thing said.
+As PID 1 of a container it also reaps orphans. Knows processes and signals, not what the roles do.
 """
 
 from __future__ import annotations
@@ -22,32 +23,28 @@ from typing import Any, NamedTuple, assert_never
 
 from forge_common.config import LaunchSettings
 from forge_common.errors import ForgeError
-from forge_common.readiness import AnyReport, Failed, Progress, Ready
+from forge_common.readiness import AnyReport, Failed, PeerLost, Progress, Ready
 from forge_common.supervisor.child import SIGNAL_EXIT_BASE, Child, kill_group
 from forge_common.supervisor.console import Console
+from forge_common.supervisor.outcome import (
+    Failure,
+    Outcome,
+    cause_of,
+    how_it_ended,
+    outcome_of,
+)
 from forge_common.supervisor.progress import LoadingText
+from forge_common.supervisor.restarts import MAX_RESTARTS, WINDOW_S, Restarts
 from forge_common.supervisor.roles import Role
 
 STOP_GRACE_S = 5.0  # beyond the time to drain, before a child is killed
 KILL_WAIT_S = 5.0
+LOST_GRACE_S = 1.0  # for a child that its peers have given up, to end by itself
 CAUSE_WAIT_S = 0.05  # a death may be told by those who felt it before it is noticed here
 PROGRESS_INTERVAL_S = 2.0
 TERMINAL_PROGRESS_INTERVAL_S = 0.1
 
 logger = logging.getLogger(__name__)
-
-
-class Failure(NamedTuple):
-    """Which child ended the deployment; what is not stated here, the child itself will say."""
-
-    child: Child
-    reason: str | None = None
-    exit_code: int | None = None
-
-
-class Outcome(NamedTuple):
-    exit_code: int
-    reason: str | None = None  # one sentence, where something went wrong
 
 
 class WaitResult(NamedTuple):
@@ -69,32 +66,34 @@ class Supervisor:
         self._stop_grace_s = stop_grace_s
         self._children: list[Child] = []
         self._loading: dict[str, LoadingText] = {}
+        self._restarts = Restarts()
+        self._restarting: set[asyncio.Task[None]] = set()
         self._failures: list[Failure] = []  # in the order in which they were noticed
         self._signals: list[signal.Signals] = []
         self._is_stopping = False
         self._ending = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._lifeline_fd, self._launcher_fd = os.pipe()
 
     async def run(self, roles: Sequence[Role]) -> Outcome:
         """Returns once nothing of the deployment is left."""
         self._watch_signals()
-        lifeline_fd, launcher_fd = os.pipe()
         try:
-            await self._start(roles, lifeline_fd)
+            self._children = [Child(role) for role in roles]
+            for child in self._children:
+                await self._start(child)
             await self._ending.wait()
             return await self._end()
         finally:
             for child in self._children:
                 child.kill()
-            os.close(lifeline_fd)
-            os.close(launcher_fd)
+            os.close(self._lifeline_fd)
+            os.close(self._launcher_fd)
 
-    async def _start(self, roles: Sequence[Role], lifeline_fd: int) -> None:
-        self._children = [Child(role) for role in roles]
-        for child in self._children:
-            await child.start(lifeline_fd, self)
+    async def _start(self, child: Child) -> None:
+        await child.start(self._lifeline_fd, self)
         loop = asyncio.get_running_loop()
-        loop.call_later(self._settings.start_timeout_s, self._on_start_timeout)
+        loop.call_later(self._settings.start_timeout_s, self._on_start_timeout, child)
 
     async def _end(self) -> Outcome:
         if self._failures:
@@ -110,18 +109,15 @@ class Supervisor:
 
     async def _end_after_failure(self) -> Outcome:
         await asyncio.sleep(CAUSE_WAIT_S)
-        failure = _cause(self._failures)
+        failure = cause_of(self._failures)
         await self._stop(self._children, self._stop_grace_s)
-        child = failure.child
-        own_code = child.exit_code.result() if child.exit_code.done() else ForgeError.EXIT_CODE
-        reason = failure.reason or child.failure_message or _how_it_ended(own_code)
-        exit_code = failure.exit_code or own_code or ForgeError.EXIT_CODE
-        return Outcome(exit_code, f"{child.role.name}: {reason}")
+        return outcome_of(failure)
 
     async def _stop(self, children: Iterable[Child], grace_s: float) -> None:
         """Ask all to exit; kill those that have not when time is up or somebody is in a hurry."""
         self._is_stopping = True
         stopping = list(children)
+        self._restarts.note_stop(child.role for child in stopping)
         for child in stopping:
             if child.failure_message is None:  # else it is about to exit, with a code of its own
                 child.terminate()
@@ -143,17 +139,38 @@ class Supervisor:
             case Progress():
                 self._on_progress(child, report)
             case Failed(message=message):
-                child.failure_message = message
-                self._fail(Failure(child))
+                self._on_failed(child, message)
+            case PeerLost(process_id=process_id):
+                self._on_peer_lost(process_id)
             case Ready():
                 self._on_child_ready(child)
             case _:
                 assert_never(report)
 
     def _on_child_ready(self, child: Child) -> None:
-        is_news, child.is_ready = not child.is_ready, True
-        if is_news and all(child.is_ready for child in self._children):
+        child.is_ready = True
+        num_before = self._restarts.num_ready_roles
+        self._restarts.note_ready(child.role)
+        if num_before < self._restarts.num_ready_roles == len(self._children):
             self._on_ready()
+
+    def _on_failed(self, child: Child, message: str) -> None:
+        """It is about to end; one that is started again is given the time to do so."""
+        child.failure_message = message
+        if child.is_ready and self._restarts.keeps(child.role):
+            asyncio.get_running_loop().call_later(self._stop_grace_s, child.kill)
+        else:
+            self._fail(Failure(child))
+
+    def _on_peer_lost(self, process_id: int) -> None:
+        child = self._child_of(process_id)
+        if child is not None and self._restarts.keeps(child.role):
+            asyncio.get_running_loop().call_later(LOST_GRACE_S, self._end_lost, child)
+
+    def _end_lost(self, child: Child) -> None:
+        if child.is_running:
+            logger.warning("%s is of no use to its peers any more: it is killed", child.role.name)
+            child.kill()
 
     def _on_progress(self, child: Child, progress: Progress) -> None:
         name, now_s = child.role.name, asyncio.get_running_loop().time()
@@ -165,16 +182,16 @@ class Supervisor:
             is_done = progress.done_bytes >= progress.total_bytes
             (self._console.finish_update if is_done else self._console.update)(name, text)
 
-    def _on_start_timeout(self) -> None:
-        late = [child for child in self._children if not child.is_ready]
-        if late:
+    def _on_start_timeout(self, child: Child) -> None:
+        if child.is_running and not child.is_ready:
             seconds = f"{self._settings.start_timeout_s:g} s (--start-timeout-s)"
-            self._fail(Failure(late[0], f"was not ready within {seconds}", ForgeError.EXIT_CODE))
+            self._fail(Failure(child, f"was not ready within {seconds}", ForgeError.EXIT_CODE))
 
     def _fail(self, failure: Failure) -> None:
         """Only before a stop was asked for: what ends after that was meant to."""
         if not self._signals and not self._is_stopping:
             self._failures.append(failure)
+            self._restarts.note_stop(child.role for child in self._children)
             self._ending.set()
 
     def _watch_signals(self) -> None:
@@ -207,20 +224,33 @@ class Supervisor:
                 if child is not None:
                     kill_group(ended.pid)
                     child.has_exited(ended.status)
-                    self._fail(Failure(child))
+                    self._on_end(child)
+
+    def _on_end(self, child: Child) -> None:
+        budget = self._restarts.budget
+        if not self._restarts.is_due(child, is_draining=bool(self._signals)):
+            self._fail(Failure(child))
+        elif budget.is_used_up:
+            times = f"{MAX_RESTARTS} times within {WINDOW_S / 60:g} minutes"
+            self._fail(Failure(child, f"{how_it_ended(child)}, after it was restarted {times}"))
+        else:
+            task = asyncio.ensure_future(self._start_again(child, budget.take_delay_s()))
+            self._restarting.add(task)
+            task.add_done_callback(self._restarting.discard)
+
+    async def _start_again(self, child: Child, delay_s: float) -> None:
+        name = child.role.name
+        logger.warning("%s: %s; it starts again in %.1f s", name, how_it_ended(child), delay_s)
+        await asyncio.sleep(delay_s)
+        if not self._restarts.keeps(child.role):
+            return
+        self._loading.pop(name, None)
+        successor = Child(child.role)
+        self._children[self._children.index(child)] = successor
+        try:
+            await self._start(successor)
+        except OSError as error:
+            self._fail(Failure(child, f"cannot be started again: {error}"))
 
     def _child_of(self, pid: int) -> Child | None:
         return next((child for child in self._children if child.pid == pid), None)
-
-
-def _cause(failures: Sequence[Failure]) -> Failure:
-    """The first, unless a child was killed at about that time: the others only felt it."""
-    killed = (failure for failure in failures if failure.child.was_killed)
-    return next(killed, failures[0])
-
-
-def _how_it_ended(exit_code: int) -> str:
-    if exit_code > SIGNAL_EXIT_BASE:
-        with suppress(ValueError):
-            return f"was killed by {signal.Signals(exit_code - SIGNAL_EXIT_BASE).name}"
-    return f"ended unexpectedly with exit code {exit_code}"

@@ -11,6 +11,7 @@ from forge_common.readiness import (
     MAX_LINE_BYTES,
     MAX_TEXT_CHARS,
     Failed,
+    PeerLost,
     Progress,
     Readiness,
     Ready,
@@ -32,6 +33,11 @@ def pipe() -> Iterator[Pipe]:
     yield pipe
     os.close(pipe.read_fd)
     os.close(pipe.write_fd)
+
+
+def test_lost_peer_is_named_by_its_process(pipe: Pipe) -> None:
+    Readiness(pipe.write_fd).peer_lost(4711)
+    assert pipe.reports() == [PeerLost(4711)]
 
 
 def test_reports_arrive_in_order(pipe: Pipe) -> None:

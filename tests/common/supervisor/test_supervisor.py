@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -27,7 +28,7 @@ def launch() -> Iterator[Launch]:
     started: list[subprocess.Popen[str]] = []
 
     def start(
-        *roles: tuple[str, int, str], prefix: Sequence[str] = (), **settings: float
+        *roles: tuple[str, int, str], prefix: Sequence[str] = (), **settings: Any
     ) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [*prefix, sys.executable, "-m", "tests.common.supervisor.fake_roles"],
