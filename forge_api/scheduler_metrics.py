@@ -56,6 +56,8 @@ def counters(stats: SchedulerStats) -> Iterator[Metric]:
         "prefix_cache_queries": ("Asked of the prefix cache", stats.prefix_queries_total),
         "prefix_cache_hits": ("Found in the prefix cache", stats.prefix_hits_total),
         "rejected_requests": ("Requests the scheduler refused", stats.rejected_total),
+        "sequences_resumed": ("Sequences that ran when a worker was lost, and go on",
+                              stats.sequences_resumed_total),
         "slow_clients": ("Clients that did not read in time", stats.slow_clients_total),
     }  # fmt: skip
     for name, (text, value) in values.items():
@@ -66,6 +68,12 @@ def counters(stats: SchedulerStats) -> Iterator[Metric]:
     for reason, count in stats.finished_total.items():
         ended.add_metric([str(reason)], count)
     yield ended
+    restarts = CounterMetricFamily(
+        "forge_worker_restarts", "Workers that took a lost one's place", labels=["loss"]
+    )
+    for loss, count in stats.worker_restarts_total.items():
+        restarts.add_metric([str(loss)], count)
+    yield restarts
 
 
 def step_tokens(sizes: StepSizes) -> Metric:

@@ -55,6 +55,14 @@ class Admission:
         self._kv_cache.release(sequence)
         self._released.append(sequence.sequence_id)
 
+    def preempt_all(self) -> int:
+        """Their worker is lost: all that ran wait again, and nobody is left to forget them."""
+        num_preempted = len(self.running)
+        while len(self.running) > 0:
+            self._send_back(self.running[-1])
+        self._released = []
+        return num_preempted
+
     def _add_running(self, batch: Batch) -> None:
         """Whoever stands behind a long chunk still gets one token of the budget."""
         num_behind = len(self.running)
@@ -106,9 +114,15 @@ class Admission:
         return len(self.running) < self._max_batch_size
 
     def _first_ready(self) -> Sequence | None:
-        """One preempted in flight is not ready: its next token is still to be read."""
+        """One preempted in flight is not ready, since its next token is still to be read.
+
+        Nor is one on trial while another one is.
+        """
         first = self.waiting.first
-        return None if first is None or first.num_steps_in_flight > 0 else first
+        if first is None or first.num_steps_in_flight > 0:
+            return None
+        must_wait = first.is_on_trial and any(running.is_on_trial for running in self.running)
+        return None if must_wait else first
 
     def _may_displace_last(self, waiting: Sequence) -> bool:
         return len(self.running) > 0 and self._policy.may_displace(waiting, self.running[-1])
@@ -127,13 +141,16 @@ class Admission:
         batch.add(sequence, min(sequence.num_tokens_to_run, batch.token_budget), new_block_ids)
 
     def _preempt_last(self) -> Sequence:
-        """The last in rank waits again, without blocks; it will be computed anew."""
         sequence = self.running[-1]
         self._counters.num_preemptions += 1
+        self._send_back(sequence)
+        return sequence
+
+    def _send_back(self, sequence: Sequence) -> None:
+        """It waits again, without blocks; it will be computed anew."""
         self.withdraw(sequence)
         sequence.status = SequenceStatus.PREEMPTED
         self.waiting.add(sequence)
-        return sequence
 
     def _count_start(self, sequence: Sequence, match: PrefixMatch) -> None:
         counters, num_tokens = self._counters, len(sequence.token_ids)

@@ -57,6 +57,11 @@ class Batch:
     def to_run_batch(self) -> RunBatch:
         return RunBatch(self.step_id, self.released, self.new, self.scheduled)
 
+    def void(self) -> None:
+        """No answer will come: what the step would have sampled is not awaited any more."""
+        for sequence, scheduled in zip(self.sequences, self.scheduled, strict=True):
+            sequence.settle(scheduled.is_sampling)
+
     def check_answer(self, output: BatchOutput, vocab_size: int) -> None:
         """Raises WorkerError unless `output` is a possible answer to this step."""
         if output.step_id != self.step_id or len(output.sequences) != len(self.scheduled):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import zmq
@@ -16,7 +17,7 @@ from zmq.utils.monitor import parse_monitor_message
 
 from forge_common.config import SchedulerConfig
 from forge_common.curve_keys import NO_KEYS, ServerKeys, server_keys
-from forge_common.errors import ConfigError, LinkError, WorkerError
+from forge_common.errors import ConfigError, LinkError
 from forge_common.link_security import doorkeeper
 from forge_common.protocol.api_scheduler import MAX_CLIENT_MESSAGE_BYTES, ClientMessage
 from forge_common.protocol.scheduler_worker import FromWorker, Shutdown
@@ -28,6 +29,7 @@ from forge_scheduler.pulse import INTERVAL_S, Pulse
 from forge_scheduler.service import Service
 from forge_scheduler.stop_requests import StopRequests
 from forge_scheduler.worker_connection import EVENTS, WorkerConnection
+from forge_scheduler.worker_seat import Worker
 
 MAX_MESSAGES_A_ROUND = 64
 HELD_RETRY_S = 0.02
@@ -59,7 +61,11 @@ def main(config: SchedulerConfig) -> None:
 
 
 class SchedulerProcess:
-    """Binds at once; `run` serves until asked to stop and nothing runs, or the worker fails."""
+    """Binds at once; `run` serves until asked to stop and nothing runs.
+
+    A worker that is lost is awaited again, or the next one is: its launcher is told which is not to
+    be waited for.
+    """
 
     def __init__(
         self,
@@ -85,9 +91,15 @@ class SchedulerProcess:
         self._worker_monitor = self._workers.socket.get_monitor_socket(EVENTS)
         self._worker_connection = WorkerConnection()
         self._outbox = Outbox(self._clients.send)
+        self._readiness = Readiness.from_environment()
         self._service = Service(
-            config, self._outbox, lambda: stop_requests.count() > 0, Pulse(keep_alive_s)
+            config,
+            self._outbox,
+            lambda: stop_requests.count() > 0,
+            Pulse(keep_alive_s),
+            self._dismiss,
         )
+        self._worker_desk = self._service.worker_desk
         self._poller = self._make_poller()
 
     @property
@@ -96,7 +108,7 @@ class SchedulerProcess:
         return Endpoints(self._clients.endpoint, self._workers.endpoint)
 
     def run(self) -> None:
-        """Raises WorkerError or LinkError when the worker fails, after telling every client."""
+        """Raises LinkError when there is no serving with a worker, after telling every client."""
         try:
             while not self._is_done():
                 self._wait()
@@ -105,11 +117,12 @@ class SchedulerProcess:
                 self._send_steps()
                 self._service.send_news()
                 self._service.keep_alive()
-        except (WorkerError, LinkError) as error:
+        except LinkError as error:
             self._service.end_all(FinishReason.ERROR, str(error))
             raise
         self._service.end_all(FinishReason.ABORT)
-        self._dismiss_worker()
+        if self._worker_desk.worker is not None:
+            self._say_farewell(self._worker_desk.worker)
 
     def close(self) -> None:
         """What is still to be sent gets a moment to leave."""
@@ -133,16 +146,15 @@ class SchedulerProcess:
         self._poller.poll(math.ceil(min(timeouts_s) * 1000) if timeouts_s else None)
 
     def _receive_from_worker(self) -> None:
-        was_here = self._service.worker is not None
         for peer, message in self._workers.drain(MAX_MESSAGES_A_ROUND):
-            self._service.on_worker_message(peer, message)
+            self._worker_desk.on_message(peer, message)
         while self._worker_monitor.poll(0):
             seen = parse_monitor_message(self._worker_monitor.recv_multipart())
             self._worker_connection.on_event(seen["event"], seen["value"])
-        if not was_here and self._service.worker is not None:
-            self._worker_connection.on_introduction()
-        if self._worker_connection.is_lost:
-            raise WorkerError("the worker is gone")
+        self._worker_connection.watch(self._worker_desk.worker)
+        while self._worker_connection.is_lost:
+            self._worker_desk.on_lost_connection()
+            self._worker_connection.watch(self._worker_desk.worker)
 
     def _receive_from_clients(self) -> None:
         for client, message in self._clients.drain(MAX_MESSAGES_A_ROUND):
@@ -152,20 +164,21 @@ class SchedulerProcess:
             self._service.on_lost_connection()
 
     def _send_steps(self) -> None:
-        worker = self._service.worker
-        while worker is not None and (step := self._service.next_step()) is not None:
+        desk = self._worker_desk
+        while (worker := desk.worker) is not None and (step := desk.next_step()) is not None:
             try:
                 self._workers.send(worker, step)
-            except (PeerGone, PeerSlow) as error:
-                raise WorkerError("the worker is gone") from error
+            except (PeerGone, PeerSlow):
+                desk.on_unsent_step()
 
-    def _dismiss_worker(self) -> None:
-        if self._service.worker is None:
-            return
-        try:
-            self._workers.send(self._service.worker, Shutdown())
-        except (PeerGone, PeerSlow):
-            logger.warning("the worker left before it was dismissed")
+    def _dismiss(self, worker: Worker) -> None:
+        """Whatever is left of it is to end, so that nothing computes for nobody."""
+        self._say_farewell(worker.peer)
+        self._readiness.peer_lost(worker.ready.process_id)
+
+    def _say_farewell(self, worker: bytes) -> None:
+        with suppress(PeerGone, PeerSlow):
+            self._workers.send(worker, Shutdown())
 
     def _make_poller(self) -> zmq.Poller:
         poller = zmq.Poller()

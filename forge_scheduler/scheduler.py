@@ -30,6 +30,7 @@ from forge_scheduler.policy import FirstComeFirstServed, Policy
 from forge_scheduler.sequence import Request, RequestKey, Sequence, SequenceStatus
 from forge_scheduler.stats import Clock, Counters, RateMeter, StepMeter
 from forge_scheduler.waiting_queue import WaitingQueue
+from forge_scheduler.worker_loss import BLAMED, fit_to, no_room, put_on_trial
 
 ClientOutputs = dict[bytes, list[SequenceOutput]]
 
@@ -122,15 +123,8 @@ class Scheduler:
         self, reason: FinishReason, *, client: bytes | None = None, error: str | None = None
     ) -> ClientOutputs:
         """End every request, or every one of a client."""
-        ended: ClientOutputs = defaultdict(list)
-        for request in list(self._requests.values()):
-            if client in (None, request.key.client):
-                ended[request.key.client] += [
-                    self._end(sequence, reason, error)
-                    for sequence in request.sequences
-                    if not sequence.is_finished
-                ]
-        return ended
+        chosen = [r for r in self._requests.values() if client in (None, r.key.client)]
+        return self._end_requests(chosen, reason, error)
 
     def schedule(self) -> Batch | None:
         """The next step, or None: nothing can run, or enough steps are in flight."""
@@ -151,8 +145,8 @@ class Scheduler:
         """Take in what the oldest step in flight gave. Raises WorkerError unless it answers it."""
         if not self._in_flight:
             raise WorkerError(f"the worker answered step {output.step_id}, which was not sent")
+        self._in_flight[0].check_answer(output, self._limits.vocab_size)
         batch = self._in_flight.popleft()
-        batch.check_answer(output, self._limits.vocab_size)
         news: ClientOutputs = defaultdict(list)
         for sequence, scheduled, sampled in zip(
             batch.sequences, batch.scheduled, output.sequences, strict=True
@@ -164,6 +158,34 @@ class Scheduler:
             if sequence_output is not None:
                 news[sequence.request.key.client].append(sequence_output)
         return news
+
+    def recall(self) -> None:
+        """The last step could not be sent: nobody ran in it. Its worker is to be lost then."""
+        self._in_flight.pop().void()
+
+    def lose_worker(self) -> ClientOutputs:
+        """No step in flight is answered any more, and all KV is gone: what ran waits again.
+
+        Ends the request that a worker was lost over before.
+        """
+        blamed = put_on_trial(self._in_flight)
+        while self._in_flight:
+            self._in_flight.popleft().void()
+        ended = self._end_requests(blamed, FinishReason.ERROR, BLAMED)
+        self.counters.num_resumed += self._admission.preempt_all()
+        return ended
+
+    def resume(self, num_blocks: int, block_size: int, max_model_len: int) -> ClientOutputs:
+        """Go on with another worker, whose KV memory is empty. Ends what it has no room for."""
+        self.max_model_len = min(max_model_len, num_blocks * block_size)
+        self._intake = Intake(self.max_model_len, self._limits.vocab_size)
+        self._kv_cache.reset(num_blocks, block_size)
+        ended: ClientOutputs = defaultdict(list)
+        for request in list(self._requests.values()):
+            for sequence in fit_to(request, self.max_model_len):
+                error = no_room(sequence, self.max_model_len)
+                ended[request.key.client].append(self._end(sequence, FinishReason.ERROR, error))
+        return ended
 
     def stats(self) -> SchedulerStats:
         now_s = self._clock()
@@ -178,6 +200,7 @@ class Scheduler:
             last_step_age_s=now_s - self._last_step_at_s if self._in_flight else None,
             oldest_waiting_age_s=None if oldest_s is None else now_s - oldest_s,
             is_worker_ready=True,
+            worker_loss=None,
             steps_total=counters.num_steps,
             prompt_tokens_total=counters.num_prompt_tokens,
             cached_prompt_tokens_total=counters.num_cached_prompt_tokens,
@@ -188,6 +211,8 @@ class Scheduler:
             finished_total=dict(counters.num_finished),
             rejected_total=counters.num_rejected,
             slow_clients_total=counters.num_slow_clients,
+            sequences_resumed_total=counters.num_resumed,
+            worker_restarts_total=dict(counters.num_worker_restarts),
             step_sizes=self._step_meter.sizes(),
         )
 
@@ -229,8 +254,9 @@ class Scheduler:
     ) -> SequenceOutput | None:
         if sampled.error is not None:
             return self._end(sequence, FinishReason.ERROR, sampled.error)
+        num_computed_tokens = scheduled.num_computed_tokens + scheduled.num_scheduled_tokens
+        sequence.has_computed(num_computed_tokens)
         if sequence.status is SequenceStatus.RUNNING:
-            num_computed_tokens = scheduled.num_computed_tokens + scheduled.num_scheduled_tokens
             self._kv_cache.commit(sequence, num_computed_tokens)
         outputs.keep_prompt_logprobs(sequence, scheduled, sampled)
         if not scheduled.is_sampling:
@@ -242,6 +268,18 @@ class Scheduler:
         if sequence_output.finish_reason is not None:
             self._finish(sequence, sequence_output.finish_reason)
         return sequence_output
+
+    def _end_requests(
+        self, requests: list[Request], reason: FinishReason, error: str | None
+    ) -> ClientOutputs:
+        ended: ClientOutputs = defaultdict(list)
+        for request in requests:
+            ended[request.key.client] += [
+                self._end(sequence, reason, error)
+                for sequence in request.sequences
+                if not sequence.is_finished
+            ]
+        return ended
 
     def _end(
         self, sequence: Sequence, reason: FinishReason, error: str | None = None

@@ -79,6 +79,9 @@ class Sequence:
     num_pending_tokens: int = 0
     num_draft_tokens: int = 0
     num_steps_in_flight: int = 0
+    num_tokens_on_trial: int = (
+        0  # how far it had come when its worker was lost, until it is past that
+    )
     block_table: list[int] = field(default_factory=list)
     block_hashes: list[bytes] = field(default_factory=list)
     num_committed_blocks: int = 0
@@ -109,6 +112,11 @@ class Sequence:
     def is_finished(self) -> bool:
         return self.status is SequenceStatus.FINISHED
 
+    @property
+    def is_on_trial(self) -> bool:
+        """Its worker was lost in a step of it, which no other worker has repeated yet."""
+        return self.num_tokens_on_trial > 0
+
     def advance(self, num_scheduled_tokens: int) -> bool:
         """Count a step as sent; True when that step reaches the last token and so samples."""
         num_known = self.num_tokens
@@ -122,6 +130,11 @@ class Sequence:
         """The counterpart of `advance`: a step was answered, its token is known or void."""
         self.num_steps_in_flight -= 1
         self.num_pending_tokens -= is_sampling
+
+    def has_computed(self, num_tokens: int) -> None:
+        """A worker has answered that it computed so many of its tokens."""
+        if num_tokens >= self.num_tokens_on_trial:
+            self.num_tokens_on_trial = 0
 
     def forget_computation(self) -> None:
         """Back to no KV at all; what was sampled, and what is still to be read, stays."""

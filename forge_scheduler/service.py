@@ -1,13 +1,12 @@
-"""Service: does what each message asks, and says what must be said, to clients and to the worker.
+"""Service: does what each message of a client asks, and says to clients what must be said.
 
-Sits between the loop, which owns the sockets, and the Scheduler, which owns the requests. Knows
-neither a socket nor a policy.
+Sits between the loop, which owns the sockets, and the Scheduler, which owns the requests and is
+found at the desk of its worker. Knows neither a socket nor a policy.
 """
 
 from __future__ import annotations
 
 import logging
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from typing import assert_never
@@ -15,7 +14,7 @@ from typing import assert_never
 from msgspec import Struct
 
 from forge_common.config import SchedulerConfig
-from forge_common.errors import LinkError, RequestError, RequestErrorKind, WorkerError
+from forge_common.errors import RequestError, RequestErrorKind
 from forge_common.protocol.api_scheduler import (
     Abort,
     Accepted,
@@ -31,23 +30,16 @@ from forge_common.protocol.api_scheduler import (
     Submit,
 )
 from forge_common.protocol.message import PROTOCOL_VERSION
-from forge_common.protocol.scheduler_worker import (
-    BatchOutput,
-    FromWorker,
-    RunBatch,
-    WorkerFailed,
-    WorkerReady,
-)
 from forge_common.sampling import FinishReason
 from forge_common.transport import PeerGone, PeerSlow, Undecodable
 from forge_scheduler.malformed import answer_to
 from forge_scheduler.outbox import Outbox
-from forge_scheduler.policy import make_policy
 from forge_scheduler.pulse import Pulse
-from forge_scheduler.scheduler import ClientOutputs, Limits, Scheduler
+from forge_scheduler.scheduler import ClientOutputs, Scheduler
 from forge_scheduler.sequence import RequestKey
-from forge_scheduler.stats import starting_stats
 from forge_scheduler.waiting_queue import QueueFull
+from forge_scheduler.worker_desk import WorkerDesk
+from forge_scheduler.worker_seat import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -61,16 +53,19 @@ class Service:
         outbox: Outbox,
         is_stopping: Callable[[], bool],
         pulse: Pulse,
+        dismiss: Callable[[Worker], None],
     ) -> None:
-        self.worker: bytes | None = None
+        self.worker_desk = WorkerDesk(config, self)
         self._is_stopping = is_stopping
-        self._config = config
+        self._dismiss = dismiss
         self._outbox = outbox
         self._pulse = pulse
         self._news: ClientOutputs = defaultdict(list)
         self._waiting_for_ready: set[bytes] = set()
-        self._scheduler: Scheduler | None = None
-        self._ready: SchedulerReady | None = None
+
+    @property
+    def _scheduler(self) -> Scheduler | None:
+        return self.worker_desk.scheduler
 
     @property
     def is_finished(self) -> bool:
@@ -83,25 +78,6 @@ class Service:
         is_idle = self._scheduler is None or self._scheduler.is_empty
         return None if is_idle else self._pulse.remaining_s
 
-    def on_worker_message(self, peer: bytes, message: FromWorker | Undecodable) -> None:
-        """Raises WorkerError or LinkError when there is no going on with this worker."""
-        is_worker = peer == self.worker
-        is_introduction = self.worker is None and isinstance(message, WorkerReady)
-        if not is_worker and not is_introduction:
-            logger.warning("a stranger at the worker's door is not listened to: %r", peer)
-            return
-        match message:
-            case WorkerReady():
-                self._on_worker_ready(peer, message)
-            case BatchOutput():
-                self._on_batch_output(message)
-            case WorkerFailed():
-                raise WorkerError(f"the worker failed: {message.reason}")
-            case Undecodable():
-                raise LinkError(f"the worker sent no message of ours: {message.reason}")
-            case _:
-                assert_never(message)
-
     def on_client_message(self, client: bytes, message: ClientMessage | Undecodable) -> None:
         match message:
             case Hello():
@@ -111,17 +87,11 @@ class Service:
             case Abort():
                 self._on_abort(client, message)
             case GetStats():
-                scheduler = self._scheduler
-                self._post(client, starting_stats() if scheduler is None else scheduler.stats())
+                self._post(client, self.worker_desk.stats())
             case Undecodable():
                 self._on_undecodable(client, message)
             case _:
                 assert_never(message)
-
-    def next_step(self) -> RunBatch | None:
-        """What to send to the worker, if anything can run and it is not busy enough already."""
-        batch = None if self._scheduler is None else self._scheduler.schedule()
-        return None if batch is None else batch.to_run_batch()
 
     def send_news(self) -> None:
         """One message for each client that has outputs, after what was held back for it."""
@@ -146,40 +116,29 @@ class Service:
     def end_all(self, reason: FinishReason, error: str | None = None) -> None:
         """End every request, and say so."""
         if self._scheduler is not None:
-            self._add_news(self._scheduler.end_all(reason, error=error))
+            self.on_news(self._scheduler.end_all(reason, error=error))
             self.send_news()
 
-    def _on_worker_ready(self, peer: bytes, ready: WorkerReady) -> None:
-        _check_worker(ready)
-        if self._scheduler is not None:
-            raise WorkerError("the worker started again and has lost its state")
-        self.worker = peer
-        self._scheduler = _make_scheduler(self._config, ready)
-        self._ready = SchedulerReady(
-            protocol_version=PROTOCOL_VERSION,
-            epoch=time.time_ns() // 1000,
-            max_model_len=self._scheduler.max_model_len,
-            vocab_size=ready.vocab_size,
-            block_size=ready.block_size,
-            num_blocks=ready.num_blocks,
-        )
-        logger.info("serving with %d blocks of %d tokens", ready.num_blocks, ready.block_size)
+    def on_news(self, news: ClientOutputs) -> None:
+        """To be sent with all else of this round."""
+        for client, sequence_outputs in news.items():
+            self._news[client] += sequence_outputs
+
+    def on_ready(self, ready: SchedulerReady) -> None:
         for client in self._waiting_for_ready:
-            self._post(client, self._ready)
+            self._post(client, ready)
         self._waiting_for_ready.clear()
 
-    def _on_batch_output(self, output: BatchOutput) -> None:
-        if self._scheduler is None:
-            raise WorkerError("the worker answered before it was ready")
-        self._add_news(self._scheduler.update(output))
+    def on_worker_lost(self, worker: Worker) -> None:
+        self._dismiss(worker)
 
     def _on_hello(self, client: bytes, hello: Hello) -> None:
         if hello.protocol_version != PROTOCOL_VERSION:
             self._post(client, Malformed(f"protocol_version: this is {PROTOCOL_VERSION}"))
-        elif self._ready is None:
+        elif self.worker_desk.ready is None:
             self._waiting_for_ready.add(client)
         else:
-            self._post(client, self._ready)
+            self._post(client, self.worker_desk.ready)
 
     def _on_submit(self, client: bytes, submit: Submit) -> None:
         try:
@@ -192,7 +151,7 @@ class Service:
     def _on_abort(self, client: bytes, abort: Abort) -> None:
         if self._scheduler is not None:
             key = RequestKey(client, abort.request_id)
-            self._add_news({client: self._scheduler.abort(key, abort.choice_index)})
+            self.on_news({client: self._scheduler.abort(key, abort.choice_index)})
 
     def _on_undecodable(self, client: bytes, undecodable: Undecodable) -> None:
         answer = answer_to(undecodable)
@@ -207,10 +166,6 @@ class Service:
         if self._scheduler is None:
             raise _unavailable("the model is still loading", "starting")
         return self._scheduler
-
-    def _add_news(self, news: ClientOutputs) -> None:
-        for client, sequence_outputs in news.items():
-            self._news[client] += sequence_outputs
 
     def _post(self, client: bytes, message: Struct) -> None:
         try:
@@ -235,32 +190,6 @@ class Service:
         if self._scheduler is None:
             return []
         return self._scheduler.end_all(FinishReason.ABORT, client=client, error=error)[client]
-
-
-def _check_worker(ready: WorkerReady) -> None:
-    if ready.protocol_version != PROTOCOL_VERSION:
-        raise LinkError(
-            f"the worker speaks protocol {ready.protocol_version}, the scheduler "
-            f"{PROTOCOL_VERSION}: install the same Forge everywhere"
-        )
-    if min(ready.num_blocks, ready.block_size, ready.max_model_len, ready.vocab_size) < 1:
-        raise LinkError(f"the worker has nothing to serve with: {ready}")
-
-
-def _make_scheduler(config: SchedulerConfig, ready: WorkerReady) -> Scheduler:
-    is_paged = config.cache.kv_cache == "paged"
-    limits = Limits(
-        max_batch_size=config.batch.max_batch_size,
-        max_prefill_tokens=config.batch.max_prefill_tokens,
-        max_model_len=ready.max_model_len,
-        vocab_size=ready.vocab_size,
-        max_queued_requests=config.queue.max_queued_requests,
-        max_queued_tokens=config.queue.max_queued_tokens,
-        max_steps_in_flight=2 if config.batch.overlap else 1,
-        has_prefix_cache=is_paged and config.cache.prefix_caching,
-    )
-    policy = make_policy(config.queue.policy)
-    return Scheduler(limits, ready.num_blocks, ready.block_size, policy)
 
 
 def _unavailable(message: str, code: str) -> RequestError:

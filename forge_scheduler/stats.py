@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from forge_common.protocol.api_scheduler import SchedulerStats, StepSizes
+from forge_common.protocol.api_scheduler import SchedulerStats, StepSizes, WorkerLoss
 from forge_common.sampling import FinishReason
 
 Clock = Callable[[], float]
@@ -32,6 +32,10 @@ class Counters:
     num_prefix_hits: int = 0
     num_rejected: int = 0
     num_slow_clients: int = 0
+    num_resumed: int = 0  # sequences that ran when a worker was lost
+    num_worker_restarts: dict[WorkerLoss, int] = field(
+        default_factory=lambda: dict.fromkeys(WorkerLoss, 0)
+    )
     num_finished: dict[FinishReason, int] = field(
         default_factory=lambda: dict.fromkeys(FinishReason, 0)
     )
@@ -48,6 +52,7 @@ def starting_stats() -> SchedulerStats:
         last_step_age_s=None,
         oldest_waiting_age_s=None,
         is_worker_ready=False,
+        worker_loss=None,
         steps_total=0,
         prompt_tokens_total=0,
         cached_prompt_tokens_total=0,
@@ -58,6 +63,8 @@ def starting_stats() -> SchedulerStats:
         finished_total={},
         rejected_total=0,
         slow_clients_total=0,
+        sequences_resumed_total=0,
+        worker_restarts_total={},
         step_sizes=StepMeter().sizes(),
     )
 

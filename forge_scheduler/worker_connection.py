@@ -1,9 +1,9 @@
 """WorkerConnection: tells, from what a socket's monitor saw, when the worker's connection is lost.
 
 Monitors know connections by file descriptor, messages by the name a peer gives itself; nothing ties
-the two. But the worker's connection is one of those open when it introduces itself, so it is lost
-at the latest when all of these are: a stranger who knocks meanwhile raises no alarm. Knows no
-socket.
+the two. But the worker's connection is one of those open when it is first watched, after it has
+introduced itself, so it is lost at the latest when all of these are: a stranger who knocks
+meanwhile raises no alarm. Knows no socket.
 """
 
 from __future__ import annotations
@@ -16,11 +16,18 @@ EVENTS = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED
 class WorkerConnection:
     def __init__(self) -> None:
         self._open: set[int] = set()
-        self._candidates: set[int] | None = None
+        self._candidates: set[int] = set()
+        self._worker: bytes | None = None
 
     @property
     def is_lost(self) -> bool:
-        return self._candidates is not None and not self._candidates
+        return self._worker is not None and not self._candidates
+
+    def watch(self, worker: bytes | None) -> None:
+        """Whose connection is meant from now on; what happened until now has been told."""
+        if worker != self._worker:
+            self._worker = worker
+            self._candidates = set(self._open)
 
     def on_event(self, event: int, descriptor: int) -> None:
         """One of EVENTS, in the order in which they came."""
@@ -28,9 +35,4 @@ class WorkerConnection:
             self._open.add(descriptor)
             return
         self._open.discard(descriptor)
-        if self._candidates is not None:
-            self._candidates.discard(descriptor)
-
-    def on_introduction(self) -> None:
-        """The worker has spoken for the first time; what happened until now has been told."""
-        self._candidates = set(self._open)
+        self._candidates.discard(descriptor)

@@ -33,9 +33,14 @@ class Versions(Struct, frozen=True):
 
 
 class EngineHealth(Struct, frozen=True):
-    """Ages in seconds; null where there is nothing to be old."""
+    """Ages in seconds; null where there is nothing to be old.
+
+    `worker_loss` says how the last worker was lost, also when another one has taken its place.
+    """
 
     is_worker_ready: bool
+    worker_loss: str | None
+    num_worker_restarts: int
     last_step_age_s: float | None
     oldest_waiting_age_s: float | None
     num_waiting: int
@@ -89,6 +94,8 @@ async def health(request: web.Request) -> web.Response:
 def engine_health(stats: SchedulerStats) -> EngineHealth:
     return EngineHealth(
         stats.is_worker_ready,
+        stats.worker_loss,
+        sum(stats.worker_restarts_total.values()),
         stats.last_step_age_s,
         stats.oldest_waiting_age_s,
         stats.num_waiting,
@@ -105,4 +112,6 @@ def why_not_ready(services: Services, stats: SchedulerStats | None) -> str | Non
         return "the scheduler is not connected, or has no worker yet"
     if stats is None:
         return "the scheduler does not answer"
-    return None if stats.is_worker_ready else "the worker is not ready"
+    if stats.is_worker_ready:
+        return None
+    return f"another worker is awaited: {stats.worker_loss or 'there is none yet'}"

@@ -12,6 +12,7 @@ A `Hello` is answered once a worker is ready. Every `Submit` is answered at once
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 from msgspec import Meta
@@ -124,6 +125,14 @@ class StepSizes(Part, frozen=True):
     tokens_total: Count
 
 
+class WorkerLoss(StrEnum):
+    """How a worker was lost, whose place another one took."""
+
+    GONE = "gone"  # its connection was: it was killed, has crashed, or does not answer
+    FAILED = "failed"  # it said so itself
+    BROKEN = "broken"  # what it said was no answer to what it was asked
+
+
 class SchedulerStats(Message, frozen=True):
     """Counts since the scheduler started, and its state now; `*_total` only ever grow."""
 
@@ -135,6 +144,7 @@ class SchedulerStats(Message, frozen=True):
     last_step_age_s: float | None  # None before the first step, and while idle
     oldest_waiting_age_s: float | None
     is_worker_ready: bool
+    worker_loss: str | None  # how the last worker was lost, in words; None while none was
     steps_total: Count
     prompt_tokens_total: Count
     cached_prompt_tokens_total: Count
@@ -145,6 +155,8 @@ class SchedulerStats(Message, frozen=True):
     finished_total: dict[FinishReason, Count]
     rejected_total: Count
     slow_clients_total: Count
+    sequences_resumed_total: Count
+    worker_restarts_total: dict[WorkerLoss, Count]
     step_sizes: StepSizes
 
 

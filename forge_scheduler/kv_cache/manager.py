@@ -29,13 +29,14 @@ class KVCacheManager:
     """match, start, grow, commit, release: the life of a sequence's blocks."""
 
     def __init__(self, num_blocks: int, block_size: int, *, has_prefix_cache: bool = True) -> None:
+        self.has_prefix_cache = has_prefix_cache
+        self.reset(num_blocks, block_size)
+
+    def reset(self, num_blocks: int, block_size: int) -> None:
+        """Begin again with a memory that holds nothing. No sequence may own a block, nor hashes."""
         self.block_size = block_size
         self._pool = BlockPool(num_blocks)
-        self._prefix_cache = PrefixCache(block_size) if has_prefix_cache else None
-
-    @property
-    def has_prefix_cache(self) -> bool:
-        return self._prefix_cache is not None
+        self._prefix_cache = PrefixCache(block_size) if self.has_prefix_cache else None
 
     @property
     def num_blocks(self) -> int:

@@ -12,6 +12,7 @@ from forge_scheduler.sequence import SequenceStatus
 def audit(scheduler: Scheduler) -> None:
     audit_blocks(scheduler)
     audit_places(scheduler)
+    audit_trials(scheduler)
     audit_prefix_cache(scheduler._kv_cache)
 
 
@@ -51,6 +52,21 @@ def audit_places(scheduler: Scheduler) -> None:
     assert scheduler._waiting.num_tokens == sum(
         sequence.request.num_prompt_tokens for sequence in scheduler._waiting
     )
+
+
+def audit_idle(scheduler: Scheduler) -> None:
+    """Without a worker nothing runs, and nothing is awaited of one."""
+    assert len(scheduler._admission.running) == 0
+    assert scheduler._kv_cache.num_free_blocks == scheduler._kv_cache.num_blocks
+    assert not scheduler._in_flight
+    for sequence in scheduler._waiting:
+        assert sequence.num_steps_in_flight == sequence.num_pending_tokens == 0
+        assert sequence.num_computed_tokens == 0
+
+
+def audit_trials(scheduler: Scheduler) -> None:
+    """Of those that a worker was lost over, one runs at a time."""
+    assert sum(sequence.is_on_trial for sequence in scheduler._admission.running) <= 1
 
 
 def audit_prefix_cache(kv_cache: KVCacheManager) -> None:

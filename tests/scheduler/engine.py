@@ -19,7 +19,8 @@ CLIENT = b"client"
 class Engine:
     def __init__(self, num_blocks: int = 64, block_size: int = 4, **options: Any) -> None:
         self.scheduler = make_scheduler(num_blocks, block_size, **options)
-        self.worker = FakeWorker(num_blocks, block_size, options.get("vocab_size", 100))
+        self._vocab_size = options.get("vocab_size", 100)
+        self.worker = FakeWorker(num_blocks, block_size, self._vocab_size)
         self.sent: deque[RunBatch] = deque()
         self.tokens: dict[tuple[str, int], list[int]] = defaultdict(list)
         self.ends: dict[tuple[str, int], FinishReason] = {}
@@ -49,6 +50,23 @@ class Engine:
         while self.send():
             pass
         self.receive()
+
+    def lose_worker(self) -> None:
+        """It is gone, and with it what it was sent and all it knew."""
+        self.sent.clear()
+        self._read(self.scheduler.lose_worker())
+
+    def replace_worker(
+        self, num_blocks: int | None = None, block_size: int | None = None, max_model_len: int = 128
+    ) -> None:
+        """Another one, of the same size unless told otherwise."""
+        self.worker = FakeWorker(
+            num_blocks or self.worker.num_blocks,
+            block_size or self.worker.block_size,
+            self._vocab_size,
+        )
+        sizes = (self.worker.num_blocks, self.worker.block_size)
+        self._read(self.scheduler.resume(*sizes, max_model_len))
 
     def run(self) -> Engine:
         """Step until everything submitted has ended."""

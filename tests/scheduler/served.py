@@ -49,8 +49,8 @@ class Peer:
 
 
 class Worker(Peer):
-    def __init__(self, context: Any, endpoint: str) -> None:
-        super().__init__(context, endpoint, ToWorker, b"worker")
+    def __init__(self, context: Any, endpoint: str, identity: bytes = b"worker") -> None:
+        super().__init__(context, endpoint, ToWorker, identity)
         self.fake = FakeWorker(num_blocks=32, block_size=4)
 
     def report_ready(self, protocol_version: int = PROTOCOL_VERSION) -> None:
@@ -80,9 +80,19 @@ class Served:
         self._peers: list[Peer] = []
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
-        self.worker = Worker(context, self.process.endpoints.worker)
+        self.worker = self.make_worker(b"worker")
         self.client = self.connect(b"client")
-        self._peers.append(self.worker)
+
+    def make_worker(self, identity: bytes) -> Worker:
+        worker = Worker(self._context, self.process.endpoints.worker, identity)
+        self._peers.append(worker)
+        return worker
+
+    def replace_worker(self) -> None:
+        """The old one vanishes; the new one is ready at once."""
+        self.worker.channel.close()
+        self.worker = self.make_worker(b"worker-%d" % len(self._peers))
+        self.worker.report_ready()
 
     def connect(self, identity: bytes) -> Peer:
         endpoint = self.process.endpoints.client

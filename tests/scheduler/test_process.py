@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import msgspec
 import pytest
 import zmq
 
-from forge_common.errors import LinkError, WorkerError
+from forge_common.errors import LinkError
 from forge_common.protocol.api_scheduler import (
     Abort,
     Accepted,
@@ -25,6 +26,7 @@ from forge_common.protocol.api_scheduler import (
 )
 from forge_common.protocol.message import PROTOCOL_VERSION
 from forge_common.protocol.scheduler_worker import RunBatch, Shutdown, WorkerFailed
+from forge_common.readiness import READY_FD_VARIABLE
 from forge_common.sampling import FinishReason
 from tests.builders import make_submit
 from tests.scheduler.served import Served, serving
@@ -161,20 +163,80 @@ def test_worker_of_another_version_ends_the_process(served: Served) -> None:
     assert isinstance(served.error, LinkError)
 
 
-def test_failed_worker_fails_what_runs_and_ends_the_process(ready: Served) -> None:
-    ready.client.send(make_submit())
+def test_request_goes_on_with_the_next_worker(ready: Served) -> None:
+    ready.client.send(make_submit(max_tokens=9))
     ready.client.expect(Accepted)
+    ready.worker.answer()
+    ready.worker.answer()
+    ready.replace_worker()
+    token_ids, finish_reason = ready.run_to_end(ready.client)
+    assert (len(token_ids), finish_reason) == (9, FinishReason.LENGTH)
+
+
+def test_failed_worker_is_dismissed_and_its_reason_is_known(ready: Served) -> None:
     ready.worker.send(WorkerFailed("out of memory"))
-    [output] = ready.client.expect(Outputs).outputs
-    assert output.finish_reason is FinishReason.ERROR
-    ready.finish()
-    assert isinstance(ready.error, WorkerError)
+    ready.worker.expect(Shutdown)
+    ready.expect_stats(lambda stats: not stats.is_worker_ready)
+    ready.expect_stats(lambda stats: stats.worker_loss == "the worker failed: out of memory")
 
 
-def test_vanished_worker_ends_the_process(ready: Served) -> None:
+def test_request_that_comes_while_there_is_no_worker_waits_for_one(ready: Served) -> None:
     ready.worker.channel.close()
+    ready.expect_stats(lambda stats: not stats.is_worker_ready)
+    ready.client.send(make_submit(max_tokens=3))
+    ready.client.expect(Accepted)
+    ready.replace_worker()
+    assert len(ready.run_to_end(ready.client)[0]) == 3
+
+
+def test_worker_that_was_lost_while_idle_is_noticed_and_replaced(ready: Served) -> None:
+    for _ in range(3):
+        ready.worker.channel.close()
+        ready.expect_stats(lambda stats: not stats.is_worker_ready)
+        ready.replace_worker()
+        ready.expect_stats(lambda stats: stats.is_worker_ready)
+    ready.expect_stats(lambda stats: stats.worker_restarts_total["gone"] == 3)
+
+
+def test_next_worker_may_come_before_the_last_one_is_known_to_be_gone(ready: Served) -> None:
+    second = ready.make_worker(b"second")
+    second.report_ready()
+    ready.client.send(make_submit(max_tokens=3))
+    ready.client.expect(Accepted)
+    ready.worker.answer()
+    ready.worker.channel.close()
+    ready.worker = second
+    assert len(ready.run_to_end(ready.client)[0]) == 3
+
+
+def test_launcher_is_told_which_worker_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = os.pipe()
+    monkeypatch.setenv(READY_FD_VARIABLE, str(writer))
+    with os.fdopen(reader, "rb") as reports, serving(tmp_path) as served:
+        served.worker.report_ready()
+        served.expect_stats(lambda stats: stats.is_worker_ready)
+        served.worker.channel.close()
+        assert reports.readline() == b'{"type":"PeerLost","process_id":1}\n'
+        os.close(writer)
+
+
+def test_stop_waits_for_the_next_worker_while_something_runs(ready: Served) -> None:
+    ready.client.send(make_submit(max_tokens=4))
+    ready.client.expect(Accepted)
+    ready.worker.answer()
+    ready.stop_requests.ask()
+    ready.replace_worker()
+    assert ready.run_to_end(ready.client)[1] is FinishReason.LENGTH
+
+
+def test_stop_ends_at_once_where_nothing_runs_and_there_is_no_worker(ready: Served) -> None:
+    ready.worker.channel.close()
+    ready.expect_stats(lambda stats: not stats.is_worker_ready)
+    ready.stop_requests.ask()
     ready.finish()
-    assert isinstance(ready.error, WorkerError)
+    assert ready.error is None
 
 
 def test_stop_lets_requests_finish_and_refuses_new_ones(ready: Served) -> None:

@@ -10,7 +10,7 @@ import pytest
 from forge_common.errors import RequestError
 from forge_scheduler.policy import LowestPriorityNumberFirst
 from tests.builders import make_submit
-from tests.scheduler.audit import audit
+from tests.scheduler.audit import audit, audit_idle
 from tests.scheduler.engine import Engine
 
 NUM_OPERATIONS = 25_000
@@ -21,7 +21,10 @@ SMALL_QUEUE = {"max_queued_requests": 6, "vocab_size": 2, "max_model_len": 14}
 class Walk:
     """A client that does anything at any time."""
 
-    def __init__(self, seed: int, **options: Any) -> None:
+    def __init__(self, seed: int, losses: int = 0, **options: Any) -> None:
+        self._losses = losses  # in about 160 operations
+        self._has_worker = True
+        self.num_losses = 0
         self.engine = Engine(**{**TINY, **SMALL_QUEUE, **options})
         self._chance = random.Random(seed)
         self._names: list[str] = []
@@ -29,8 +32,8 @@ class Walk:
         self.num_refused = 0
 
     def go(self) -> None:
-        operations = [self.submit, self.abort, self.engine.send, self.receive]
-        weights = [3, 1, 6, 6]
+        operations = [self.submit, self.abort, self.send, self.receive, self.change_worker]
+        weights = [30, 10, 60, 60, self._losses]
         for _ in range(NUM_OPERATIONS):
             self._chance.choices(operations, weights)[0]()
             audit(self.engine.scheduler)
@@ -60,9 +63,28 @@ class Walk:
             recent = self._names[-12:]
             self.engine.abort(self._chance.choice(recent), self._chance.choice([None, None, 0, 1]))
 
+    def send(self) -> None:
+        if self._has_worker:
+            self.engine.send()
+
     def receive(self) -> None:
         if self.engine.sent:
             self.engine.receive()
+
+    def change_worker(self) -> None:
+        """Lose it, or get the next one."""
+        if self._has_worker:
+            self.engine.lose_worker()
+            audit_idle(self.engine.scheduler)
+            self.num_losses += 1
+        else:
+            self.engine.replace_worker(max_model_len=SMALL_QUEUE["max_model_len"])
+        self._has_worker = not self._has_worker
+
+    def finish(self) -> None:
+        if not self._has_worker:
+            self.change_worker()
+        self.engine.run()
 
 
 @pytest.mark.parametrize(
@@ -74,13 +96,18 @@ class Walk:
         ),
         pytest.param({"has_prefix_cache": False}, id="uncached"),
         pytest.param({"num_blocks": 3, "block_size": 14}, id="naive"),
+        pytest.param({"losses": 4, "max_steps_in_flight": 3}, id="losing workers"),
+        pytest.param(
+            {"losses": 20, "policy": LowestPriorityNumberFirst()}, id="losing workers all the time"
+        ),
     ],
 )
 def test_invariants_hold_and_every_choice_ends_once(options: dict[str, Any]) -> None:
     walk = Walk(seed=1, **options)
     walk.go()
-    walk.engine.run()
+    walk.finish()
     audit(walk.engine.scheduler)
     assert len(walk.engine.ends) == len(walk._names)
     assert walk.engine.scheduler.stats().num_free_blocks == walk.engine.worker.num_blocks
     assert walk.num_refused > 0
+    assert (walk.num_losses > 0) == ("losses" in options)

@@ -10,7 +10,6 @@ import pytest
 from msgspec import Struct
 
 from forge_common.config import CacheSettings, QueueSettings, SchedulerConfig
-from forge_common.errors import LinkError, WorkerError
 from forge_common.protocol.api_scheduler import (
     Accepted,
     GetStats,
@@ -20,12 +19,13 @@ from forge_common.protocol.api_scheduler import (
     Rejected,
 )
 from forge_common.protocol.message import PROTOCOL_VERSION
-from forge_common.protocol.scheduler_worker import BatchOutput, WorkerReady
+from forge_common.protocol.scheduler_worker import WorkerReady
 from forge_common.sampling import FinishReason
 from forge_common.transport import PeerGone, PeerSlow, Undecodable
 from forge_scheduler.outbox import Outbox
 from forge_scheduler.pulse import GRACE_S, Pulse
 from forge_scheduler.service import Service
+from forge_scheduler.worker_seat import Worker
 from tests.builders import make_submit
 from tests.scheduler.fakes import FakeWorker
 
@@ -39,15 +39,20 @@ class Desk:
         self.received: dict[bytes, list[Struct]] = defaultdict(list)
         self.failures: dict[bytes, Exception] = {}
         self.is_stopping = False
+        self.dismissed: list[Worker] = []
         outbox = Outbox(self._deliver, max_held_messages=2)
         self.now_s = 100.0
         self.pulse = Pulse(interval_s=1.0, clock=lambda: self.now_s)
         self.service = Service(
-            SchedulerConfig(**groups), outbox, lambda: self.is_stopping, self.pulse
+            SchedulerConfig(**groups),
+            outbox,
+            lambda: self.is_stopping,
+            self.pulse,
+            self.dismissed.append,
         )
         self.worker = FakeWorker(num_blocks=32, block_size=4)
         if is_ready:
-            self.service.on_worker_message(WORKER, make_ready())
+            self.service.worker_desk.on_message(WORKER, make_ready())
 
     def ask(self, message: Any, client: bytes = CLIENT) -> list[Struct]:
         """Everything the client has received once its message is handled."""
@@ -55,9 +60,9 @@ class Desk:
         return self.received[client]
 
     def step(self) -> None:
-        step = self.service.next_step()
+        step = self.service.worker_desk.next_step()
         assert step is not None
-        self.service.on_worker_message(WORKER, self.worker.run(step))
+        self.service.worker_desk.on_message(WORKER, self.worker.run(step))
         self.service.send_news()
 
     def after(self, seconds: float) -> list[Struct]:
@@ -121,7 +126,7 @@ def test_every_early_hello_is_answered() -> None:
     desk = Desk(is_ready=False)
     desk.ask(Hello(PROTOCOL_VERSION), b"one")
     desk.ask(Hello(PROTOCOL_VERSION), b"two")
-    desk.service.on_worker_message(WORKER, make_ready())
+    desk.service.worker_desk.on_message(WORKER, make_ready())
     assert len(desk.received[b"one"]) == len(desk.received[b"two"]) == 1
 
 
@@ -221,34 +226,35 @@ def test_service_is_finished_when_nothing_runs_and_nothing_is_held() -> None:
     assert desk.service.is_finished
 
 
-@pytest.mark.parametrize("message", [Undecodable("nonsense"), BatchOutput(0, [], 0.0)])
-def test_strangers_at_the_workers_door_change_nothing(message: Any) -> None:
-    for desk in (Desk(), Desk(is_ready=False)):
-        desk.service.on_worker_message(b"stranger", message)
-    desk.service.on_worker_message(WORKER, make_ready())
-    assert stats_of(desk).is_worker_ready
-
-
-def test_second_worker_is_not_listened_to() -> None:
+def test_worker_that_is_lost_is_dismissed_and_its_requests_wait() -> None:
     desk = Desk()
-    desk.service.on_worker_message(b"stranger", make_ready(num_blocks=1))
-    assert desk.service.worker == WORKER
+    desk.ask(make_submit())
+    desk.step()
+    desk.service.worker_desk.on_lost_connection()
+    assert [worker.peer for worker in desk.dismissed] == [WORKER]
+    assert (stats_of(desk).num_waiting, stats_of(desk).is_worker_ready) == (1, False)
+    assert desk.after(1.0) == []
+    assert desk.after(1.0) == [KeepAlive()]
 
 
-def test_nonsense_from_the_worker_is_an_error() -> None:
-    with pytest.raises(LinkError):
-        Desk().service.on_worker_message(WORKER, Undecodable("nonsense"))
+def test_queue_keeps_its_bounds_while_there_is_no_worker() -> None:
+    desk = Desk(queue=QueueSettings(max_queued_requests=2))
+    desk.ask(make_submit("a"))
+    desk.step()
+    desk.service.worker_desk.on_lost_connection()
+    assert desk.ask(make_submit("b"))[-1] == Accepted("b")
+    assert desk.ask(make_submit("c"))[-1].code == "queue_full"
 
 
-def test_worker_that_started_again_is_an_error() -> None:
-    with pytest.raises(WorkerError):
-        Desk().service.on_worker_message(WORKER, make_ready())
-
-
-@pytest.mark.parametrize("name", ["num_blocks", "block_size", "max_model_len", "vocab_size"])
-def test_worker_without_anything_to_serve_with_is_an_error(name: str) -> None:
-    with pytest.raises(LinkError):
-        Desk(is_ready=False).service.on_worker_message(WORKER, make_ready(**{name: 0}))
+def test_client_that_leaves_while_there_is_no_worker_loses_its_requests() -> None:
+    desk = Desk()
+    desk.ask(make_submit())
+    desk.step()
+    desk.service.worker_desk.on_lost_connection()
+    desk.failures[CLIENT] = PeerGone("gone")
+    desk.after(1.0)
+    desk.after(1.0)
+    assert stats_of(desk).num_waiting == 0
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ def connection() -> WorkerConnection:
     connection.on_event(EVENT_DISCONNECTED, 5)
     assert not connection.is_lost
     connection.on_event(EVENT_ACCEPTED, 7)
-    connection.on_introduction()
+    connection.watch(b"worker")
     return connection
 
 
@@ -42,7 +42,7 @@ def test_stranger_who_was_there_before_delays_the_news() -> None:
     connection = WorkerConnection()
     connection.on_event(EVENT_ACCEPTED, 5)
     connection.on_event(EVENT_ACCEPTED, 7)
-    connection.on_introduction()
+    connection.watch(b"worker")
     connection.on_event(EVENT_DISCONNECTED, 7)
     assert not connection.is_lost
     connection.on_event(EVENT_DISCONNECTED, 5)
@@ -53,5 +53,27 @@ def test_worker_that_left_while_it_introduced_itself_is_lost() -> None:
     connection = WorkerConnection()
     connection.on_event(EVENT_ACCEPTED, 7)
     connection.on_event(EVENT_DISCONNECTED, 7)
-    connection.on_introduction()
+    connection.watch(b"worker")
+    assert connection.is_lost
+
+
+def test_nobody_is_lost_while_nobody_is_watched(connection: WorkerConnection) -> None:
+    connection.on_event(EVENT_DISCONNECTED, 7)
+    connection.watch(None)
+    assert not connection.is_lost
+
+
+def test_next_worker_is_another_connection(connection: WorkerConnection) -> None:
+    connection.on_event(EVENT_DISCONNECTED, 7)
+    connection.on_event(EVENT_ACCEPTED, 8)
+    connection.watch(b"next")
+    assert not connection.is_lost
+    connection.on_event(EVENT_DISCONNECTED, 8)
+    assert connection.is_lost
+
+
+def test_watching_on_changes_nothing(connection: WorkerConnection) -> None:
+    connection.on_event(EVENT_ACCEPTED, 8)
+    connection.watch(b"worker")
+    connection.on_event(EVENT_DISCONNECTED, 7)
     assert connection.is_lost

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from forge_common.protocol.message import PROTOCOL_VERSION
@@ -24,15 +25,24 @@ def test_a_working_engine_is_ready(path: str) -> None:
 def test_without_an_engine_it_is_a_503_with_the_reason(path: str, missing: str) -> None:
     engine = make_engine()
     if missing == "worker":
-        engine.statistics = type(STATS)(
-            **{name: getattr(STATS, name) for name in STATS.__struct_fields__}
-            | {"is_worker_ready": False}
-        )
+        engine.statistics = msgspec.structs.replace(STATS, is_worker_ready=False)
     else:
         setattr(engine, missing, None)
     reply = get(engine, path)
     assert reply.status == 503
     assert reply.json["reason"]
+
+
+def test_how_the_worker_was_lost_is_told() -> None:
+    engine = make_engine()
+    lost = {"is_worker_ready": False, "worker_loss": "the worker failed: out of memory"}
+    engine.statistics = msgspec.structs.replace(STATS, **lost)
+    reason = "another worker is awaited: the worker failed: out of memory"
+    assert get(engine, "/readyz").json["reason"] == reason
+    health = get(engine, "/forge/v1/health").json
+    assert (health["status"], health["reason"]) == ("unavailable", reason)
+    assert health["engine"]["worker_loss"] == "the worker failed: out of memory"
+    assert health["engine"]["num_worker_restarts"] == 2
 
 
 def test_alive_says_nothing_of_the_engine() -> None:

@@ -57,6 +57,8 @@ def test_the_schedulers_numbers_are_there() -> None:
     assert values["forge_requests_running"] == 2
     assert values["forge_kv_cache_usage_ratio"] == 0.4
     assert values["forge_preemptions_total"] == 3
+    assert values["forge_sequences_resumed_total"] == 8
+    assert values["forge_worker_restarts_total gone"] == 2
 
 
 def test_the_stages_of_a_request_are_timed() -> None:
