@@ -1,0 +1,117 @@
+// Parts that the attention kernels share: the paged cache, what a query sees, and scores.
+//
+// Constants of the model, which every attention kernel needs:
+//   ELEMENT      Bf16 | Half | float: of queries, cached keys and values, and the output
+//   HEAD_DIM     numbers in a head, a multiple of 8
+//   GROUP        query heads that share one KV head
+//   BLOCK_SIZE   tokens in a block of the cache; any number, also a whole context
+//   HAS_SOFTCAP  1 where scores are soft-capped, otherwise 0
+//
+// Softmax is computed online (Milakov and Gimelshein 2018): of any part of the keys three things
+// are known: the highest score, the sum of the weights exp(score - highest), and the sum of the
+// values by these weights. Keys and parts are taken in a fixed order, so equal inputs give equal
+// bits. A key that a query must not see has the score -inf; a part of the keys without any that is
+// seen has the highest score -inf and the sum 0, and weighs nothing.
+#pragma once
+
+#include "elements.cuh"
+#include "intrinsics.cuh"
+
+#if !defined(ELEMENT) || !defined(HEAD_DIM) || !defined(GROUP) || !defined(BLOCK_SIZE)
+#error "attention needs ELEMENT, HEAD_DIM, GROUP and BLOCK_SIZE"
+#endif
+#if !defined(HAS_SOFTCAP)
+#error "attention needs HAS_SOFTCAP, 0 or 1"
+#endif
+#if HEAD_DIM % 8 != 0
+#error "a head is read 8 numbers at a time"
+#endif
+
+constexpr float TWO_LOG2_E = 2.88539008f;
+
+__device__ __forceinline__ float minus_infinity()
+{
+    return __uint_as_float(0xff800000u);
+}
+
+constexpr int ceil_div(int count, int size)
+{
+    return (count + size - 1) / size;
+}
+
+// ---------------------------------------------------------------- the cache
+
+// One KV head of one sequence.
+struct Cache {
+    const ELEMENT* keys;    // [num_blocks, num_kv_heads, BLOCK_SIZE, HEAD_DIM]
+    const ELEMENT* values;  // like keys
+    const int* blocks;      // ids of the sequence's blocks, first to last
+    int num_kv_heads;
+    int kv_head;
+
+    // Where the numbers of a token begin, in keys and in values alike.
+    __device__ __forceinline__ int64_t offset(int token) const
+    {
+        const int64_t block = __ldg(blocks + token / BLOCK_SIZE);
+        const int64_t row = (block * num_kv_heads + kv_head) * BLOCK_SIZE + token % BLOCK_SIZE;
+        return row * HEAD_DIM;
+    }
+};
+
+// Tokens of a sequence.
+struct Range {
+    int begin;
+    int end;
+
+    __device__ __forceinline__ bool has(int token) const
+    {
+        return token >= begin && token < end;
+    }
+};
+
+// `window` is the most keys a query sees, itself among them.
+__device__ __forceinline__ Range seen_from(int position, int window)
+{
+    return {max(0, position + 1 - window), position + 1};
+}
+
+// ---------------------------------------------------------------- scores
+
+// The short form errs by some 1e-7, which is much of a small result only; that is what a float has
+// digits for.
+__device__ __forceinline__ float tanh_of(float x)
+{
+    if (sizeof(ELEMENT) == sizeof(float)) {
+        return tanhf(x);
+    }
+    return 1.0f - 2.0f / (fast_exp2(x * TWO_LOG2_E) + 1.0f);  // right for infinite powers too
+}
+
+// Without a soft-cap a score is the bare product of query and key, and its scale is applied in the
+// multiply-add that makes an exponent of it: one instruction less for each score.
+struct Scoring {
+    float scale;  // of a product: scale * log2(e), or scale / cap where scores are capped
+    float cap;    // cap * log2(e), unused where they are not
+
+    __device__ __forceinline__ float score(float product) const
+    {
+#if HAS_SOFTCAP
+        return cap * tanh_of(product * scale);
+#else
+        return product;
+#endif
+    }
+
+    // exp(score - highest) of the true scores; `highest` is finite.
+    __device__ __forceinline__ float weight(float score, float highest) const
+    {
+        const float unit = HAS_SOFTCAP ? 1.0f : scale;
+        return fast_exp2(score * unit - highest * unit);
+    }
+};
+
+// What to subtract from scores: -inf minus -inf would be no number.
+__device__ __forceinline__ float finite_highest(float highest)
+{
+    return highest == minus_infinity() ? 0.0f : highest;
+}

@@ -1,0 +1,448 @@
+// Attention of the sequences that run one token, on tensor cores (Bf16 or Half).
+//
+// Grid: (singles, query heads / HEADS, blocks a query); block: 128 threads. HEADS are all query heads
+// of a KV head, as far as their sums fit the registers, so that keys and values are read once.
+//
+// A warp takes every fourth run of 16 tokens and computes, transposed, with heads padded to a
+// multiple of 8, two products:
+//     scores   [16 tokens, 8 heads] = keys [16 tokens, D] . queries [D, 8 heads]
+//     attended [D, 8 heads]        += values [D, 16 tokens] . weights [16 tokens, 8 heads]
+// Heads are the narrow side of mma.m16n8k16, since there are few; this halves the sums a thread
+// keeps. Nothing passes through shared memory on the way: the order of the numbers that are summed
+// over is free as long as both factors agree on it, so a lane's fragment of keys is 16 neighbouring
+// bytes of the cache. Values need their tokens side by side in a register: two moves for two
+// registers. Which of a head's numbers stand in a row of `attended` is free, too.
+//
+// Per 16 tokens and KV head at D = 128: 8 KiB of cache in 16 loads a lane, 16 mma, and about 170
+// other instructions, for up to 8 query heads. An H200 has 16 warps a multiprocessor in flight, each
+// with 4 to 8 KiB on its way (values of this run and keys of the next are asked for before the
+// products), where 25 KiB hide the latency of its memory; it could issue seven times as many
+// instructions in the time the bytes take. So memory bandwidth is what should limit this kernel,
+// except where there are few tokens: then it is the chain of four dependent reads at the start
+// (singles, sequence, block table, keys).
+//
+// Constants: HEADS, query heads a block serves, and those of attention.cuh. The order of sums: tokens of a warp upwards, warps 0 to 3, splits
+// upwards.
+#include "attention_split.cuh"
+
+#if HEAD_DIM % 16 != 0
+#error "attention_single works on 16 numbers of a head at a time; attention_scalar takes any 8"
+#endif
+
+constexpr int WARPS = 4;
+constexpr int THREADS = WARPS * WARP_THREADS;
+constexpr int TILE = 16;  // tokens
+constexpr int HEAD_TILES = ceil_div(HEADS, 8);
+constexpr int KEY_REGISTERS = HEAD_DIM / 8;     // a token's numbers lie in 4 lanes
+constexpr int VALUE_REGISTERS = HEAD_DIM / 16;  // a token's numbers lie in 8 lanes
+constexpr int DIM_TILES = HEAD_DIM / 16;
+
+// Of queries, sums, keys and values. The compiler is told how many blocks should fit, or it would
+// spill for the sake of one more.
+constexpr int FRAGMENTS = HEAD_TILES * (KEY_REGISTERS + 4 * DIM_TILES) + 2 * KEY_REGISTERS +
+                          4 * VALUE_REGISTERS;
+constexpr int MIN_BLOCKS = FRAGMENTS <= 64 ? 4 : FRAGMENTS <= 112 ? 3 : 2;
+constexpr bool HOLDS_BOTH = FRAGMENTS <= 200;
+
+static_assert(SPLIT_STEP % (WARPS * TILE) == 0, "every warp has the same share of a split");
+
+// ---------------------------------------------------------------- fragments
+
+// The lane's place in fragments, as the PTX manual has them.
+struct Lane {
+    int group;  // 0..7
+    int place;  // 0..3
+};
+
+__device__ __forceinline__ Lane this_lane()
+{
+    const int lane = threadIdx.x % WARP_THREADS;
+    return {lane / 4, lane % 4};
+}
+
+__device__ __forceinline__ void load_registers(uint32_t* registers, const uint4* address)
+{
+    const uint4 loaded = __ldcs(address);
+    registers[0] = loaded.x;
+    registers[1] = loaded.y;
+    registers[2] = loaded.z;
+    registers[3] = loaded.w;
+}
+
+__device__ __forceinline__ void load_registers(uint32_t* registers, const uint2* address)
+{
+    const uint2 loaded = __ldcs(address);
+    registers[0] = loaded.x;
+    registers[1] = loaded.y;
+}
+
+// A fourth of a row of HEAD_DIM numbers: 8 of every 32, then 4 of the 16 that may be left.
+__device__ __forceinline__ void load_fourth(uint32_t (&registers)[KEY_REGISTERS],
+                                            const ELEMENT* row, int place)
+{
+#pragma unroll
+    for (int dim = 0; dim + 32 <= HEAD_DIM; dim += 32) {
+        load_registers(&registers[dim / 8], reinterpret_cast<const uint4*>(row + dim + 8 * place));
+    }
+    if (HEAD_DIM % 32 != 0) {
+        constexpr int rest = HEAD_DIM / 32 * 32;
+        load_registers(&registers[rest / 8],
+                       reinterpret_cast<const uint2*>(row + rest + 4 * place));
+    }
+}
+
+// An eighth of a row: 8 of every 64, then 4 of 32 and 2 of 16 where so many are left.
+__device__ __forceinline__ void load_eighth(uint32_t (&registers)[VALUE_REGISTERS],
+                                            const ELEMENT* row, int group)
+{
+#pragma unroll
+    for (int dim = 0; dim + 64 <= HEAD_DIM; dim += 64) {
+        load_registers(&registers[dim / 16], reinterpret_cast<const uint4*>(row + dim + 8 * group));
+    }
+    if (HEAD_DIM % 64 >= 32) {
+        constexpr int rest = HEAD_DIM / 64 * 64;
+        load_registers(&registers[rest / 16],
+                       reinterpret_cast<const uint2*>(row + rest + 4 * group));
+    }
+    if (HEAD_DIM % 32 != 0) {
+        constexpr int rest = HEAD_DIM / 32 * 32;
+        registers[rest / 16] =
+            __ldcs(reinterpret_cast<const uint32_t*>(row + rest + 2 * group));
+    }
+}
+
+// Which number of the head is the first of the two in register `index` of load_eighth.
+__device__ __forceinline__ int dim_of_register(int index, int group)
+{
+    const int dim = index * 16;
+    if (dim < HEAD_DIM / 64 * 64) {
+        return dim / 64 * 64 + 8 * group + dim % 64 / 8;
+    }
+    if (dim < HEAD_DIM / 32 * 32) {
+        return HEAD_DIM / 64 * 64 + 4 * group + dim % 32 / 8;
+    }
+    return HEAD_DIM / 32 * 32 + 2 * group;
+}
+
+template <int COUNT>
+__device__ __forceinline__ void clear(uint32_t (&registers)[COUNT])
+{
+#pragma unroll
+    for (int i = 0; i < COUNT; ++i) {
+        registers[i] = 0u;
+    }
+}
+
+__device__ __forceinline__ uint32_t low_halves(uint32_t first, uint32_t second)
+{
+    return (first & 0xffffu) | (second << 16);
+}
+
+__device__ __forceinline__ uint32_t high_halves(uint32_t first, uint32_t second)
+{
+    return (first >> 16) | (second & 0xffff0000u);
+}
+
+// ---------------------------------------------------------------- a warp's share
+
+// Where the 16 tokens of a tile lie: one look into the block table, if blocks are made of tiles.
+struct TilePlace {
+    int64_t origin;  // of the tile's first token
+    int first;
+
+    __device__ __forceinline__ int64_t offset(const Cache& cache, int token) const
+    {
+        if (BLOCK_SIZE % TILE == 0) {
+            return origin + (token - first) * HEAD_DIM;
+        }
+        return cache.offset(token);
+    }
+};
+
+struct Share {
+    Cache cache;
+    Range tokens;  // that are seen, of this split
+    Lane lane;
+
+    __device__ __forceinline__ TilePlace place(int tile) const
+    {
+        if (BLOCK_SIZE % TILE == 0 && tile < tokens.end) {
+            return {cache.offset(tile), tile};
+        }
+        return {0, tile};
+    }
+
+    // Tokens group and group + 8 of the tile; zeros for those that are not seen.
+    __device__ __forceinline__ void load_keys(uint32_t (&keys)[2][KEY_REGISTERS],
+                                              const TilePlace& tile) const
+    {
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+            const int token = tile.first + lane.group + 8 * half;
+            if (tokens.has(token)) {
+                load_fourth(keys[half], cache.keys + tile.offset(cache, token), lane.place);
+            } else {
+                clear(keys[half]);
+            }
+        }
+    }
+
+    // Tokens 2 place, 2 place + 1, and the same plus 8.
+    __device__ __forceinline__ void load_values(uint32_t (&values)[4][VALUE_REGISTERS],
+                                                const TilePlace& tile) const
+    {
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+            const int token = tile.first + 2 * lane.place + i % 2 + 8 * (i / 2);
+            if (tokens.has(token)) {
+                load_eighth(values[i], cache.values + tile.offset(cache, token), lane.group);
+            } else {
+                clear(values[i]);
+            }
+        }
+    }
+};
+
+// What a warp knows of its tokens: heads 2 place and 2 place + 1 of every tile of 8 heads.
+struct Sums {
+    float highest[HEAD_TILES][2];
+    float weights[HEAD_TILES][2];  // of the tokens that this lane has seen
+    float attended[HEAD_TILES][DIM_TILES][4];
+
+    __device__ __forceinline__ void clear()
+    {
+#pragma unroll
+        for (int n = 0; n < HEAD_TILES; ++n) {
+            highest[n][0] = highest[n][1] = minus_infinity();
+            weights[n][0] = weights[n][1] = 0.0f;
+#pragma unroll
+            for (int m = 0; m < DIM_TILES; ++m) {
+                attended[n][m][0] = attended[n][m][1] = 0.0f;
+                attended[n][m][2] = attended[n][m][3] = 0.0f;
+            }
+        }
+    }
+
+    // Makes room for scores up to `reached`: what is known so far is scaled down.
+    __device__ __forceinline__ void raise(int n, int head, float reached, const Scoring& scoring)
+    {
+        const float raised = fmaxf(highest[n][head], reached);
+        const float scale = scoring.weight(highest[n][head], finite_highest(raised));
+        highest[n][head] = raised;
+        weights[n][head] *= scale;
+#pragma unroll
+        for (int m = 0; m < DIM_TILES; ++m) {
+            attended[n][m][head] *= scale;
+            attended[n][m][2 + head] *= scale;
+        }
+    }
+};
+
+__device__ __forceinline__ float highest_of_groups(float value)
+{
+#pragma unroll
+    for (int distance = 4; distance < WARP_THREADS; distance *= 2) {
+        value = fmaxf(value, __shfl_xor_sync(ALL_LANES, value, distance));
+    }
+    return value;
+}
+
+__device__ __forceinline__ float sum_of_groups(float value)
+{
+#pragma unroll
+    for (int distance = 4; distance < WARP_THREADS; distance *= 2) {
+        value += __shfl_xor_sync(ALL_LANES, value, distance);
+    }
+    return value;
+}
+
+// [16 tokens, 8 heads] of head tile n.
+__device__ __forceinline__ void multiply_keys(float (&scores)[4],
+                                              const uint32_t (&keys)[2][KEY_REGISTERS],
+                                              const uint32_t (&queries)[KEY_REGISTERS])
+{
+#pragma unroll
+    for (int i = 0; i < KEY_REGISTERS; i += 2) {
+        const uint32_t a[4] = {keys[0][i], keys[1][i], keys[0][i + 1], keys[1][i + 1]};
+        const uint32_t b[2] = {queries[i], queries[i + 1]};
+        mma_16x8x16<ELEMENT>(scores, a, b);
+    }
+}
+
+// Turns products into weights, in place.
+__device__ __forceinline__ void weigh(float (&scores)[4], Sums& sums, int n, const Share& share,
+                                      int tile, const Scoring& scoring)
+{
+    const bool is_seen[2] = {share.tokens.has(tile + share.lane.group),
+                             share.tokens.has(tile + share.lane.group + 8)};
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+        scores[i] = is_seen[i / 2] ? scoring.score(scores[i]) : minus_infinity();
+    }
+#pragma unroll
+    for (int head = 0; head < 2; ++head) {
+        const float reached = highest_of_groups(fmaxf(scores[head], scores[2 + head]));
+        sums.raise(n, head, reached, scoring);
+        const float highest = finite_highest(sums.highest[n][head]);
+        scores[head] = scoring.weight(scores[head], highest);
+        scores[2 + head] = scoring.weight(scores[2 + head], highest);
+        sums.weights[n][head] += scores[head] + scores[2 + head];
+    }
+}
+
+// From [8 tokens, 8 heads] as mma leaves them, two heads in a register, to mma's second factor, two
+// tokens in a register.
+__device__ __forceinline__ uint32_t transposed(uint32_t two_heads, const Lane& lane)
+{
+    const int source = 8 * lane.place + lane.group / 2;
+    const uint32_t first = __shfl_sync(ALL_LANES, two_heads, source);
+    const uint32_t second = __shfl_sync(ALL_LANES, two_heads, source + 4);
+    return lane.group % 2 == 0 ? low_halves(first, second) : high_halves(first, second);
+}
+
+__device__ __forceinline__ void add_values(Sums& sums, int n, const float (&weights)[4],
+                                           const uint32_t (&values)[4][VALUE_REGISTERS],
+                                           const Lane& lane)
+{
+    const uint32_t b[2] = {transposed(pack2<ELEMENT>(weights[0], weights[1]), lane),
+                           transposed(pack2<ELEMENT>(weights[2], weights[3]), lane)};
+#pragma unroll
+    for (int m = 0; m < DIM_TILES; ++m) {
+        const uint32_t a[4] = {low_halves(values[0][m], values[1][m]),
+                               high_halves(values[0][m], values[1][m]),
+                               low_halves(values[2][m], values[3][m]),
+                               high_halves(values[2][m], values[3][m])};
+        mma_16x8x16<ELEMENT>(sums.attended[n][m], a, b);
+    }
+}
+
+// Values of a tile are asked for before its scores are computed, and the next keys before the values
+// are used; where registers do not hold both, each one after the other is done with.
+__device__ __forceinline__ void attend(Sums& sums, const Share& share,
+                                       const uint32_t (&queries)[HEAD_TILES][KEY_REGISTERS],
+                                       int first, const Scoring& scoring)
+{
+    uint32_t keys[2][KEY_REGISTERS];
+    uint32_t values[4][VALUE_REGISTERS];
+    TilePlace place = share.place(first);
+    share.load_keys(keys, place);
+    while (place.first < share.tokens.end) {
+        const TilePlace next = share.place(place.first + WARPS * TILE);
+        if (HOLDS_BOTH) {
+            share.load_values(values, place);
+        }
+        float scores[HEAD_TILES][4] = {};
+#pragma unroll
+        for (int n = 0; n < HEAD_TILES; ++n) {
+            multiply_keys(scores[n], keys, queries[n]);
+        }
+        if (HOLDS_BOTH) {
+            share.load_keys(keys, next);
+        } else {
+            share.load_values(values, place);
+        }
+#pragma unroll
+        for (int n = 0; n < HEAD_TILES; ++n) {
+            weigh(scores[n], sums, n, share, place.first, scoring);
+            add_values(sums, n, scores[n], values, share.lane);
+        }
+        if (!HOLDS_BOTH) {
+            share.load_keys(keys, next);
+        }
+        place = next;
+    }
+}
+
+// ---------------------------------------------------------------- a block
+
+__device__ __forceinline__ void load_queries(uint32_t (&queries)[HEAD_TILES][KEY_REGISTERS],
+                                             const ELEMENT* query, const Lane& lane)
+{
+#pragma unroll
+    for (int n = 0; n < HEAD_TILES; ++n) {
+        const int head = 8 * n + lane.group;
+        if (head < HEADS) {
+            load_fourth(queries[n], query + head * HEAD_DIM, lane.place);
+        } else {
+            clear(queries[n]);
+        }
+    }
+}
+
+// Into parts [WARPS, HEADS] in shared memory.
+__device__ __forceinline__ void leave(const Sums& sums, const Parts& local, const Lane& lane)
+{
+    const int warp = threadIdx.x / WARP_THREADS;
+#pragma unroll
+    for (int i = 0; i < 2 * HEAD_TILES; ++i) {
+        const int n = i / 2;
+        const int head = 8 * n + 2 * lane.place + i % 2;
+        const float weights = sum_of_groups(sums.weights[n][i % 2]);
+        if (head >= HEADS) {
+            continue;
+        }
+        const int part = warp * HEADS + head;
+        if (lane.group == 0) {
+            local.softmax[part] = make_float2(sums.highest[n][i % 2], weights);
+        }
+#pragma unroll
+        for (int m = 0; m < DIM_TILES; ++m) {
+            float* pair = local.attended + part * HEAD_DIM + dim_of_register(m, lane.group);
+            *reinterpret_cast<float2*>(pair) =
+                make_float2(sums.attended[n][m][i % 2], sums.attended[n][m][2 + i % 2]);
+        }
+    }
+}
+
+// query: [tokens, query heads, HEAD_DIM], tokens query_stride numbers apart; out: the same, without
+// gaps. partial_*: see attention_split.cuh. Entries of `singles` beyond the live sequences are
+// padding, as are sequences without a context.
+extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
+    attention_single(const ELEMENT* query, int query_stride, const ELEMENT* keys,
+                     const ELEMENT* values, ELEMENT* out, const int* counts, const int* singles,
+                     const int* query_starts, const int* context_lens, const int* sequence_rows,
+                     const int* block_tables, int max_blocks, int window, float scale, float cap,
+                     int min_split_tokens, int max_splits, unsigned* arrivals,
+                     float2* partial_softmax, float* partial_attended)
+{
+    extern __shared__ __align__(128) unsigned char shared_memory[];
+    const int num_live = counts[1];
+    const int sequence = singles[blockIdx.x];
+    if (static_cast<int>(blockIdx.x) >= num_live || sequence >= num_live) {
+        return;
+    }
+    const int context_len = context_lens[sequence];
+    if (context_len <= 0) {
+        return;
+    }
+    const int token = query_starts[sequence];
+    const SplitJob job = split_job(
+        token, seen_from(context_len - 1, window), {scale, cap}, {min_split_tokens, max_splits},
+        {partial_softmax, partial_attended}, arrivals, out);
+    if (static_cast<int>(blockIdx.z) >= job.splits.count) {
+        return;
+    }
+
+    const int first_head = blockIdx.y * HEADS;
+    const int num_kv_heads = gridDim.y * HEADS / GROUP;
+    const int* blocks = block_tables + int64_t(sequence_rows[sequence]) * max_blocks;
+    Share share = {{keys, values, blocks, num_kv_heads, first_head / GROUP}, {}, this_lane()};
+    uint32_t queries[HEAD_TILES][KEY_REGISTERS];
+    load_queries(queries, query + int64_t(token) * query_stride + first_head * HEAD_DIM, share.lane);
+
+    float* attended = reinterpret_cast<float*>(shared_memory);
+    const Parts local = {reinterpret_cast<float2*>(attended + WARPS * HEADS * HEAD_DIM), attended};
+    for (int split = blockIdx.z; split < job.splits.count; split += gridDim.z) {
+        const Range tokens = job.splits.tokens(split);
+        share.tokens = {max(tokens.begin, job.splits.seen.begin), tokens.end};
+        Sums sums;
+        sums.clear();
+        attend(sums, share, queries, tokens.begin + int(threadIdx.x) / WARP_THREADS * TILE,
+               job.scoring);
+        leave(sums, local, share.lane);
+        __syncthreads();
+        job.finish(split, local, WARPS);
+        __syncthreads();
+    }
+    job.merge_if_last(reinterpret_cast<float2*>(shared_memory));
+}
