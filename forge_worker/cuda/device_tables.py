@@ -129,7 +129,7 @@ def table_places(limits: Limits) -> TablePlaces:
 
 
 def table_bytes(limits: Limits) -> int:
-    """Of the memory that DeviceTables wants. ConfigError where that is beyond what kernels count."""
+    """Of the memory that DeviceTables wants. ConfigError where kernels cannot count so much."""
     num_words = table_places(limits).staging.end_word
     if num_words > MAX_WORDS:
         raise ConfigError(

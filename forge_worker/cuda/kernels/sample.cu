@@ -199,20 +199,13 @@ __device__ __forceinline__ Mass wanted_mass(double top_p, Mass total)
     return static_cast<Mass>(ceil(top_p * static_cast<double>(total)));
 }
 
-__device__ __forceinline__ Mass total_mass(SelectMemory& memory)
+__device__ __forceinline__ Mass total_of_survey(SelectMemory& memory)
 {
-    Tally mine = Tally{0, 0};
+    Mass mine = 0;
     for (int bin = threadIdx.x; bin < NUM_BINS; bin += SELECT_THREADS) {
-        mine.mass += memory.masses[bin];
+        mine += memory.masses[bin];
     }
-    const Tally before = sum_before(mine, memory);
-    if (threadIdx.x == SELECT_THREADS - 1) {
-        memory.mass = before.mass + mine.mass;
-    }
-    __syncthreads();
-    const Mass total = memory.mass;
-    __syncthreads();
-    return total;
+    return total_mass(mine, memory);
 }
 
 __device__ __forceinline__ Order last_by_count(const TemperedRow& values, int top_k,
@@ -230,7 +223,7 @@ __device__ __forceinline__ Order last_by_mass(const TemperedRow& values, int top
     Cut cut{static_cast<unsigned>(top_k), ANY_MASS};
     const Mass total = top_k < values.vocab_size
                            ? select<TemperedRow, true>(values, cut, memory).mass
-                           : total_mass(memory);
+                           : total_of_survey(memory);
     cut.mass = wanted_mass(top_p, total);
     return select<TemperedRow, true>(values, cut, memory).last;
 }

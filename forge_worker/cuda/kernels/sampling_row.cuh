@@ -3,16 +3,11 @@
 // Constants: PARAM_... and PARAM_WORDS, from device_tables.py.
 #pragma once
 
-#include "elements.cuh"
+#include "row_status.cuh"
 
 #ifndef PARAM_WORDS
 #error "sampling_row.cuh needs PARAM_WORDS and the PARAM_... of device_tables.py"
 #endif
-
-__device__ __forceinline__ float minus_infinity()
-{
-    return __uint_as_float(0xff800000u);
-}
 
 struct SamplingRow {
     const int* params;
@@ -29,15 +24,3 @@ struct SamplingRow {
         return *reinterpret_cast<const double*>(params + PARAM_TOP_P);
     }
 };
-
-// Why a row has no token; the same numbers as sampler.py's.
-enum RowStatus { SOUND = 0, NOT_FINITE = 1, ALL_RULED_OUT = 2 };
-
-__device__ __forceinline__ RowStatus status_of(float best)
-{
-    const bool is_finite = (__float_as_uint(best) & 0x7f800000u) != 0x7f800000u;
-    if (is_finite) {
-        return SOUND;
-    }
-    return best == minus_infinity() ? ALL_RULED_OUT : NOT_FINITE;
-}

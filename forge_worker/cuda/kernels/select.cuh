@@ -148,6 +148,19 @@ __device__ __forceinline__ Tally sum_before(Tally mine, SelectMemory& memory)
     return before;
 }
 
+// What all threads have together. Called by the whole block.
+__device__ __forceinline__ Mass total_mass(Mass mine, SelectMemory& memory)
+{
+    const Tally before = sum_before(Tally{0, mine}, memory);
+    if (threadIdx.x == SELECT_THREADS - 1) {
+        memory.mass = before.mass + mine;
+    }
+    __syncthreads();
+    const Mass total = memory.mass;
+    __syncthreads();
+    return total;
+}
+
 // The bin of the last kept token; `memory.before`, what stands before the bins, becomes what stands
 // before this one. Called by the whole block.
 template <int BINS>

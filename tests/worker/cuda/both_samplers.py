@@ -29,13 +29,13 @@ class OnDevice:
     def __init__(self, device: Device, limits: Limits) -> None:
         self.device = device
         self.limits = limits
-        memory = empty_on(device, (table_bytes(limits),), np.uint8)
+        memory = device.allocate(table_bytes(limits))
         self.tables = DeviceTables(device, memory, limits)
         self.kernels = StepKernels(device, self.tables)
         self.ring = UploadRing(device, self.tables, self.kernels)
         self.sampling = CudaSamplingTable(self.tables, self.ring, self.kernels)
         num_bytes = sampler_bytes(limits.max_batch_size, limits.vocab_size)
-        workspace = empty_on(device, (num_bytes,), np.uint8)
+        workspace = device.allocate(num_bytes)
         self.sampler = CudaSampler(device, self.tables, workspace, limits.max_batch_size)
 
     def set(self, row: int, params: SamplingParams, choice_index: int, history: History) -> None:

@@ -17,14 +17,14 @@ from forge_worker.cuda.device_tables import (
     table_bytes,
     table_places,
 )
-from tests.worker.cuda.arrays import empty_on, on_device, to_host
+from tests.worker.cuda.arrays import on_device, to_host
 from tests.worker.cuda.both_samplers import limits_of
 
 LIMITS = limits_of(num_rows=3, vocab_size=101, max_model_len=10)
 
 
 def tables_on(device) -> DeviceTables:
-    return DeviceTables(device, empty_on(device, (table_bytes(LIMITS),), np.uint8), LIMITS)
+    return DeviceTables(device, device.allocate(table_bytes(LIMITS)), LIMITS)
 
 
 def test_shapes_follow_from_the_limits(device) -> None:
@@ -64,7 +64,7 @@ def test_names_of_words_do_not_overlap() -> None:
 
 
 def test_memory_of_another_size_is_refused(device) -> None:
-    memory = empty_on(device, (table_bytes(LIMITS) + 4,), np.uint8)
+    memory = device.allocate(table_bytes(LIMITS) + 4)
     with pytest.raises(ValueError, match="memory is uint8"):
         DeviceTables(device, memory, LIMITS)
 
