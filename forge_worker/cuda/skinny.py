@@ -6,16 +6,15 @@ Only for 16-bit precisions. Allocates nothing; knows no layer.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from forge_worker.cuda.activation import Activation
 from forge_worker.cuda.device import Argument, Device, KernelSource
 from forge_worker.cuda.precision import Precision
 from forge_worker.cuda.shapes import require
 from forge_worker.ops.protocol import Array, LinearWeights, RmsNorm
-
-Activation = Literal["silu", "gelu_tanh"]
 
 MAX_ROWS = 16
 MAX_NORM_ROWS = 8  # with the norm fused in
@@ -45,9 +44,7 @@ _GATED = _Form("wide", num_threads=256, features_per_block=16)
 
 
 class SkinnyKernels:
-    def __init__(
-        self, device: Device, precision: Precision, activation: Activation = "silu"
-    ) -> None:
+    def __init__(self, device: Device, precision: Precision, activation: Activation) -> None:
         if precision is Precision.FLOAT32:
             raise ValueError("tensor cores multiply 16-bit numbers, not float32")
         constants = (("ELEMENT", precision.kernel_type), ("ACTIVATION", activation))

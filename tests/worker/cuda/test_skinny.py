@@ -70,7 +70,7 @@ def make(
 
 
 def skinny(device: Device, precision: Precision = BF16) -> SkinnyKernels:
-    return SkinnyKernels(device, precision)
+    return SkinnyKernels(device, precision, "silu")
 
 
 def weights_on(device: Device, problem: Problem, has_bias: bool = True) -> LinearWeights:
@@ -301,4 +301,4 @@ def test_arrays_of_another_shape_are_refused(device: Device) -> None:
 
 def test_float32_has_no_such_kernels(device: Device) -> None:
     with pytest.raises(ValueError, match="float32"):
-        SkinnyKernels(device, Precision.FLOAT32)
+        SkinnyKernels(device, Precision.FLOAT32, "silu")
