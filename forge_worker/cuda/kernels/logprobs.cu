@@ -4,8 +4,9 @@
 //
 // logits float32 [rows, vocab_size]. num_entries [rows] says what is wanted: 0 nothing, 1 the chosen
 // token, 1 + n also the n likeliest, n at most 20, of equal logits the lower token first. Results:
-// float64 [rows] and, rank by rank, int32 and float64 [rows, 20], of which what is not wanted stays
-// as it was. A row without a finite best is not scored; its status says so.
+// float64 [rows] and, rank by rank, float64 and int32 [rows, 20], of which top_counts [rows] say how
+// many there are; what is not wanted stays as it was. A row without a finite best is not scored; its
+// status says so.
 //
 // log softmax is (logit - best) - log(sum of exp(logit - best)). The terms of the sum are floats, added
 // as integers in units of 2^-44 (select.cuh), so the sum is the same in every order; the last
@@ -96,8 +97,8 @@ __device__ __forceinline__ void write_top(const RawRow& row, double total, const
 
 extern "C" __global__ void __launch_bounds__(SELECT_THREADS, 1)
     score_rows(const float* logits, const int* chosen, const int* num_entries,
-               double* chosen_logprobs, int* top_tokens, double* top_logprobs, int* statuses,
-               int vocab_size)
+               double* chosen_logprobs, double* top_logprobs, int* top_tokens, int* top_counts,
+               int* statuses, int vocab_size)
 {
     __shared__ SelectMemory memory;
     const long long index = blockIdx.x;
@@ -108,8 +109,10 @@ extern "C" __global__ void __launch_bounds__(SELECT_THREADS, 1)
     const float* values = logits + index * vocab_size;
     const float best = score_of(best_of_row(values, vocab_size));
     const bool is_sound = status_of(best) == SOUND;
+    const int num_top = is_sound ? min(num_wanted - 1, min(MAX_TOP, vocab_size)) : 0;
     if (threadIdx.x == 0) {
         statuses[index] = is_sound ? SOUND : NOT_FINITE;
+        top_counts[index] = num_top;
     }
     if (!is_sound) {
         return;
@@ -119,7 +122,6 @@ extern "C" __global__ void __launch_bounds__(SELECT_THREADS, 1)
     if (threadIdx.x == 0) {
         chosen_logprobs[index] = static_cast<double>(values[chosen[index]]) - total;
     }
-    const int num_top = min(num_wanted - 1, min(MAX_TOP, vocab_size));
     if (num_top > 0) {
         gather_top(row, num_top, memory);
         write_top(row, total, memory, top_tokens + index * MAX_TOP, top_logprobs + index * MAX_TOP);
