@@ -27,7 +27,7 @@ class Activations(NamedTuple):
 
     residual: int  # float32 [T, hidden]
     normed: int  # [T, hidden]
-    hidden: int  # [T, hidden]: final states; of every token where prompts are scored
+    hidden: int  # [T + S, hidden]: final states; of every token where prompts are scored
     layer: int  # joined q|k|v and attention's output, then gate|up and its product
     logits: int  # float32 [S, vocab], raw
     processed: int  # float32 [S, vocab], after the rules of those that have some
@@ -41,7 +41,7 @@ def activations(config: ModelConfig, limits: StepLimits, element_bytes: int) -> 
     return Activations(
         residual=aligned(FLOAT_BYTES * num_tokens * config.hidden_size),
         normed=aligned(element_bytes * num_tokens * config.hidden_size),
-        hidden=aligned(element_bytes * num_tokens * config.hidden_size),
+        hidden=aligned(element_bytes * (num_tokens + num_rows) * config.hidden_size),
         layer=aligned(element_bytes * num_tokens * widest),
         logits=logits,
         processed=logits,

@@ -1,7 +1,7 @@
 """StepHeader: what the host says of a step, packed into one array and sent up as one copy.
 
     counts │ sequence_rows │ context_lens │ query_starts │ singles │ sample_rows │ sample_lens
-           │ logit_rows │ tiles
+           │ sample_entries │ logit_rows │ scored_tokens │ scored_entries │ tiles
 
 Each section has its own fixed address, so that graphs find it; a step that only decodes sends the
 front part alone. What a token is, its position and its slot are not here: the device derives them
@@ -40,7 +40,10 @@ class HeaderArrays(NamedTuple):
     singles: Array  # [num_singles]
     sample_rows: Array  # [num_sampling], rows of the tables
     sample_lens: Array  # [num_sampling], known tokens of each
+    sample_entries: Array  # [num_sampling], how many logprobs each wants
     logit_rows: Array  # [num_logits]
+    scored_tokens: Array  # [num_scored], the prompt tokens whose logprobs are asked for
+    scored_entries: Array  # [num_scored], how many logprobs each wants
     tiles: Array  # [2 * num_tiles]
 
 
@@ -81,5 +84,6 @@ class StepHeader:
 
 def _capacities(limits: HeaderLimits) -> tuple[int, ...]:
     each = limits.max_sequences
-    num_logits = limits.max_tokens + each
-    return (NUM_COUNTS, each, each, each + 1, each, each, each, num_logits, 2 * limits.max_tiles)
+    num_tokens = limits.max_tokens
+    front = (NUM_COUNTS, each, each, each + 1, each, each, each, each)
+    return (*front, num_tokens + each, num_tokens, num_tokens, 2 * limits.max_tiles)

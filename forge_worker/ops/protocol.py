@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from forge_common.checkpoint import ModelConfig
-from forge_worker.forward_inputs import ForwardInputs
 from forge_worker.weights.stored_tensor import StoredTensor
 
 Array: TypeAlias = Any  # of the device: numpy.ndarray, cupy.ndarray
+StepInputs: TypeAlias = Any  # ForwardInputs, or on a device what its runner has put there
 Step: TypeAlias = Any  # of the implementation: one step's inputs, prepared once for all layers
 
 
@@ -61,7 +61,7 @@ class Ops(Protocol):
         `attention` lets in no number that it must not see.
         """
 
-    def begin_step(self, inputs: ForwardInputs, config: ModelConfig, block_size: int) -> Step:
+    def begin_step(self, inputs: StepInputs, config: ModelConfig, block_size: int) -> Step:
         """Prepare what every layer of this step shares: rotations, slots, who attends to what."""
 
     def embed(self, table: Array, step: Step) -> Array:

@@ -1,0 +1,153 @@
+"""Program: a grammar as data, one rule a machine, rules naming each other by their index.
+
+    Literals · Text · JsonString · Number            regular: decided byte by byte
+    Choice · Sequence · Repeat · Array · Object      structure: they call other rules
+
+Recursion is a cycle of indices. Nothing is multiplied out: counts stay numbers, alternatives stay
+lists, patterns stay as they were written. Bounded, since a Program crosses processes. Knows no
+schema, no vocabulary and no state.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+MAX_RULES = 2**17
+RuleIndex = Annotated[int, Meta(ge=0, lt=MAX_RULES)]
+NumItems = Annotated[int, Meta(ge=0, lt=2**53)]
+PatternText = Annotated[str, Meta(max_length=2**16)]
+Decimal = Annotated[str, Meta(max_length=4096)]  # as Python's Fraction reads it
+Whitespace = Literal["compact", "free"]
+
+
+class Rule(Struct, frozen=True, tag=True, array_like=True, forbid_unknown_fields=True):
+    """One of the classes below."""
+
+
+class Literals(Rule, frozen=True):
+    """One of these texts, whole."""
+
+    texts: Annotated[tuple[bytes, ...], Meta(min_length=1)]
+
+
+class Text(Rule, frozen=True):
+    """Plain text that matches a regular expression as a whole: no JSON, nothing is escaped."""
+
+    pattern: PatternText
+
+
+class Pattern(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A search, as JSON Schema means it (ECMA-262): found anywhere unless it is anchored."""
+
+    text: PatternText
+    is_negated: bool = False
+
+
+class JsonString(Rule, frozen=True):
+    """A JSON string whose value has so many code points, matches every pattern, and is none of
+    `excluded`. Patterned strings are written with the shortest escapes, free ones with any."""
+
+    patterns: tuple[Pattern, ...] = ()
+    min_length: NumItems = 0
+    max_length: NumItems | None = None
+    excluded: tuple[str, ...] = ()
+
+
+class Number(Rule, frozen=True):
+    """A JSON number within exact bounds, a multiple of every one of `multiples_of`."""
+
+    is_integer: bool = False
+    is_fractional: bool = False  # no integer at all: what `not: {type: integer}` leaves
+    minimum: Decimal | None = None
+    exclusive_minimum: Decimal | None = None
+    maximum: Decimal | None = None
+    exclusive_maximum: Decimal | None = None
+    multiples_of: tuple[Decimal, ...] = ()
+    excluded: tuple[Decimal, ...] = ()
+
+
+class Choice(Rule, frozen=True):
+    """Any of these; none at all where there are no alternatives."""
+
+    alternatives: tuple[RuleIndex, ...]
+
+
+class Sequence(Rule, frozen=True):
+    """One behind the other; the empty text where there are no parts."""
+
+    parts: tuple[RuleIndex, ...]
+
+
+class Repeat(Rule, frozen=True):
+    part: RuleIndex
+    min_count: NumItems = 0
+    max_count: NumItems | None = None
+
+
+class Item(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What may stand at a place of an array.
+
+    Where `contains` counts, `matching` are the values it counts and `other` those it does not.
+    Where nothing is counted `other` holds all of them.
+    """
+
+    other: RuleIndex | None = None
+    matching: RuleIndex | None = None
+
+
+class Contains(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    min_count: NumItems = 1
+    max_count: NumItems | None = None
+
+
+class Array(Rule, frozen=True):
+    """A JSON array: `prefix` item by item, then any number of `rest`."""
+
+    prefix: tuple[Item, ...] = ()
+    rest: Item | None = None  # nothing may follow the prefix
+    min_items: NumItems = 0
+    max_items: NumItems | None = None
+    contains: Contains | None = None
+    distinct: tuple[bytes, ...] | None = None  # each of these JSON texts at most once; no prefix
+
+
+class Property(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    key: str
+    value: RuleIndex
+    is_required: bool = False
+
+
+class OtherProperties(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Keys that no Property names, and what stands behind them."""
+
+    key: RuleIndex  # a JsonString or Literals that excludes the named keys
+    value: RuleIndex
+
+
+class Object(Rule, frozen=True):
+    """A JSON object. `is_ordered`: named properties in their order, all others behind them."""
+
+    properties: tuple[Property, ...] = ()
+    others: tuple[OtherProperties, ...] = ()
+    min_properties: NumItems = 0
+    max_properties: NumItems | None = None
+    is_ordered: bool = True
+
+
+class AnyValue(Rule, frozen=True):
+    """Any JSON value at all."""
+
+
+AnyRule = (
+    Literals | Text | JsonString | Number | Choice | Sequence | Repeat | Array | Object | AnyValue
+)
+
+
+class Program(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """`whitespace` "compact" allows none between the tokens of JSON, "free" a bounded run of it."""
+
+    rules: Annotated[tuple[AnyRule, ...], Meta(min_length=1, max_length=MAX_RULES)]
+    root: RuleIndex = 0
+    whitespace: Whitespace = "compact"

@@ -1,0 +1,182 @@
+"""build_runner: a model on a device, ready to run steps.
+
+    sizes ─▶ arena ─▶ kernels, buffers ─▶ ops ─▶ model (weights) ─▶ KV blocks ─▶ queue ─▶ runner
+
+Everything is made here, once, in the order in which the arena is cut; nothing is allocated after.
+Written against Device and Gemm, so that it also builds where there is no GPU. Knows no process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from forge_common.device_workspace import GEMM_WORKSPACE_BYTES
+from forge_worker.cuda.arena import Arena
+from forge_worker.cuda.attention import PagedAttention, workspace_bytes
+from forge_worker.cuda.device import Device
+from forge_worker.cuda.device_tables import DeviceTables, table_bytes
+from forge_worker.cuda.embedding import Embedding
+from forge_worker.cuda.finite import FiniteCheck
+from forge_worker.cuda.gemm import Gemm
+from forge_worker.cuda.layout import EngineSizes
+from forge_worker.cuda.logprobs import CudaLogprobs
+from forge_worker.cuda.mirrored_table import MirroredTable
+from forge_worker.cuda.norm import RmsNormKernels
+from forge_worker.cuda.ops import Activations, CudaOps, Kernels
+from forge_worker.cuda.products import Products, ProductScratch, ProductShapes
+from forge_worker.cuda.rotary import HeadShape, Rotary, rotation_table
+from forge_worker.cuda.runner import CudaRunner
+from forge_worker.cuda.sampler import CudaSampler, sampler_bytes
+from forge_worker.cuda.sampling_table import CudaSamplingTable
+from forge_worker.cuda.step_kernels import StepKernels
+from forge_worker.cuda.step_memory import StepMemory
+from forge_worker.cuda.step_queue import Drawer, LogitBuffers, StepQueue, TableFeed
+from forge_worker.cuda.step_results import StepResults
+from forge_worker.cuda.upload import UploadRing
+from forge_worker.cuda.weight_upload import WeightUpload
+from forge_worker.forward_inputs import FloatArray
+from forge_worker.kv_cache import allocate_kv_cache
+from forge_worker.models.load import load_shard
+from forge_worker.ops.protocol import Array
+from forge_worker.parallel.communicator import SingleRank
+from forge_worker.sequence_mirror import MirrorTables, SequenceMirror
+from forge_worker.weights.loader import OnProgress
+
+MakeGemm = Callable[[Array], Gemm]  # from a workspace, uint8 [GEMM_WORKSPACE_BYTES]
+
+
+class Site(NamedTuple):
+    """Where everything is built."""
+
+    device: Device
+    sizes: EngineSizes
+    arena: Arena
+
+
+class Buffers(NamedTuple):
+    activations: Activations
+    normed: Array
+    processed_logits: Array
+
+
+def build_runner(
+    site: Site, make_gemm: MakeGemm, path: Path, on_progress: OnProgress
+) -> CudaRunner:
+    """`on_progress` as for load_model. ModelError or DeviceError."""
+    device, sizes, arena = site
+    buffers = _buffers(sizes, arena)
+    kernels = _kernels(site, buffers, make_gemm)
+    feed, tables = _feed(site)
+    memory = StepMemory(device, arena, sizes.header_limits)
+    results = StepResults(device, arena, sizes.result_limits)
+    drawer = _drawer(site, buffers, feed.tables)
+    with closing(WeightUpload(device, sizes.precision)) as upload:
+        ops = CudaOps(device, sizes.precision, arena, kernels, buffers.activations, upload)
+        model = load_shard(path, ops, SingleRank(), on_progress)
+    limits = sizes.limits
+    kv_cache = allocate_kv_cache(model.config, model.ops, limits.num_blocks, limits.block_size)
+    queue = StepQueue(device, model, kv_cache, memory, feed, drawer, results, sizes.geometry)
+    return CudaRunner(SequenceMirror(limits, tables), queue)
+
+
+def _buffers(sizes: EngineSizes, arena: Arena) -> Buffers:
+    config, num_tokens, dtype = sizes.config, sizes.max_tokens, sizes.precision.dtype
+    num_rows, hidden = sizes.limits.max_batch_size, config.hidden_size
+    heads = 2 * config.num_heads + 2 * config.num_kv_heads
+    widest = max(heads * config.head_dim, 3 * config.intermediate_size)
+    logits = (num_rows, config.vocab_size)
+    return Buffers(
+        Activations(
+            residual=arena.take((num_tokens, hidden), np.float32),
+            hidden=arena.take((num_tokens + num_rows, hidden), dtype),
+            layer=arena.take((num_tokens * widest,), dtype),
+            logits=arena.take(logits, np.float32),
+        ),
+        normed=arena.take((num_tokens, hidden), dtype),
+        processed_logits=arena.take(logits, np.float32),
+    )
+
+
+def _kernels(site: Site, buffers: Buffers, make_gemm: MakeGemm) -> Kernels:
+    device, config, precision = site.device, site.sizes.config, site.sizes.precision
+    return Kernels(
+        embedding=Embedding(device, precision, config.hidden_size),
+        norm=RmsNormKernels(device, precision, config.hidden_size),
+        rotary=_rotary(site),
+        attention=_attention(site),
+        attended_width=config.num_heads * config.head_dim,
+        products=_products(site, buffers, make_gemm),
+    )
+
+
+def _rotary(site: Site) -> Rotary:
+    config, limits = site.sizes.config, site.sizes.limits
+    heads = HeadShape(config.num_heads, config.num_kv_heads, config.head_dim)
+    table = _placed(site, rotation_table(config, limits.max_model_len))
+    return Rotary(site.device, site.sizes.precision, heads, limits.block_size, table)
+
+
+def _attention(site: Site) -> PagedAttention:
+    sizes = site.sizes
+    common = (sizes.precision, sizes.geometry, sizes.attention_limits)
+    workspace = site.arena.take((workspace_bytes(site.device.info, *common),), np.uint8)
+    return PagedAttention(site.device, *common, workspace)
+
+
+def _products(site: Site, buffers: Buffers, make_gemm: MakeGemm) -> Products:
+    """Joined gate|up stands in the layer buffer, behind the product of the two."""
+    device, sizes, arena = site
+    config, num_tokens = sizes.config, sizes.max_tokens
+    inner = config.intermediate_size
+    gate_up = buffers.activations.layer[num_tokens * inner : 3 * num_tokens * inner]
+    shapes = ProductShapes(sizes.precision, config.hidden_size, inner, sizes.is_deterministic)
+    scratch = ProductScratch(buffers.normed, gate_up.reshape(num_tokens, 2 * inner))
+    gemm = make_gemm(arena.take((GEMM_WORKSPACE_BYTES,), np.uint8))
+    return Products(device, shapes, gemm, scratch)
+
+
+class FedTables(NamedTuple):
+    """The device's tables, from both sides."""
+
+    feed: TableFeed
+    mirrored: MirrorTables
+
+
+def _feed(site: Site) -> FedTables:
+    device, limits = site.device, site.sizes.limits
+    memory = site.arena.take((table_bytes(limits),), np.uint8)
+    tables = DeviceTables(device, memory, limits)
+    kernels = StepKernels(device, tables)
+    ring = UploadRing(device, tables, kernels)
+    sampling = CudaSamplingTable(tables, ring, kernels)
+    token_ids = MirroredTable(tables.places.token_ids, ring)
+    block_tables = MirroredTable(tables.places.block_tables, ring)
+    feed = TableFeed(tables, ring, sampling, kernels)
+    return FedTables(feed, MirrorTables(token_ids, block_tables, sampling))
+
+
+def _drawer(site: Site, buffers: Buffers, tables: DeviceTables) -> Drawer:
+    device, config = site.device, site.sizes.config
+    max_rows, vocab_size = site.sizes.limits.max_batch_size, config.vocab_size
+    memory = site.arena.take((sampler_bytes(max_rows, vocab_size),), np.uint8)
+    return Drawer(
+        buffers=LogitBuffers(buffers.activations.logits, buffers.processed_logits),
+        sampler=CudaSampler(device, tables, memory, max_rows),
+        finite_check=FiniteCheck(device, site.sizes.precision, config.hidden_size),
+        scorer=CudaLogprobs(device, vocab_size),
+    )
+
+
+def _placed(site: Site, host: FloatArray) -> Array:
+    """`host` on the device. Waits, which is of no matter at the start."""
+    pinned = site.device.allocate_pinned(host.nbytes).view(host.dtype).reshape(host.shape)
+    pinned[...] = host
+    placed = site.arena.take(host.shape, host.dtype)
+    site.device.upload(placed, pinned)
+    site.device.synchronize()
+    return placed

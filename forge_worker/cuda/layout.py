@@ -1,0 +1,107 @@
+"""What the arena of one model on one device holds beside its weights and KV blocks, to the byte.
+
+The worker cuts its arena by these numbers, and its plan adds them up: what is left is KV blocks.
+Knows sizes, not addresses.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from forge_common.checkpoint import Checkpoint, ModelConfig
+from forge_common.device_workspace import (
+    ALIGNMENT,
+    GEMM_WORKSPACE_BYTES,
+    StepLimits,
+    activations,
+    aligned,
+    rotation_table_bytes,
+)
+from forge_worker.cuda.attention import workspace_bytes
+from forge_worker.cuda.attention_plan import AttentionGeometry, tile_shape
+from forge_worker.cuda.attention_split import AttentionLimits
+from forge_worker.cuda.device import DeviceInfo
+from forge_worker.cuda.device_tables import table_bytes
+from forge_worker.cuda.precision import Precision
+from forge_worker.cuda.sampler import sampler_bytes
+from forge_worker.cuda.step_header import HeaderLimits, header_bytes
+from forge_worker.cuda.step_results import ResultLimits, result_bytes
+from forge_worker.sequence_mirror import Limits
+
+DETERMINISTIC_SPLIT = 256  # tokens of a context that one block attends to
+
+
+class EngineSizes(NamedTuple):
+    config: ModelConfig
+    precision: Precision
+    limits: Limits
+    max_tokens: int  # of a step; not less than there may be sequences
+    is_deterministic: bool
+
+    @property
+    def step_limits(self) -> StepLimits:
+        return StepLimits(self.max_tokens, self.limits.max_batch_size, self.limits.max_model_len)
+
+    @property
+    def geometry(self) -> AttentionGeometry:
+        config = self.config
+        return AttentionGeometry(
+            config.num_heads, config.num_kv_heads, config.head_dim, self.limits.block_size
+        )
+
+    @property
+    def attention_limits(self) -> AttentionLimits:
+        """Graphs run more rows than there are sequences, and float32 every token as a row."""
+        split_size = DETERMINISTIC_SPLIT if self.is_deterministic else None
+        return AttentionLimits(self.max_tokens, self.limits.max_model_len, split_size)
+
+    @property
+    def header_limits(self) -> HeaderLimits:
+        num_sequences = self.limits.max_batch_size
+        max_tiles = self.max_tokens // tile_shape(self.geometry).queries + num_sequences
+        return HeaderLimits(num_sequences, self.max_tokens, max_tiles)
+
+    @property
+    def result_limits(self) -> ResultLimits:
+        return ResultLimits(self.limits.max_batch_size, self.max_tokens)
+
+
+class WorkspaceParts(NamedTuple):
+    """Bytes each."""
+
+    activations: int
+    rotation: int
+    attention: int
+    gemm: int
+    tables: int
+    sampling: int
+    step: int  # header, tokens, positions and slots
+    results: int
+
+    @property
+    def num_bytes(self) -> int:
+        return sum(self)
+
+
+def workspace_parts(sizes: EngineSizes, info: DeviceInfo) -> WorkspaceParts:
+    config, limits, num_tokens = sizes.config, sizes.limits, sizes.max_tokens
+    step_limits, rows = sizes.step_limits, limits.max_batch_size
+    token_bytes = 2 * aligned(4 * num_tokens) + aligned(8 * num_tokens)
+    return WorkspaceParts(
+        activations=sum(activations(config, step_limits, sizes.precision.element_bytes)),
+        rotation=rotation_table_bytes(config, step_limits),
+        attention=aligned(
+            workspace_bytes(info, sizes.precision, sizes.geometry, sizes.attention_limits)
+        ),
+        gemm=GEMM_WORKSPACE_BYTES,
+        tables=aligned(table_bytes(limits)),
+        sampling=aligned(sampler_bytes(rows, config.vocab_size)),
+        step=aligned(header_bytes(sizes.header_limits)) + token_bytes,
+        results=sum(map(aligned, result_bytes(sizes.result_limits))),
+    )
+
+
+def padding_bytes(checkpoint: Checkpoint) -> int:
+    """The most that lies between weights and between KV arrays, each at an aligned address."""
+    num_arrays = len(checkpoint.tensors) + 2 * checkpoint.config.num_layers
+    return ALIGNMENT * num_arrays

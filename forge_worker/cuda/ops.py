@@ -1,0 +1,139 @@
+"""CudaOps: the operations of a decoder on a GPU, each a kernel or two of ours or a product.
+
+Results stand in buffers cut from the arena once, at addresses that graphs remember; those of
+attention and of the gated part share one place, since they never live at the same time:
+
+    layer buffer   [ q|k|v of T tokens    | attended ]
+                   [ gate|up of T tokens       | gated      ]
+
+A step is prepared by the runner, on the device. Knows no requests and no scheduling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from forge_common.checkpoint import ModelConfig
+from forge_worker.cuda.arena import Arena
+from forge_worker.cuda.attention import PagedAttention
+from forge_worker.cuda.device import Device
+from forge_worker.cuda.device_step import DeviceStep
+from forge_worker.cuda.embedding import Embedding
+from forge_worker.cuda.norm import RmsNormKernels
+from forge_worker.cuda.precision import Precision
+from forge_worker.cuda.products import Products
+from forge_worker.cuda.rotary import Rotary
+from forge_worker.cuda.weight_upload import WeightUpload
+from forge_worker.ops.protocol import Array, HeadNorms, KVLayer, LinearWeights, RmsNorm
+from forge_worker.weights.stored_tensor import StoredTensor
+
+
+class Activations(NamedTuple):
+    """Buffers of a step, for as many tokens as one may have."""
+
+    residual: Array  # float32 [max_tokens, hidden_size]
+    hidden: Array  # [max_tokens + max_rows, hidden_size]
+    layer: Array  # flat
+    logits: Array  # float32 [max_rows, vocab_size]
+
+
+class Kernels(NamedTuple):
+    """Made for one model on one device."""
+
+    embedding: Embedding
+    norm: RmsNormKernels
+    rotary: Rotary
+    attention: PagedAttention
+    attended_width: int  # num_heads · head_dim
+    products: Products
+
+
+class CudaOps:
+    def __init__(
+        self,
+        device: Device,
+        precision: Precision,
+        arena: Arena,
+        kernels: Kernels,
+        activations: Activations,
+        upload: WeightUpload,
+    ) -> None:
+        """`upload` is only used until all weights are placed."""
+        self._device = device
+        self._precision = precision
+        self._arena = arena
+        self._kernels = kernels
+        self._activations = activations
+        self._upload = upload
+        self._attended_width = kernels.attended_width
+
+    def place(self, parts: Sequence[StoredTensor]) -> Array:
+        num_rows = sum(len(part.array) for part in parts)
+        placed = self._arena.take((num_rows, *parts[0].array.shape[1:]), self._precision.dtype)
+        self._upload.put(parts, placed)
+        return placed
+
+    def kv_layer(self, num_blocks: int, block_size: int, config: ModelConfig) -> KVLayer:
+        """[num_blocks, num_kv_heads, block_size, head_dim]: what one head reads of a block lies
+        together."""
+        shape = (num_blocks, config.num_kv_heads, block_size, config.head_dim)
+        layer = KVLayer(*(self._arena.take(shape, self._precision.dtype) for _ in range(2)))
+        for array in layer:
+            self._device.fill_zero(array)
+        return layer
+
+    def scrub(self, kv_layer: KVLayer, block_ids: Sequence[int]) -> None:
+        """Nothing is to be done: the kernels read no key or value that a query must not see."""
+
+    def begin_step(self, inputs: DeviceStep, config: ModelConfig, block_size: int) -> DeviceStep:
+        """The runner has prepared everything."""
+        return inputs
+
+    def embed(self, table: Array, step: DeviceStep) -> Array:
+        residual = self._activations.residual[: step.shape.num_tokens]
+        self._kernels.embedding(table, step.token_ids, residual)
+        return residual
+
+    def norm_linear(self, residual: Array, norm: RmsNorm, weights: LinearWeights) -> Array:
+        out = self._in_layer(0, len(residual), len(weights.weight))
+        self._kernels.products.norm_linear(residual, norm, weights, out)
+        return out
+
+    def norm_gated(self, residual: Array, norm: RmsNorm, gate_up: LinearWeights) -> Array:
+        out = self._in_layer(0, len(residual), len(gate_up.weight) // 2)
+        self._kernels.products.norm_gated(residual, norm, gate_up, out)
+        return out
+
+    def add_linear(self, residual: Array, x: Array, weights: LinearWeights) -> None:
+        self._kernels.products.add_linear(residual, x, weights)
+
+    def rotate_and_store(
+        self, qkv: Array, norms: HeadNorms | None, step: DeviceStep, kv_layer: KVLayer
+    ) -> Array:
+        """Q stays where it is: in front of K and V in each row of `qkv`."""
+        self._kernels.rotary(qkv, norms, step, kv_layer)
+        return qkv
+
+    def attention(
+        self, query: Array, step: DeviceStep, kv_layer: KVLayer, window: int | None
+    ) -> Array:
+        out = self._in_layer(query.size, len(query), self._attended_width)
+        self._kernels.attention(query, step, kv_layer, window, out)
+        return out
+
+    def final_norm(self, residual: Array, norm: RmsNorm, step: DeviceStep) -> Array:
+        hidden = self._activations.hidden[: step.shape.num_logits]
+        rows = step.logit_rows
+        self._kernels.norm.gather_norm(residual, rows, norm.weight, norm.eps, hidden)
+        return hidden
+
+    def logits(self, x: Array, weight: Array) -> Array:
+        logits = self._activations.logits[: len(x)]
+        self._kernels.products.logits(x, weight, logits)
+        return logits
+
+    def _in_layer(self, start: int, num_rows: int, width: int) -> Array:
+        """Rows of the layer buffer, from its element `start` on."""
+        end = start + num_rows * width
+        return self._activations.layer[start:end].reshape(num_rows, width)

@@ -1,0 +1,198 @@
+"""StepQueue: puts everything that one step needs on the device's stream, in order.
+
+    changes of tables ─▶ header ─▶ expand ─▶ model ─▶ logits ─▶ sample ─▶ append ─▶ downloads
+
+A step that only decodes goes as one graph where there is one. Any other runs kernel by kernel: its
+launches are hidden behind its own work. Knows no sockets and waits for nothing.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from forge_worker.cuda.attention_plan import AttentionGeometry, AttentionWork, plan_work
+from forge_worker.cuda.device import Device, Event
+from forge_worker.cuda.device_step import StepShape
+from forge_worker.cuda.device_tables import DeviceTables
+from forge_worker.cuda.finite import FiniteCheck
+from forge_worker.cuda.graphs import StepGraphs
+from forge_worker.cuda.logprobs import CudaLogprobs
+from forge_worker.cuda.pending_step import PendingStep
+from forge_worker.cuda.sampler import CudaSampler, Drawing
+from forge_worker.cuda.sampling_table import CudaSamplingTable
+from forge_worker.cuda.step_header import HeaderArrays
+from forge_worker.cuda.step_kernels import StepKernels
+from forge_worker.cuda.step_memory import StepMemory
+from forge_worker.cuda.step_results import Results, StepResults
+from forge_worker.cuda.upload import UploadRing
+from forge_worker.kv_cache import KVCache
+from forge_worker.models.registry import Model
+from forge_worker.ops.protocol import Array
+
+
+class LogitBuffers(NamedTuple):
+    """float32 [max_rows, vocab_size]."""
+
+    raw: Array
+    processed: Array
+
+
+class TableFeed(NamedTuple):
+    """What the host changed of the tables, and the kernels that take it in."""
+
+    tables: DeviceTables
+    ring: UploadRing
+    sampling: CudaSamplingTable
+    kernels: StepKernels
+
+    def flush(self) -> None:
+        self.ring.flush()
+        self.sampling.flush_counts()
+
+
+class Drawer(NamedTuple):
+    """From logits to tokens and logprobs."""
+
+    buffers: LogitBuffers
+    sampler: CudaSampler
+    finite_check: FiniteCheck
+    scorer: CudaLogprobs
+
+
+class StepQueue:
+    def __init__(
+        self,
+        device: Device,
+        model: Model,
+        kv_cache: KVCache,
+        memory: StepMemory,
+        feed: TableFeed,
+        drawer: Drawer,
+        results: StepResults,
+        geometry: AttentionGeometry,
+    ) -> None:
+        self.results = results
+        self._geometry = geometry
+        self._device = device
+        self._model = model
+        self._kv_cache = kv_cache
+        self._memory = memory
+        self._feed = feed
+        self._drawer = drawer
+        self._graphs = StepGraphs(device, feed.tables.limits.max_batch_size, self._decode)
+
+    def run(self, pending: PendingStep, host: Results) -> Event:
+        """Queue a step whose results will stand in `host` once the event has passed."""
+        self._feed.flush()
+        if pending.num_tokens:
+            work = self._attention_work(pending)
+            self._memory.header.upload(header_of(pending, work))
+            if pending.only_decodes:
+                self._graphs.run(self._graphs.bucket_of(len(pending.sampling)))
+            else:
+                self._run_mixed(pending, shape_of(pending, work))
+            self._download(pending, host)
+        return self._device.record()
+
+    def record_graph(self) -> None:
+        self._graphs.record_one()
+
+    def _decode(self, width: int) -> None:
+        """Every kernel of a step of `width` sequences, of which fewer may be live."""
+        step = self._memory.step(
+            StepShape(width, width, width, width, 0), self._feed.tables.block_tables
+        )
+        self._feed.kernels.expand(step)
+        self._draw(self._model.hidden(step, self._kv_cache), width)
+
+    def _attention_work(self, pending: PendingStep) -> AttentionWork:
+        scheduled = pending.scheduled
+        return plan_work(scheduled.num_scheduled_tokens, scheduled.context_lens, self._geometry)
+
+    def _run_mixed(self, pending: PendingStep, shape: StepShape) -> None:
+        step = self._memory.step(shape, self._feed.tables.block_tables)
+        self._feed.kernels.expand(step)
+        hidden = self._model.hidden(step, self._kv_cache)
+        num_sampling, num_chunks = len(pending.sampling), len(pending.unfinished)
+        num_last = num_sampling + num_chunks
+        if num_chunks:
+            statuses = self.results.on_device.chunk_statuses[:num_chunks]
+            self._drawer.finite_check(hidden[num_sampling:num_last], statuses)
+        self._score_prompts(hidden[num_last:])
+        if num_sampling:
+            self._draw(hidden, num_sampling)
+
+    def _draw(self, hidden: Array, num_rows: int) -> None:
+        """Tokens for the first `num_rows` states, or for as many as are live."""
+        logits = self._model.logits(hidden[:num_rows])
+        rows, context_lens = self._memory.sampled_rows(num_rows)
+        on_device = self.results.on_device
+        counts, tokens = self._memory.arrays.counts, on_device.tokens[:num_rows]
+        processed, statuses = self._drawer.buffers.processed, on_device.statuses
+        self._drawer.sampler.sample(
+            Drawing(
+                counts=counts,
+                rows=rows,
+                context_lens=context_lens,
+                logits=logits,
+                processed=processed[:num_rows],
+                tokens=tokens,
+                statuses=statuses[:num_rows],
+            )
+        )
+        self._feed.kernels.append(counts, rows, context_lens, tokens)
+
+    def _score_prompts(self, hidden: Array) -> None:
+        """Logprobs of prompt tokens, as many at a time as logits have room for."""
+        size, arrays = len(self._drawer.buffers.raw), self._memory.arrays
+        for start in range(0, len(hidden), size):
+            part = slice(start, min(start + size, len(hidden)))
+            chosen, num_entries = arrays.scored_tokens[part], arrays.scored_entries[part]
+            into = self.results.on_device.scored.scores.of(part)
+            self._drawer.scorer.score(self._model.logits(hidden[part]), chosen, num_entries, into)
+
+    def _download(self, pending: PendingStep, host: Results) -> None:
+        on_device, num_sampling = self.results.on_device, len(pending.sampling)
+        if pending.num_sampled_entries.any():
+            part = slice(0, num_sampling)
+            num_entries = self._memory.arrays.sample_entries[part]
+            raw, into = self._drawer.buffers.raw[part], on_device.sampled.scores.of(part)
+            self._drawer.scorer.score(raw, on_device.tokens[part], num_entries, into)
+            self.results.download_scores(host.sampled, on_device.sampled)
+        if len(pending.scored.owners):
+            self.results.download_scores(host.scored, on_device.scored)
+        self.results.download(host, num_sampling, len(pending.unfinished))
+
+
+def shape_of(pending: PendingStep, work: AttentionWork) -> StepShape:
+    num_sequences = len(pending.sequence_ids)
+    return StepShape(
+        num_tokens=pending.num_tokens,
+        num_sequences=num_sequences,
+        num_logits=num_sequences + len(pending.scored.owners),
+        num_singles=len(work.singles),
+        num_tiles=len(work.tiles),
+    )
+
+
+def header_of(pending: PendingStep, work: AttentionWork) -> HeaderArrays:
+    scheduled, sampling = pending.scheduled, pending.sampling
+    last_tokens = pending.query_starts[1:] - 1
+    num_live = (pending.num_tokens, len(pending.sequence_ids), len(sampling), 0)
+    order = (last_tokens[sampling], last_tokens[pending.unfinished], pending.scored.places)
+    return HeaderArrays(
+        counts=np.array(num_live, np.int32),
+        sequence_rows=scheduled.rows,
+        context_lens=scheduled.context_lens,
+        query_starts=pending.query_starts,
+        singles=work.singles,
+        sample_rows=scheduled.rows[sampling],
+        sample_lens=scheduled.context_lens[sampling],
+        sample_entries=pending.num_sampled_entries,
+        logit_rows=np.concatenate(order),
+        scored_tokens=pending.scored.token_ids,
+        scored_entries=pending.scored.num_entries,
+        tiles=work.tiles.reshape(-1),
+    )

@@ -1,0 +1,90 @@
+"""WeightUpload: weights from a mapped file onto the device, through a ring of pinned buffers.
+
+    file ──several threads──▶ pinned buffer ──copy engine──▶ device      one piece behind the other
+
+Bytes of the device's own precision are copied as they are; others are converted on the way, piece
+by piece, so that no second copy of a tensor ever exists on the host. Page faults of a file that is
+not cached are taken by several threads at once, which a disk needs to be fast. Knows no names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from forge_worker.cuda.device import Device
+from forge_worker.cuda.pinned_ring import PinnedRing
+from forge_worker.cuda.precision import Precision
+from forge_worker.ops.protocol import Array
+from forge_worker.weights.stored_tensor import StoredTensor, widen
+
+BUFFER_BYTES = 32 * 2**20
+NUM_BUFFERS = 3
+NUM_THREADS = 4
+STORED_AS = {"BF16": Precision.BFLOAT16, "F16": Precision.FLOAT16, "F32": Precision.FLOAT32}
+
+
+class Piece(NamedTuple):
+    """Some rows of a tensor, and the first of them in the joined weight."""
+
+    stored: StoredTensor
+    first_row: int
+
+
+class WeightUpload:
+    """`with WeightUpload(device, precision) as upload`: its buffers go with the block."""
+
+    def __init__(self, device: Device, precision: Precision) -> None:
+        self._device = device
+        self._precision = precision
+        self._ring = PinnedRing(device, BUFFER_BYTES, NUM_BUFFERS)
+        self._threads = ThreadPoolExecutor(NUM_THREADS, thread_name_prefix="weights")
+
+    def put(self, parts: Sequence[StoredTensor], target: Array) -> None:
+        """Queue the copy of `parts`, one below the other, to `target`, of the same shape."""
+        row_bytes = target[:1].nbytes
+        rows_at_once = max(1, BUFFER_BYTES // row_bytes)
+        for piece in _pieces(parts, rows_at_once):
+            num_rows = len(piece.stored.array)
+            pinned = self._ring.take()[: num_rows * row_bytes]
+            rows = pinned.view(self._precision.dtype).reshape(num_rows, *target.shape[1:])
+            self._fill(rows, piece.stored)
+            self._device.upload(target[piece.first_row : piece.first_row + num_rows], rows)
+            self._ring.release()
+
+    def close(self) -> None:
+        """Wait for all that is queued."""
+        self._device.synchronize()
+        self._threads.shutdown()
+
+    def _fill(self, rows: npt.NDArray[Any], stored: StoredTensor) -> None:
+        convert = partial(self._convert, stored, rows)
+        list(self._threads.map(convert, _shares(len(rows))))
+
+    def _convert(self, stored: StoredTensor, rows: npt.NDArray[Any], share: slice) -> None:
+        source = stored.array[share]
+        if STORED_AS[stored.dtype] is self._precision:
+            rows[share] = source
+            return
+        wide = np.empty(source.shape, np.float32)
+        widen(StoredTensor(stored.dtype, source), wide)
+        rows[share] = self._precision.rounded(wide)
+
+
+def _pieces(parts: Sequence[StoredTensor], rows_at_once: int) -> Iterator[Piece]:
+    first_row = 0
+    for dtype, array in parts:
+        for start in range(0, len(array), rows_at_once):
+            rows = array[start : start + rows_at_once]
+            yield Piece(StoredTensor(dtype, rows), first_row + start)
+        first_row += len(array)
+
+
+def _shares(num_rows: int) -> list[slice]:
+    size = -(-num_rows // NUM_THREADS)
+    return [slice(start, start + size) for start in range(0, num_rows, size)]

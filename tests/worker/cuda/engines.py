@@ -1,0 +1,69 @@
+"""A model on the device of a test, built as the worker builds it, and driven by messages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from forge_common.checkpoint import Checkpoint
+from forge_common.memory_plan import kv_bytes_per_token, weight_bytes
+from forge_common.protocol.scheduler_worker import BatchOutput, RunBatch
+from forge_worker.cuda.arena import Arena
+from forge_worker.cuda.build import Site, build_runner
+from forge_worker.cuda.device import Device
+from forge_worker.cuda.layout import EngineSizes, padding_bytes, workspace_parts
+from forge_worker.cuda.precision import Precision
+from forge_worker.cuda.runner import CudaRunner
+from forge_worker.sequence_mirror import Limits
+from tests.cuda_emulator.numpy_gemm import NumpyGemm
+from tests.worker.fakes import LIMITS
+
+MAX_TOKENS = 32
+
+
+class Engine(NamedTuple):
+    runner: CudaRunner
+    arena: Arena
+
+    def run(self, batch: RunBatch) -> BatchOutput:
+        """Launch, and wait for the answer: what ModelRunner.run is."""
+        self.runner.launch(batch)
+        outputs: list[BatchOutput] = []
+        while not outputs:
+            outputs = self.runner.finished()
+        (output,) = outputs
+        return output
+
+
+def sizes_of(
+    path: Path,
+    precision: Precision,
+    limits: Limits = LIMITS,
+    *,
+    is_deterministic: bool = False,
+    max_tokens: int = MAX_TOKENS,
+) -> EngineSizes:
+    with Checkpoint.open(path) as checkpoint:
+        config = checkpoint.config
+    limits = limits._replace(vocab_size=config.vocab_size)
+    return EngineSizes(config, precision, limits, max_tokens, is_deterministic)
+
+
+def engine_of(device: Device, path: Path, sizes: EngineSizes) -> Engine:
+    """In an arena that is exactly as large as the plan says."""
+    arena = Arena(device, arena_bytes(device, path, sizes))
+    site = Site(device, sizes, arena)
+
+    def make_gemm(workspace: object) -> NumpyGemm:
+        return NumpyGemm(device, sizes.precision)
+
+    return Engine(build_runner(site, make_gemm, path, lambda done, total: None), arena)
+
+
+def arena_bytes(device: Device, path: Path, sizes: EngineSizes) -> int:
+    limits, name = sizes.limits, sizes.precision.value
+    num_slots = limits.num_blocks * limits.block_size
+    with Checkpoint.open(path) as checkpoint:
+        weights = weight_bytes(checkpoint, name) + padding_bytes(checkpoint)
+    workspace = workspace_parts(sizes, device.info).num_bytes
+    return weights + workspace + num_slots * kv_bytes_per_token(sizes.config, name)
