@@ -23,7 +23,7 @@ using Activation = float (*)(float);
 // x · sigmoid(z). Where exp overflows, x / infinity is the 0 it should be.
 __device__ __forceinline__ float gated_by_sigmoid(float x, float z)
 {
-    return x / (1.0f + expf(-z));
+    return __fdividef(x, 1.0f + expf(-z));
 }
 
 __device__ __forceinline__ float silu(float x)
