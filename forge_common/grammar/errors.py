@@ -18,7 +18,9 @@ from forge_common.errors import RequestError
 class GrammarError(RequestError):
     """Refused: nothing is ever allowed that the grammar does not allow."""
 
-    def __init__(self, reason: str, *, pointer: str | None = None, keyword: str | None = None):
+    def __init__(
+        self, reason: str, *, pointer: str | None = None, keyword: str | None = None
+    ) -> None:
         where = "" if pointer is None else f" (at {pointer or 'the root'})"
         what = "" if keyword is None else f"{keyword}: "
         super().__init__(f"{what}{reason}{where}", code="invalid_grammar")

@@ -7,8 +7,8 @@ made: text, numbers and literals do that.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,50 +44,59 @@ class Budget:
             raise GrammarTooLarge("a pattern or number takes too long to work out")
 
 
-class ByteAutomaton(Protocol):
+class ByteAutomaton(ABC):
+    """What the engine walks. Not safe to share between threads: rows are made as they are read."""
+
     @property
+    @abstractmethod
     def start(self) -> int: ...
 
     @property
+    @abstractmethod
     def num_states(self) -> int:
-        """Those found so far; 0 to num_states - 1 are valid."""
+        """Those found so far: 0 to num_states - 1 are valid."""
 
+    @abstractmethod
     def row(self, state: int) -> Row:
         """Made at the first call and kept; not to be changed. GrammarTooLarge beyond the budget."""
 
+    @abstractmethod
     def is_accepting(self, state: int) -> bool: ...
 
+    @abstractmethod
     def ends_character(self, state: int) -> bool:
-        """Whether a text that stops here is made of whole code points, and more may follow.
+        """Whether a value that stops here is made of whole code points.
 
         The code points read so far are the such states entered, less the first: in a JSON string
         that is the one behind the opening quote, in plain text the start. The state behind the
         closing quote is none of them.
         """
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no text at all is accepted."""
+        return not self.is_accepting(self.start) and not self.row(self.start)
 
-def is_empty(automaton: ByteAutomaton) -> bool:
-    return not automaton.is_accepting(automaton.start) and not automaton.row(automaton.start)
+    def accepts(self, text: bytes) -> bool:
+        state = self.start
+        for byte in text:
+            following = self.row(state).get(byte)
+            if following is None:
+                return False
+            state = following
+        return self.is_accepting(state)
 
-
-def accepts(automaton: ByteAutomaton, text: bytes) -> bool:
-    state: int | None = automaton.start
-    for byte in text:
-        state = automaton.row(state).get(byte)
-        if state is None:
-            return False
-    return automaton.is_accepting(state)
-
-
-def dense_table(automaton: ByteAutomaton, max_states: int) -> Table | None:
-    """All rows as one table; None where there are more than `max_states`."""
-    rows: list[Row] = []
-    while len(rows) < automaton.num_states:
-        if automaton.num_states > max_states:
+    def dense_table(self, max_states: int) -> Table | None:
+        """All rows as one table; None where there are more than `max_states`."""
+        num_read = 0
+        while num_read < self.num_states <= max_states:
+            self.row(num_read)
+            num_read += 1
+        if self.num_states > max_states:
             return None
-        rows.append(automaton.row(len(rows)))
-    table = np.full((len(rows), 256), DEAD, np.int32)
-    for state, row in enumerate(rows):
-        table[state, list(row.keys())] = list(row.values())
-    table.flags.writeable = False
-    return table
+        table = np.full((self.num_states, 256), DEAD, np.int32)
+        for state in range(self.num_states):
+            row = self.row(state)
+            table[state, list(row.keys())] = list(row.values())
+        table.flags.writeable = False
+        return table
