@@ -95,6 +95,11 @@ class Hosts:
             self.processes[role].terminate()
         return {role: self.processes[role].wait(timeout=10) for role in self.processes}
 
+    def start_again(self, role: str) -> None:
+        """As a service manager does with what has ended."""
+        self.processes[role].wait(timeout=10)
+        self.processes[role] = self._run(START[ROLES.index(role)], self.host(role))
+
     def destroy(self) -> None:
         for process in self.processes.values():
             process.kill()

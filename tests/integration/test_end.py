@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
 from pathlib import Path
 
@@ -86,7 +85,7 @@ def test_killed_launcher_leaves_nothing_at_work(launch: Launch) -> None:
     stream.close()
 
 
-@pytest.mark.parametrize("module", ["forge_worker", "forge_scheduler", "forge_api"])
+@pytest.mark.parametrize("module", ["forge_scheduler", "forge_api"])
 def test_death_of_one_process_ends_all(launch: Launch, module: str) -> None:
     forge = launch().wait_until_ready()
     children = forge.children
@@ -106,14 +105,3 @@ def test_run_directory_is_gone_afterwards(launch: Launch, number: signal.Signals
     forge.process.send_signal(number)
     assert forge.wait_until_ended().exit_code == 0
     assert not run_dir.exists()
-
-
-def test_requests_fail_rather_than_hang_when_the_worker_dies(launch: Launch) -> None:
-    forge = launch().wait_until_ready()
-    stream = forge.open("/v1/completions", **LONG | {"n": 16})
-    stream.readline()
-    killer = threading.Timer(0.1, os.kill, [child_named(forge, "forge_worker"), signal.SIGKILL])
-    killer.start()
-    rest = stream.read()
-    assert b"[DONE]" not in rest
-    killer.join()
