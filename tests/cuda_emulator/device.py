@@ -14,7 +14,7 @@ from forge_common.errors import DeviceError
 from forge_worker.cuda.device import Bytes, DeviceInfo, Kernel, KernelSource
 from tests.cuda_emulator.compiler import KERNELS_FOLDER, compile_kernels
 from tests.cuda_emulator.guarded import guarded_bytes
-from tests.cuda_emulator.library import EmulatedKernel, load
+from tests.cuda_emulator.library import EmulatedKernel, LaunchSettings, load
 
 ALIGNMENT = 256  # of allocations, as CUDA's
 UNDEFINED = 0xFF  # fresh memory: NaN as any float, -1 as any integer
@@ -49,11 +49,12 @@ class EmulatedDevice:
         order: int = 0,
         *,
         folder: Path = KERNELS_FOLDER,
-        total_bytes: int = 1 << 30,
+        total_bytes: int = 1 << 28,
         num_multiprocessors: int = 4,
+        max_launch_s: int = 60,
     ) -> None:
         self.info = DeviceInfo("emulator", (9, 0), num_multiprocessors, total_bytes, 232448)
-        self._order = order
+        self._how = LaunchSettings(order, max_launch_s)
         self._folder = folder
         self._held_bytes = 0
         self._recording: list[Work] | None = None
@@ -81,7 +82,7 @@ class EmulatedDevice:
             compiled = compile_kernels(source, self._folder)
             library = load(compiled)
             self._kernels[source] = {
-                name: EmulatedKernel(library, name, self._order, self.queue)
+                name: EmulatedKernel(library, name, self._how, self.queue)
                 for name in compiled.kernels
             }
         return self._kernels[source]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,18 +13,24 @@ from forge_worker.cuda.device import Argument, Dim3
 from tests.cuda_emulator.compiler import CompiledFile
 from tests.cuda_emulator.faults import emulated_fault
 
-_REQUEST = struct.Struct("6I3Q")  # grid, block, shared bytes, order, address of the arguments
+# Grid, block, bytes of shared memory, order, seconds, address of the arguments; see cpp/launch.h.
+_REQUEST = struct.Struct("6I4Q")
 _SLOT = {"p": "Q", "q": "q", "i": "i4x", "f": "f4x"}
 _SCALARS = {"q": (np.int64, np.uint64), "i": (np.int32, np.uint32), "f": (np.float32,)}
 
 Launch = Callable[[], None]
 
 
+class LaunchSettings(NamedTuple):
+    order: int  # of blocks, warps and lanes, see cpp/schedule.h
+    max_seconds: int  # of the processor's time; what takes longer is taken for endless
+
+
 class EmulatedKernel:
     """One `__global__` function. `queue` runs a launch, now or whenever a graph is replayed."""
 
     def __init__(
-        self, library: ctypes.PyDLL, name: str, order: int, queue: Callable[[Launch], None]
+        self, library: ctypes.PyDLL, name: str, how: LaunchSettings, queue: Callable[[Launch], None]
     ) -> None:
         self.name = name
         self._signature = _signature(library, name)
@@ -32,7 +38,7 @@ class EmulatedKernel:
         self._launch = library[f"launch_{name}"]
         self._launch.argtypes = [ctypes.c_char_p]
         self._launch.restype = ctypes.c_char_p
-        self._order = order
+        self._how = how
         self._queue = queue
 
     def __call__(
@@ -40,7 +46,7 @@ class EmulatedKernel:
     ) -> None:
         slots = ctypes.create_string_buffer(self._packed(args), max(self._slots.size, 8))
         address = ctypes.addressof(slots)
-        request = _REQUEST.pack(*grid, *block, shared_bytes, self._order, address)
+        request = _REQUEST.pack(*grid, *block, shared_bytes, *self._how, address)
         kept = [args, slots]  # as long as the launch may be replayed
 
         def launch() -> None:

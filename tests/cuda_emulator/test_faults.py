@@ -110,6 +110,12 @@ def test_right_rows_of_a_guarded_array_are_no_fault(at_start: bool) -> None:
     np.testing.assert_array_equal(result, given)
 
 
+def test_endless_loop_is_a_fault() -> None:
+    wait = EmulatedDevice(max_launch_s=1).kernels(FAULTS)["wait_for_next_block"]
+    with pytest.raises(EmulatedFault, match=r"no end .* in block \(0,0,0\), .*faults\.cu:\d+$"):
+        wait((2, 1, 1), (1, 1, 1), [np.zeros(2, np.int32)])
+
+
 def test_a_launch_after_a_fault_works() -> None:
     with pytest.raises(EmulatedFault):
         kernel("divergent_barrier")(ONE_BLOCK, (64, 1, 1), [floats(64)])

@@ -3,9 +3,11 @@
 #include "faults.h"
 
 #include <dlfcn.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/time.h>
 #include <ucontext.h>
 
 namespace emulator {
@@ -14,7 +16,7 @@ sigjmp_buf after_fault;
 
 namespace {
 
-constexpr int SIGNALS[] = {SIGSEGV, SIGBUS, SIGFPE};
+constexpr int SIGNALS[] = {SIGSEGV, SIGBUS, SIGFPE, SIGVTALRM};
 constexpr int NUM_SIGNALS = sizeof SIGNALS / sizeof SIGNALS[0];
 constexpr size_t HANDLER_STACK_BYTES = 64 << 10;
 
@@ -22,6 +24,15 @@ char sentence[1024];
 alignas(16) char handler_stack[HANDLER_STACK_BYTES];
 struct sigaction former_actions[NUM_SIGNALS];
 stack_t former_stack;
+pthread_t launching_thread;
+
+// In seconds of the processor's time; 0 is no limit.
+void set_time_limit(uint64_t limit_s)
+{
+    itimerval timer = {};
+    timer.it_value.tv_sec = static_cast<time_t>(limit_s);
+    setitimer(ITIMER_VIRTUAL, &timer, nullptr);
+}
 
 uintptr_t instruction_address(const void* context)
 {
@@ -36,18 +47,45 @@ uintptr_t instruction_address(const void* context)
 #endif
 }
 
+const char* name_of(int signal_number)
+{
+    switch (signal_number) {
+        case SIGFPE:
+            return "division by zero";
+        case SIGVTALRM:
+            return "no end after the time a launch may take";
+        default:
+            return "illegal address";
+    }
+}
+
 // "code /path/library.so 0x1234", from which Python finds the line.
-void on_signal(int signal_number, siginfo_t* information, void* context)
+void report(int signal_number, const siginfo_t* information, const void* context)
 {
     const uint3 b = block.index;
     const uint3 t = running->index;
     const uintptr_t code = instruction_address(context);
-    const char* name = signal_number == SIGFPE ? "division by zero" : "illegal address";
     Dl_info library = {};
     dladdr(reinterpret_cast<void*>(code), &library);
-    give_up("%s %p in block (%u,%u,%u), thread (%u,%u,%u), code %s 0x%zx", name,
-            information->si_addr, b.x, b.y, b.z, t.x, t.y, t.z, library.dli_fname,
+    char address[32] = "";
+    if (signal_number == SIGSEGV || signal_number == SIGBUS) {
+        snprintf(address, sizeof address, " %p", information->si_addr);
+    }
+    give_up("%s%s in block (%u,%u,%u), thread (%u,%u,%u), code %s 0x%zx", name_of(signal_number),
+            address, b.x, b.y, b.z, t.x, t.y, t.z, library.dli_fname,
             code - reinterpret_cast<uintptr_t>(library.dli_fbase));
+}
+
+// A timer's signal may come to any thread of the process; another thread's bad access is its own.
+void on_signal(int signal_number, siginfo_t* information, void* context)
+{
+    if (pthread_equal(pthread_self(), launching_thread)) {
+        report(signal_number, information, context);
+    } else if (signal_number == SIGVTALRM) {
+        pthread_kill(launching_thread, signal_number);
+    } else {
+        signal(signal_number, SIG_DFL);
+    }
 }
 
 }  // namespace
@@ -74,8 +112,9 @@ void fail(const char* what, Site site)
             t.z, site.file, site.line);
 }
 
-FaultHandlers::FaultHandlers()
+FaultHandlers::FaultHandlers(uint64_t max_seconds)
 {
+    launching_thread = pthread_self();
     stack_t stack = {};
     stack.ss_sp = handler_stack;
     stack.ss_size = sizeof handler_stack;
@@ -86,10 +125,12 @@ FaultHandlers::FaultHandlers()
     for (int i = 0; i < NUM_SIGNALS; ++i) {
         sigaction(SIGNALS[i], &action, &former_actions[i]);
     }
+    set_time_limit(max_seconds);
 }
 
 FaultHandlers::~FaultHandlers()
 {
+    set_time_limit(0);
     for (int i = 0; i < NUM_SIGNALS; ++i) {
         sigaction(SIGNALS[i], &former_actions[i], nullptr);
     }

@@ -16,10 +16,11 @@ const char* fault_sentence();
 // Writes the sentence, as printf would, and leaves the block for `after_fault`.
 [[noreturn]] __attribute__((format(printf, 1, 2))) void give_up(const char* format, ...);
 
-// While it lives, a bad access by a kernel ends the launch and not the process.
+// While it lives, a bad access by a kernel ends the launch and not the process; so does running for
+// `max_seconds`.
 class FaultHandlers {
   public:
-    FaultHandlers();
+    explicit FaultHandlers(uint64_t max_seconds);
     ~FaultHandlers();
     FaultHandlers(const FaultHandlers&) = delete;
     FaultHandlers& operator=(const FaultHandlers&) = delete;

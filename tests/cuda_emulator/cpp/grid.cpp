@@ -137,7 +137,7 @@ const char* run_grid(const Request& request, const Work& work)
     number_threads();
     const uint64_t num_blocks = uint64_t(block.grid.x) * block.grid.y * block.grid.z;
     scheduler.schedule.start_launch(request.order, num_blocks, num_warps());
-    FaultHandlers handlers;
+    FaultHandlers handlers(request.max_seconds);
     if (sigsetjmp(after_fault, 1) != 0) {
         return fault_sentence();
     }

@@ -12,6 +12,7 @@ struct Request {
     unsigned block[3];
     uint64_t shared_bytes;
     uint64_t order;
+    uint64_t max_seconds;   // of the processor's time
     const uint64_t* slots;  // the arguments, eight bytes each
 };
 

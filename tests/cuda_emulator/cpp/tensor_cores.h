@@ -26,21 +26,24 @@ struct Product {
 };
 
 template <class E>
-float element(uint32_t pair, int which)
+EMULATOR_SERVES inline float element(uint32_t pair, int which)
 {
     return to_float(E{static_cast<uint16_t>(which ? pair >> 16 : pair)});
 }
+
+// Eight neighbouring columns, for which the processor has registers.
+typedef float Columns __attribute__((vector_size(32)));
 
 // d[16, 8] += a[16, 16] · b[16, 8].
 //   a: register i, element e: row g + 8 (i % 2), column 2t + 8 (i / 2) + e
 //   b: register i, element e: row 2t + 8i + e, column g
 //   d: register i:            row g + 8 (i / 2), column 2t + i % 2
 template <class E>
-void serve_product(void* const requests[WARP_SIZE], uint32_t mask)
+EMULATOR_SERVES void serve_product(void* const requests[WARP_SIZE], uint32_t mask)
 {
     check_whole_warp(mask, static_cast<const Product*>(requests[__builtin_ctz(mask)])->site);
     float a[16][16];
-    float b[16][8];
+    Columns b[16];
     for (int lane = 0; lane < 32; ++lane) {
         const auto* mine = static_cast<const Product*>(requests[lane]);
         const int group = lane / 4;
@@ -55,11 +58,9 @@ void serve_product(void* const requests[WARP_SIZE], uint32_t mask)
         }
     }
     for (int row = 0; row < 16; ++row) {
-        float sums[8] = {};
+        Columns sums = {};
         for (int k = 0; k < 16; ++k) {
-            for (int column = 0; column < 8; ++column) {
-                sums[column] += a[row][k] * b[k][column];
-            }
+            sums += a[row][k] * b[k];
         }
         for (int column = 0; column < 8; ++column) {
             const int lane = row % 8 * 4 + column / 2;
@@ -84,7 +85,7 @@ struct MatrixLoad {
 // Four 8x8 matrices of 16-bit elements. Lane 8m + r brings the address of row r of matrix m, and
 // gets in register m elements (g, 2t) and (g, 2t + 1) of it; transposed, (2t, g) and (2t + 1, g).
 template <bool IS_TRANSPOSED>
-void serve_matrix_load(void* const requests[WARP_SIZE], uint32_t mask)
+EMULATOR_SERVES void serve_matrix_load(void* const requests[WARP_SIZE], uint32_t mask)
 {
     check_whole_warp(mask, static_cast<const MatrixLoad*>(requests[__builtin_ctz(mask)])->site);
     uint16_t matrices[4][8][8];

@@ -14,7 +14,7 @@ struct Shuffle {
 };
 
 template <class T>
-void serve_shuffle(void* const requests[WARP_SIZE], uint32_t mask)
+EMULATOR_SERVES void serve_shuffle(void* const requests[WARP_SIZE], uint32_t mask)
 {
     for (unsigned lane = 0; lane < WARP_SIZE; ++lane) {
         if (mask >> lane & 1) {
@@ -45,7 +45,7 @@ struct Vote {
     uint32_t voters;
 };
 
-inline void serve_vote(void* const requests[WARP_SIZE], uint32_t mask)
+EMULATOR_SERVES inline void serve_vote(void* const requests[WARP_SIZE], uint32_t mask)
 {
     uint32_t ballot = 0;
     for (unsigned lane = 0; lane < WARP_SIZE; ++lane) {

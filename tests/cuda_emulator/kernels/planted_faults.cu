@@ -277,3 +277,11 @@ extern "C" __global__ void greatest_block_adds(const float* in, float* parts, fl
     }
     out[0] = sum;
 }
+
+// Wrong: that the next block runs at the same time.
+extern "C" __global__ void wait_for_next_block(volatile int* is_done)
+{
+    is_done[blockIdx.x] = 1;
+    while (blockIdx.x + 1 < gridDim.x && is_done[blockIdx.x + 1] == 0) {
+    }
+}
