@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict, deque
 
+import msgspec
 from msgspec import Struct
 
 from forge_common.errors import RequestError, WorkerError
@@ -28,7 +29,7 @@ from forge_scheduler.intake import Intake
 from forge_scheduler.kv_cache.manager import KVCacheManager
 from forge_scheduler.policy import FirstComeFirstServed, Policy
 from forge_scheduler.sequence import Request, RequestKey, Sequence, SequenceStatus
-from forge_scheduler.stats import Clock, Counters, RateMeter, StepMeter
+from forge_scheduler.stats import Clock, Counters, RateMeter, StepMeter, stats_of
 from forge_scheduler.waiting_queue import WaitingQueue
 from forge_scheduler.worker_loss import BLAMED, fit_to, no_room, put_on_trial
 
@@ -188,10 +189,11 @@ class Scheduler:
         return ended
 
     def stats(self) -> SchedulerStats:
+        """But for what is known of the worker."""
         now_s = self._clock()
         oldest_s = self._waiting.oldest_arrival_s()
-        counters = self.counters
-        return SchedulerStats(
+        return msgspec.structs.replace(
+            stats_of(self.counters, self._step_meter.sizes()),
             num_waiting=len(self._waiting),
             num_running=len(self._admission.running),
             num_waiting_tokens=self._waiting.num_tokens,
@@ -199,21 +201,6 @@ class Scheduler:
             num_free_blocks=self._kv_cache.num_free_blocks,
             last_step_age_s=now_s - self._last_step_at_s if self._in_flight else None,
             oldest_waiting_age_s=None if oldest_s is None else now_s - oldest_s,
-            is_worker_ready=True,
-            worker_loss=None,
-            steps_total=counters.num_steps,
-            prompt_tokens_total=counters.num_prompt_tokens,
-            cached_prompt_tokens_total=counters.num_cached_prompt_tokens,
-            output_tokens_total=counters.num_output_tokens,
-            preemptions_total=counters.num_preemptions,
-            prefix_queries_total=counters.num_prefix_queries,
-            prefix_hits_total=counters.num_prefix_hits,
-            finished_total=dict(counters.num_finished),
-            rejected_total=counters.num_rejected,
-            slow_clients_total=counters.num_slow_clients,
-            sequences_resumed_total=counters.num_resumed,
-            worker_restarts_total=dict(counters.num_worker_restarts),
-            step_sizes=self._step_meter.sizes(),
         )
 
     def _observe(self, batch: Batch) -> None:

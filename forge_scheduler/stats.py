@@ -41,34 +41,6 @@ class Counters:
     )
 
 
-def starting_stats() -> SchedulerStats:
-    """Those of a scheduler that has no worker yet."""
-    return SchedulerStats(
-        num_waiting=0,
-        num_running=0,
-        num_waiting_tokens=0,
-        num_blocks=0,
-        num_free_blocks=0,
-        last_step_age_s=None,
-        oldest_waiting_age_s=None,
-        is_worker_ready=False,
-        worker_loss=None,
-        steps_total=0,
-        prompt_tokens_total=0,
-        cached_prompt_tokens_total=0,
-        output_tokens_total=0,
-        preemptions_total=0,
-        prefix_queries_total=0,
-        prefix_hits_total=0,
-        finished_total={},
-        rejected_total=0,
-        slow_clients_total=0,
-        sequences_resumed_total=0,
-        worker_restarts_total={},
-        step_sizes=StepMeter().sizes(),
-    )
-
-
 class StepMeter:
     """How many steps had how many tokens."""
 
@@ -83,6 +55,39 @@ class StepMeter:
 
     def sizes(self) -> StepSizes:
         return StepSizes(list(self._bounds), list(self._counts), self._num_tokens)
+
+
+def stats_of(counters: Counters, step_sizes: StepSizes) -> SchedulerStats:
+    """Those of a scheduler with nothing to do and nobody to do it; its state is to be filled in."""
+    return SchedulerStats(
+        num_waiting=0,
+        num_running=0,
+        num_waiting_tokens=0,
+        num_blocks=0,
+        num_free_blocks=0,
+        last_step_age_s=None,
+        oldest_waiting_age_s=None,
+        is_worker_ready=False,
+        worker_loss=None,
+        steps_total=counters.num_steps,
+        prompt_tokens_total=counters.num_prompt_tokens,
+        cached_prompt_tokens_total=counters.num_cached_prompt_tokens,
+        output_tokens_total=counters.num_output_tokens,
+        preemptions_total=counters.num_preemptions,
+        prefix_queries_total=counters.num_prefix_queries,
+        prefix_hits_total=counters.num_prefix_hits,
+        finished_total=dict(counters.num_finished),
+        rejected_total=counters.num_rejected,
+        slow_clients_total=counters.num_slow_clients,
+        sequences_resumed_total=counters.num_resumed,
+        worker_restarts_total=dict(counters.num_worker_restarts),
+        step_sizes=step_sizes,
+    )
+
+
+def starting_stats() -> SchedulerStats:
+    """Those of a scheduler that has had no worker yet."""
+    return stats_of(Counters(), StepMeter().sizes())
 
 
 class RateMeter:
