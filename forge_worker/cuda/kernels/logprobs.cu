@@ -25,12 +25,13 @@ constexpr int MAX_TOP = 20;
 
 // logit - best of every token; ordered by the logits themselves, since a difference may hide one.
 struct RawRow {
+    static constexpr bool HAS_IMPOSSIBLE = true;
     const float* logits;
     int vocab_size;
     float best;
 
     __device__ __forceinline__ int size() const { return vocab_size; }
-    __device__ __forceinline__ float bins_per_unit() const { return 64.0f; }
+    __device__ __forceinline__ float bins_per_unit() const { return BINS_PER_LOGIT; }
     __device__ __forceinline__ Token at(int token) const
     {
         const float logit = logits[token];

@@ -44,6 +44,8 @@ constexpr float TWO_TO_MINUS_33 = 1.1641532182693481e-10f;
 constexpr float LOG_2_ROUNDED_UP = 0.69315f;
 constexpr float NOISE_MARGIN = 1e-3f;  // far more than float rounds away
 constexpr Order NO_ORDER_BEYOND = 0xffffffffull;
+constexpr float REACH_FACTOR = 1.0001f;
+constexpr float SMALLEST_REACH = 1e-30f;
 
 // What narrow_rows tells draw of a row.
 struct Draw {
@@ -155,14 +157,15 @@ __device__ __forceinline__ uint32_t lane_of(uint4 bits, int lane)
 
 // (logit - best) / temperature of every token.
 struct TemperedRow {
+    static constexpr bool HAS_IMPOSSIBLE = false;
     const float* logits;
     int vocab_size;
     float best;
     float temperature;
 
     __device__ __forceinline__ int size() const { return vocab_size; }
-    // 64 bins for one unit of logit, whatever the temperature makes of it.
-    __device__ __forceinline__ float bins_per_unit() const { return 64.0f * temperature; }
+    // So many for one unit of logit, whatever the temperature makes of it.
+    __device__ __forceinline__ float bins_per_unit() const { return BINS_PER_LOGIT * temperature; }
     __device__ __forceinline__ float tempered(float logit) const
     {
         return (logit - best) / temperature;
@@ -306,13 +309,19 @@ __device__ __forceinline__ Packed best_of_quad(Packed best, const Quad& quad, in
     return best;
 }
 
-__device__ __forceinline__ bool has_candidate(const Quad& quad, int first, const TemperedRow& values,
-                                              Order last)
+// A logit that may be drawn is not further below the best than this, which is a little too far.
+__device__ __forceinline__ float reach_of(Order last, float temperature)
+{
+    const float depth = __uint_as_float(static_cast<uint32_t>(last >> 32));
+    return depth * temperature * REACH_FACTOR + SMALLEST_REACH;
+}
+
+__device__ __forceinline__ bool is_within(const Quad& quad, float best, float reach)
 {
     bool found = false;
 #pragma unroll
     for (int lane = 0; lane < QUAD; ++lane) {
-        found |= order_of(values.tempered(quad.logits[lane]), first + lane) <= last;
+        found |= best - quad.logits[lane] <= reach;
     }
     return found;
 }
@@ -335,11 +344,12 @@ extern "C" __global__ void __launch_bounds__(SLICE_THREADS)
                              draws[index].best, row.real(PARAM_TEMPERATURE)};
     // Other blocks raise the winner meanwhile; whatever is read of it is a floor.
     Packed best = __ldcg(&draws[index].winner);
+    const float reach = reach_of(last, values.temperature);
     const Slice slice = own_slice(vocab_size);
     for (int first = slice.first + QUAD * threadIdx.x; first < slice.last;
          first += QUAD * SLICE_THREADS) {
         const Quad quad = load_quad(values.logits, first, vocab_size);
-        if (has_candidate(quad, first, values, last)) {
+        if (is_within(quad, values.best, reach)) {
             const uint4 bits = random_bits(row, first / QUAD, context_lens[index]);
             best = best_of_quad(best, quad, first, values, last, bits);
         }

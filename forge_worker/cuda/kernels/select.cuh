@@ -12,15 +12,18 @@
 //
 // Two passes over the row as a rule. Mass is counted in units of 2^-44 of the likeliest token's, in
 // integers, so that a sum is the same in any order; the sum over 2^17 tokens is low by 2^-27 at most.
-// Flat rows, where most tokens share a few bins, are the slow case: their atomics queue up.
+// Where a sum of masses and what is wanted are equal to within that, as two equal best tokens and
+// p = 0.5 may make them, one token more or less may be kept than by exact arithmetic.
 //
 // A row is a struct with
 //   int size()                      of the vocabulary
 //   Token at(int token)
 //   float bins_per_unit()           of a token's `value`
+//   HAS_IMPOSSIBLE                  whether tokens at -inf stand in the order too
 #pragma once
 
 #include "intrinsics.cuh"
+#include "row_status.cuh"
 
 typedef unsigned long long Mass;
 typedef unsigned long long Order;  // falls in the order of tokens: what stands first is smallest
@@ -28,8 +31,10 @@ typedef unsigned long long Order;  // falls in the order of tokens: what stands 
 constexpr int SELECT_THREADS = 1024;
 constexpr int SELECT_WARPS = SELECT_THREADS / WARP_THREADS;
 constexpr int NUM_BINS = 2048;
+constexpr float BINS_PER_LOGIT = 32.0f;  // so they reach 64 below the best, beyond most vocabularies
 constexpr int NUM_FINE_BINS = 256;
 constexpr int FINE_BITS = 8;
+constexpr int NO_BIN = -1;
 constexpr int ORDER_BITS = 64;
 constexpr int MAX_RANKED = 1024;
 constexpr float MASS_OF_BEST = 17592186044416.0f;  // 2^44
@@ -91,6 +96,9 @@ struct SelectMemory {
 template <class Row>
 __device__ __forceinline__ int bin_of(const Row& row, float value)
 {
+    if (!Row::HAS_IMPOSSIBLE && value == minus_infinity()) {
+        return NO_BIN;
+    }
     const float place = fminf(-value * row.bins_per_unit(), static_cast<float>(NUM_BINS - 1));
     return static_cast<int>(place);
 }
@@ -98,6 +106,40 @@ __device__ __forceinline__ int bin_of(const Row& row, float value)
 __device__ __forceinline__ Mass mass_of(float value)
 {
     return static_cast<Mass>(expf(value) * MASS_OF_BEST);
+}
+
+__device__ __forceinline__ Mass warp_mass(Mass mass)
+{
+#pragma unroll
+    for (int distance = WARP_THREADS / 2; distance > 0; distance /= 2) {
+        mass += __shfl_xor_sync(ALL_LANES, mass, distance);
+    }
+    return mass;
+}
+
+// Called by whole warps, with a bin or NO_BIN each. Lanes that all share a bin, as in flat rows, add
+// to it once, since atomics on one address wait for each other.
+template <bool HAS_MASSES>
+__device__ __forceinline__ void tally(unsigned* counts, Mass* masses, int bin, float value)
+{
+    const Mass mass = HAS_MASSES && bin != NO_BIN ? mass_of(value) : 0;
+    const int first_bin = __shfl_sync(ALL_LANES, bin, 0);
+    if (!__all_sync(ALL_LANES, bin == first_bin)) {
+        if (bin != NO_BIN) {
+            atomicAdd(&counts[bin], 1u);
+            if (HAS_MASSES) {
+                atomicAdd(&masses[bin], mass);
+            }
+        }
+        return;
+    }
+    const Mass sum = HAS_MASSES ? warp_mass(mass) : 0;
+    if (bin != NO_BIN && threadIdx.x % WARP_THREADS == 0) {
+        atomicAdd(&counts[bin], static_cast<unsigned>(WARP_THREADS));
+        if (HAS_MASSES) {
+            atomicAdd(&masses[bin], sum);
+        }
+    }
 }
 
 template <class Row, bool HAS_MASSES>
@@ -108,13 +150,11 @@ __device__ __forceinline__ void survey(const Row& row, SelectMemory& memory)
         memory.masses[bin] = 0;
     }
     __syncthreads();
-    for (int id = threadIdx.x; id < row.size(); id += SELECT_THREADS) {
-        const float value = row.at(id).value;
-        const int bin = bin_of(row, value);
-        atomicAdd(&memory.counts[bin], 1u);
-        if (HAS_MASSES) {
-            atomicAdd(&memory.masses[bin], mass_of(value));
-        }
+    for (int first = 0; first < row.size(); first += SELECT_THREADS) {
+        const int id = first + threadIdx.x;
+        const float value = id < row.size() ? row.at(id).value : 0.0f;
+        const int bin = id < row.size() ? bin_of(row, value) : NO_BIN;
+        tally<HAS_MASSES>(memory.counts, memory.masses, bin, value);
     }
     __syncthreads();
 }
@@ -208,15 +248,14 @@ __device__ __forceinline__ void split(const Row& row, Group group, SelectMemory&
     }
     __syncthreads();
     const int shift = group.free_bits - FINE_BITS;
-    for (int id = threadIdx.x; id < row.size(); id += SELECT_THREADS) {
-        const Token token = row.at(id);
-        if (group.has(bin_of(row, token.value), token.order)) {
-            const int bin = static_cast<int>(token.order >> shift) & (NUM_FINE_BINS - 1);
-            atomicAdd(&memory.fine_counts[bin], 1u);
-            if (HAS_MASSES) {
-                atomicAdd(&memory.fine_masses[bin], mass_of(token.value));
-            }
-        }
+    for (int first = 0; first < row.size(); first += SELECT_THREADS) {
+        const int id = first + threadIdx.x;
+        const Token token = id < row.size() ? row.at(id) : Token{0.0f, 0};
+        const bool is_member =
+            id < row.size() && group.has(bin_of(row, token.value), token.order);
+        const int fine_bin = static_cast<int>(token.order >> shift) & (NUM_FINE_BINS - 1);
+        tally<HAS_MASSES>(memory.fine_counts, memory.fine_masses, is_member ? fine_bin : NO_BIN,
+                          token.value);
     }
     __syncthreads();
 }
