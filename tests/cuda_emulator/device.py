@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from forge_common.errors import DeviceError
-from forge_worker.cuda.device import Bytes, DeviceInfo, Kernel, KernelSource
+from forge_worker.cuda.device import Bytes, DeviceInfo, Event, Graph, Kernel, KernelSource
 from tests.cuda_emulator.compiler import KERNELS_FOLDER, compile_kernels
 from tests.cuda_emulator.guarded import guarded_bytes
 from tests.cuda_emulator.library import EmulatedKernel, LaunchSettings, load
@@ -97,10 +97,10 @@ class EmulatedDevice:
         self._refuse_while_capturing("fill_zero")
         _bytes_of(target)[:] = 0
 
-    def record(self) -> DoneEvent:
+    def record(self) -> Event:
         return DoneEvent()
 
-    def capture(self, work: Work) -> EmulatedGraph:
+    def capture(self, work: Work) -> Graph:
         recorded: list[Work] = []
         self._recording = recorded
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from forge_common.errors import DeviceError
 
+_BUILT_INS = Path(__file__).with_name("cpp")
 _CODE = re.compile(r", code (?P<library>\S+) (?P<offset>0x[0-9a-f]+)$")
 
 
@@ -29,10 +30,12 @@ def emulated_fault(kernel: str, sentence: str) -> EmulatedFault:
 
 
 def _lines(library: str, offset: str) -> str:
+    """Of the instruction, and of the calls that were inlined around it; built-ins left out."""
     command = ["addr2line", "--inlines", "--exe", library, offset]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return f"{offset} of {library}"
-    places = [line.split(" (")[0].rpartition(":") for line in done.stdout.splitlines()]
-    return " in ".join(f"{Path(file).name}:{line}" for file, _, line in places)
+    places = [Path(place.split(" (")[0]) for place in done.stdout.splitlines()]
+    of_kernel = [place.name for place in places if place.parent != _BUILT_INS]
+    return " in ".join(of_kernel or [place.name for place in places])

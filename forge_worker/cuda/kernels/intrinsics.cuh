@@ -99,7 +99,7 @@ __device__ __forceinline__ void mma_16x8x16(float (&d)[4], const uint32_t (&a)[4
                                             const uint32_t (&b)[2])
 #ifdef FORGE_EMULATOR
 {
-    emulator::multiply_16x8x16<E>(d, a, b, emulator::here());
+    emulator::multiply_16x8x16<E>(d, a, b);
 }
 #else
     ;
@@ -134,7 +134,7 @@ template <bool TRANS>
 __device__ __forceinline__ void ldmatrix_x4(uint32_t (&registers)[4], const void* row)
 {
 #ifdef FORGE_EMULATOR
-    emulator::load_matrices<TRANS>(registers, row, emulator::here());
+    emulator::load_matrices<TRANS>(registers, row);
 #else
     const uint32_t address = static_cast<uint32_t>(__cvta_generic_to_shared(row));
     if (TRANS) {
@@ -159,7 +159,7 @@ __device__ __forceinline__ void ldmatrix_x4(uint32_t (&registers)[4], const void
 __device__ __forceinline__ void copy_async_16(void* shared, const void* global, bool is_wanted)
 {
 #ifdef FORGE_EMULATOR
-    emulator::start_copy({shared, global, is_wanted}, emulator::here());
+    emulator::start_copy({shared, global, is_wanted});
 #else
     const uint32_t address = static_cast<uint32_t>(__cvta_generic_to_shared(shared));
     const int num_bytes = is_wanted ? 16 : 0;

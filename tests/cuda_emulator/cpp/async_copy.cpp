@@ -24,7 +24,7 @@ bool is_aligned(const void* address)
     return reinterpret_cast<uintptr_t>(address) % COPY_BYTES == 0;
 }
 
-// That the bytes can be read, now, where a fault still names the thread's line.
+// That the bytes can be read, now and not only when a wait asks for them, which may never be.
 void touch(const void* source)
 {
     static_cast<void>(*static_cast<const volatile char*>(source));
@@ -32,13 +32,14 @@ void touch(const void* source)
 
 }  // namespace
 
-void start_copy(AsyncCopy copy, Site site)
+void start_copy(AsyncCopy copy)
 {
+    running_thread().code = code_before(__builtin_return_address(0));
     if (!is_aligned(copy.target) || (copy.is_wanted && !is_aligned(copy.source))) {
-        fail("misaligned access: an asynchronous copy is not aligned to 16 bytes", site);
+        fail("misaligned access: an asynchronous copy is not aligned to 16 bytes", running_thread());
     }
     if (!is_shared(copy.target)) {
-        fail("an asynchronous copy goes outside shared memory", site);
+        fail("an asynchronous copy goes outside shared memory", running_thread());
     }
     if (copy.is_wanted) {
         touch(copy.source);
@@ -59,6 +60,7 @@ void commit_copies()
 
 void wait_for_copies(unsigned max_groups_left)
 {
+    running_thread().code = code_before(__builtin_return_address(0));
     auto& groups = running_thread().copy_groups;
     while (groups.size() > max_groups_left) {
         for (const AsyncCopy& copy : groups.front()) {

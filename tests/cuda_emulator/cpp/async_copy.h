@@ -14,7 +14,7 @@ struct AsyncCopy {
     bool is_wanted;  // else zeros
 };
 
-void start_copy(AsyncCopy copy, Site site);
+void start_copy(AsyncCopy copy);
 void commit_copies();
 void wait_for_copies(unsigned max_groups_left);
 

@@ -25,22 +25,22 @@ inline int combine_count(int a, int b)
 
 }  // namespace emulator
 
-inline void __syncthreads(emulator::Site site = emulator::here())
+__forceinline__ void __syncthreads(emulator::Site site = emulator::here())
 {
     emulator::meet_block("__syncthreads", 0, emulator::combine_or, site);
 }
 
-inline int __syncthreads_or(int is_set, emulator::Site site = emulator::here())
+__forceinline__ int __syncthreads_or(int is_set, emulator::Site site = emulator::here())
 {
     return emulator::meet_block("__syncthreads_or", is_set != 0, emulator::combine_or, site);
 }
 
-inline int __syncthreads_and(int is_set, emulator::Site site = emulator::here())
+__forceinline__ int __syncthreads_and(int is_set, emulator::Site site = emulator::here())
 {
     return emulator::meet_block("__syncthreads_and", is_set != 0, emulator::combine_and, site);
 }
 
-inline int __syncthreads_count(int is_set, emulator::Site site = emulator::here())
+__forceinline__ int __syncthreads_count(int is_set, emulator::Site site = emulator::here())
 {
     return emulator::meet_block("__syncthreads_count", is_set != 0, emulator::combine_count, site);
 }

@@ -10,6 +10,8 @@
 #include <sys/time.h>
 #include <ucontext.h>
 
+#include "scheduler.h"
+
 namespace emulator {
 
 sigjmp_buf after_fault;
@@ -59,21 +61,30 @@ const char* name_of(int signal_number)
     }
 }
 
-// "code /path/library.so 0x1234", from which Python finds the line.
-void report(int signal_number, const siginfo_t* information, const void* context)
+Dl_info library_of(uintptr_t code)
 {
-    const uint3 b = block.index;
-    const uint3 t = running->index;
-    const uintptr_t code = instruction_address(context);
     Dl_info library = {};
     dladdr(reinterpret_cast<void*>(code), &library);
-    char address[32] = "";
+    return library;
+}
+
+uintptr_t kernel_code()
+{
+    return reinterpret_cast<uintptr_t>(scheduler.work->kernel);
+}
+
+// An access by a function that the kernel called is reported where the kernel called it.
+void report(int signal_number, const siginfo_t* information, const void* context)
+{
+    char what[80];
     if (signal_number == SIGSEGV || signal_number == SIGBUS) {
-        snprintf(address, sizeof address, " %p", information->si_addr);
+        snprintf(what, sizeof what, "%s %p", name_of(signal_number), information->si_addr);
+    } else {
+        snprintf(what, sizeof what, "%s", name_of(signal_number));
     }
-    give_up("%s%s in block (%u,%u,%u), thread (%u,%u,%u), code %s 0x%zx", name_of(signal_number),
-            address, b.x, b.y, b.z, t.x, t.y, t.z, library.dli_fname,
-            code - reinterpret_cast<uintptr_t>(library.dli_fbase));
+    const uintptr_t code = instruction_address(context);
+    const bool is_kernel = library_of(code).dli_fbase == library_of(kernel_code()).dli_fbase;
+    fail_at(what, *running, is_kernel ? code : running_thread().code);
 }
 
 // A timer's signal may come to any thread of the process; another thread's bad access is its own.
@@ -104,12 +115,15 @@ void give_up(const char* format, ...)
     siglongjmp(after_fault, 1);
 }
 
-void fail(const char* what, Site site)
+// "code /path/library.so 0x1234", from which Python finds the lines.
+void fail_at(const char* sentence_start, const Thread& thread, uintptr_t code)
 {
     const uint3 b = block.index;
-    const uint3 t = running->index;
-    give_up("%s, in block (%u,%u,%u), thread (%u,%u,%u), at %s:%d", what, b.x, b.y, b.z, t.x, t.y,
-            t.z, site.file, site.line);
+    const uint3 t = thread.index;
+    const Dl_info library = library_of(code);
+    give_up("%s, in block (%u,%u,%u), thread (%u,%u,%u), code %s 0x%zx", sentence_start, b.x, b.y,
+            b.z, t.x, t.y, t.z, library.dli_fname,
+            code - reinterpret_cast<uintptr_t>(library.dli_fbase));
 }
 
 FaultHandlers::FaultHandlers(uint64_t max_seconds)

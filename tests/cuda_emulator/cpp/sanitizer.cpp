@@ -2,35 +2,26 @@
 // shift-exponent, and asks for these functions by name. A GPU answers a misaligned vector load with
 // an error, and an index beyond a local or shared array with whatever lies there.
 //
-// The structures are the compiler's; only their beginnings are used.
-#include "threads.h"
+// Their arguments, which describe the place, are left alone: the address of the call tells more, since
+// Python finds with it what was inlined where.
+#include "faults.h"
 
-namespace {
+using emulator::code_before;
+using emulator::fail_at;
+using emulator::running;
 
-struct CheckedPlace {
-    const char* file;
-    uint32_t line;
-    uint32_t column;
-};
-
-emulator::Site site_of(const CheckedPlace* place)
+extern "C" void __ubsan_handle_type_mismatch_v1()
 {
-    return {place->file, static_cast<int>(place->line)};
+    fail_at("misaligned access", *running, code_before(__builtin_return_address(0)));
 }
 
-}  // namespace
-
-extern "C" void __ubsan_handle_type_mismatch_v1(const CheckedPlace* place, uintptr_t)
+extern "C" void __ubsan_handle_out_of_bounds()
 {
-    emulator::fail("misaligned access", site_of(place));
+    fail_at("an index beyond its array", *running, code_before(__builtin_return_address(0)));
 }
 
-extern "C" void __ubsan_handle_out_of_bounds(const CheckedPlace* place, uintptr_t)
+extern "C" void __ubsan_handle_shift_out_of_bounds()
 {
-    emulator::fail("an index beyond its array", site_of(place));
-}
-
-extern "C" void __ubsan_handle_shift_out_of_bounds(const CheckedPlace* place, uintptr_t, uintptr_t)
-{
-    emulator::fail("a shift by more bits than there are", site_of(place));
+    fail_at("a shift by more bits than there are", *running,
+            code_before(__builtin_return_address(0)));
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "async_copy.h"
+#include "faults.h"
 #include "fibers.h"
 #include "launch.h"
 #include "schedule.h"
@@ -22,7 +23,7 @@ using CopyGroup = std::vector<AsyncCopy>;
 struct FiberThread : Thread {
     Fiber fiber;
     const char* waits_in;  // "__syncthreads"; null while it can run, and once it returned
-    Site site;
+    uintptr_t code;        // where in the kernel it last called the emulator
     unsigned warp_turn;
     unsigned lane_turn;
     CopyGroup open_copies;
@@ -41,7 +42,7 @@ struct Barrier {
     unsigned num_waiting;
     int vote;
     const char* name;
-    Site site;
+    Site site;  // of the first to wait
 };
 
 struct Scheduler {
@@ -69,13 +70,19 @@ inline FiberThread& running_thread()
     return *static_cast<FiberThread*>(running);
 }
 
+// Ends the launch because of what `thread` last called.
+[[noreturn]] inline void fail(const char* sentence, const FiberThread& thread)
+{
+    fail_at(sentence, thread, thread.code);
+}
+
 void make_ready(FiberThread& thread);
 
 // Starts the block's first thread; returns when all have returned.
 void run_threads();
 
 // Lets others run; returns when the thread that calls it is ready and has the turn again.
-void wait_in(const char* name, Site site);
+void wait_in(const char* name);
 
 // The thread that calls it is done. Whoever waited only for it is ready.
 [[noreturn]] void finish_thread();

@@ -11,10 +11,11 @@
 namespace emulator {
 
 // These instructions are for whole warps.
-inline void check_whole_warp(uint32_t mask, Site site)
+inline void check_whole_warp(uint32_t mask)
 {
     if (mask != ALL_LANES) {
-        fail("an instruction for a whole warp, some of whose lanes have returned", site);
+        refuse("an instruction for a whole warp, some of whose lanes have returned",
+               __builtin_ctz(mask));
     }
 }
 
@@ -22,7 +23,6 @@ struct Product {
     float* d;
     const uint32_t* a;
     const uint32_t* b;
-    Site site;
 };
 
 template <class E>
@@ -41,7 +41,7 @@ typedef float Columns __attribute__((vector_size(32)));
 template <class E>
 EMULATOR_SERVES void serve_product(void* const requests[WARP_SIZE], uint32_t mask)
 {
-    check_whole_warp(mask, static_cast<const Product*>(requests[__builtin_ctz(mask)])->site);
+    check_whole_warp(mask);
     float a[16][16];
     Columns b[16];
     for (int lane = 0; lane < 32; ++lane) {
@@ -70,27 +70,38 @@ EMULATOR_SERVES void serve_product(void* const requests[WARP_SIZE], uint32_t mas
 }
 
 template <class E>
-void multiply_16x8x16(float* d, const uint32_t* a, const uint32_t* b, Site site)
+__forceinline__ void multiply_16x8x16(float* d, const uint32_t* a, const uint32_t* b)
 {
-    Product request{d, a, b, site};
-    meet_warp("mma", ALL_LANES, &request, serve_product<E>, site);
+    Product request{d, a, b};
+    meet_warp("mma", ALL_LANES, &request, serve_product<E>);
 }
 
 struct MatrixLoad {
     const void* row;
     uint32_t* registers;
-    Site site;
 };
+
+inline void check_row(const void* row, unsigned lane)
+{
+    if (reinterpret_cast<uintptr_t>(row) % 16 != 0) {
+        refuse("misaligned access: a row for ldmatrix is not aligned to 16 bytes", lane);
+    }
+    if (!is_shared(row)) {
+        refuse("ldmatrix reads outside shared memory", lane);
+    }
+}
 
 // Four 8x8 matrices of 16-bit elements. Lane 8m + r brings the address of row r of matrix m, and
 // gets in register m elements (g, 2t) and (g, 2t + 1) of it; transposed, (2t, g) and (2t + 1, g).
 template <bool IS_TRANSPOSED>
 EMULATOR_SERVES void serve_matrix_load(void* const requests[WARP_SIZE], uint32_t mask)
 {
-    check_whole_warp(mask, static_cast<const MatrixLoad*>(requests[__builtin_ctz(mask)])->site);
+    check_whole_warp(mask);
     uint16_t matrices[4][8][8];
-    for (int lane = 0; lane < 32; ++lane) {
-        memcpy(matrices[lane / 8][lane % 8], static_cast<MatrixLoad*>(requests[lane])->row, 16);
+    for (unsigned lane = 0; lane < WARP_SIZE; ++lane) {
+        const void* row = static_cast<MatrixLoad*>(requests[lane])->row;
+        check_row(row, lane);
+        memcpy(matrices[lane / 8][lane % 8], row, 16);
     }
     for (int lane = 0; lane < 32; ++lane) {
         const int group = lane / 4;
@@ -105,16 +116,10 @@ EMULATOR_SERVES void serve_matrix_load(void* const requests[WARP_SIZE], uint32_t
 }
 
 template <bool IS_TRANSPOSED>
-void load_matrices(uint32_t* registers, const void* row, Site site)
+__forceinline__ void load_matrices(uint32_t* registers, const void* row)
 {
-    if (reinterpret_cast<uintptr_t>(row) % 16 != 0) {
-        fail("misaligned access: a row for ldmatrix is not aligned to 16 bytes", site);
-    }
-    if (!is_shared(row)) {
-        fail("ldmatrix reads outside shared memory", site);
-    }
-    MatrixLoad request{row, registers, site};
-    meet_warp("ldmatrix", ALL_LANES, &request, serve_matrix_load<IS_TRANSPOSED>, site);
+    MatrixLoad request{row, registers};
+    meet_warp("ldmatrix", ALL_LANES, &request, serve_matrix_load<IS_TRANSPOSED>);
 }
 
 }  // namespace emulator

@@ -15,17 +15,6 @@ constexpr uint32_t ALL_LANES = 0xffffffffu;
 constexpr size_t MAX_SHARED_BYTES = 232448;  // of an sm_90 block: 227 KiB
 constexpr size_t CANARY_BYTES = 1024;        // behind the dynamic shared memory of a launch
 
-// A place in a kernel's source, for messages. As a default argument it names the caller's line.
-struct Site {
-    const char* file;
-    int line;
-};
-
-constexpr Site here(const char* file = __builtin_FILE(), int line = __builtin_LINE())
-{
-    return {file, line};
-}
-
 struct Thread {
     uint3 index;      // threadIdx
     unsigned number;  // counted through x, y, z
@@ -42,7 +31,19 @@ struct Block {
 extern Thread* running;
 extern Block block;
 
-// All threads of the block that have not returned meet here. `combine` makes one of their votes.
+// A line of a kernel's source. As a default argument it is the caller's.
+struct Site {
+    const char* file;
+    int line;
+};
+
+constexpr Site here(const char* file = __builtin_FILE(), int line = __builtin_LINE())
+{
+    return {file, line};
+}
+
+// All threads of the block that have not returned meet here, and all from the same line. `combine`
+// makes one of their votes.
 using Combine = int (*)(int, int);
 
 int meet_block(const char* name, int vote, Combine combine, Site site);
@@ -56,10 +57,10 @@ using Serve = void (*)(void* const requests[WARP_SIZE], uint32_t mask);
 // that kernels are compiled with.
 #define EMULATOR_SERVES __attribute__((no_sanitize("undefined"), optimize("O3")))
 
-void meet_warp(const char* name, uint32_t mask, void* request, Serve serve, Site site);
+void meet_warp(const char* name, uint32_t mask, void* request, Serve serve);
 
-// Ends the launch; EmulatedFault in Python, with the thread and the place.
-[[noreturn]] void fail(const char* sentence, Site site);
+// Ends the launch, from within a function that serves: what `lane` asked for is at fault.
+[[noreturn]] void refuse(const char* sentence, unsigned lane);
 
 // Whether an address lies in shared memory, be it static or dynamic.
 bool is_shared(const void* address);

@@ -3,7 +3,8 @@
 // A thread keeps running until it waits. Then the schedule's next lane of the same warp has the turn,
 // or of the next warp where none of this warp can run. If nobody can run but some wait, they wait
 // for each other: a deadlock.
-#include "faults.h"
+#include <stdio.h>
+
 #include "scheduler.h"
 
 namespace emulator {
@@ -49,12 +50,10 @@ FiberThread* take_next(unsigned warp_turn, unsigned lane_turn)
             ++num_waiting;
         }
     }
-    const uint3 b = block.index;
-    const uint3 t = first->index;
-    give_up("deadlock: %u threads wait for others that never come, in block (%u,%u,%u), "
-            "thread (%u,%u,%u) in %s at %s:%d",
-            num_waiting, b.x, b.y, b.z, t.x, t.y, t.z, first->waits_in, first->site.file,
-            first->site.line);
+    char what[160];
+    snprintf(what, sizeof what, "deadlock: %u threads wait for others that never come, one in %s",
+             num_waiting, first->waits_in);
+    fail(what, *first);
 }
 
 void run_another()
@@ -88,11 +87,9 @@ void run_threads()
     switch_fiber(scheduler.launcher, first->fiber);
 }
 
-void wait_in(const char* name, Site site)
+void wait_in(const char* name)
 {
-    FiberThread& thread = running_thread();
-    thread.waits_in = name;
-    thread.site = site;
+    running_thread().waits_in = name;
     run_another();
 }
 

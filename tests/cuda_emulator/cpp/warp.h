@@ -9,7 +9,6 @@ template <class T>
 struct Shuffle {
     T value;
     int source;  // the lane to read from
-    Site site;
     T result;
 };
 
@@ -20,7 +19,7 @@ EMULATOR_SERVES void serve_shuffle(void* const requests[WARP_SIZE], uint32_t mas
         if (mask >> lane & 1) {
             auto* mine = static_cast<Shuffle<T>*>(requests[lane]);
             if (!(mask >> mine->source & 1)) {
-                fail("a shuffle reads a lane outside its mask, or one that has returned", mine->site);
+                refuse("a shuffle reads a lane outside its mask, or one that has returned", lane);
             }
             mine->result = static_cast<Shuffle<T>*>(requests[mine->source])->value;
         }
@@ -29,13 +28,13 @@ EMULATOR_SERVES void serve_shuffle(void* const requests[WARP_SIZE], uint32_t mas
 
 // `source` may lie outside the segment of `width` lanes: then a lane reads itself, as CUDA has it.
 template <class T>
-T shuffle(const char* name, uint32_t mask, T value, int source, int width, Site site)
+__forceinline__ T shuffle(const char* name, uint32_t mask, T value, int source, int width)
 {
     const int lane = running->lane;
     const int first = lane & ~(width - 1);
     const bool is_inside = source >= first && source < first + width;
-    Shuffle<T> request{value, is_inside ? source : lane, site, value};
-    meet_warp(name, mask, &request, serve_shuffle<T>, site);
+    Shuffle<T> request{value, is_inside ? source : lane, value};
+    meet_warp(name, mask, &request, serve_shuffle<T>);
     return request.result;
 }
 
@@ -64,78 +63,75 @@ EMULATOR_SERVES inline void serve_vote(void* const requests[WARP_SIZE], uint32_t
 
 inline void serve_nothing(void* const*, uint32_t) {}
 
-inline Vote vote(const char* name, uint32_t mask, int is_set, Site site)
+__forceinline__ Vote vote(const char* name, uint32_t mask, int is_set)
 {
     Vote request{is_set != 0, 0, 0};
-    meet_warp(name, mask, &request, serve_vote, site);
+    meet_warp(name, mask, &request, serve_vote);
     return request;
 }
 
 }  // namespace emulator
 
 template <class T>
-T __shfl_sync(uint32_t mask, T value, int lane, int width = 32, emulator::Site site = emulator::here())
+__forceinline__ T __shfl_sync(uint32_t mask, T value, int lane, int width = 32)
 {
     const int first = emulator::running->lane & ~(width - 1);
     const int source = first + (lane & (width - 1));
-    return emulator::shuffle("__shfl_sync", mask, value, source, width, site);
+    return emulator::shuffle("__shfl_sync", mask, value, source, width);
 }
 
 template <class T>
-T __shfl_xor_sync(uint32_t mask, T value, int bits, int width = 32,
-                  emulator::Site site = emulator::here())
+__forceinline__ T __shfl_xor_sync(uint32_t mask, T value, int bits, int width = 32)
 {
     const int source = emulator::running->lane ^ bits;
-    return emulator::shuffle("__shfl_xor_sync", mask, value, source, width, site);
+    return emulator::shuffle("__shfl_xor_sync", mask, value, source, width);
 }
 
 template <class T>
-T __shfl_down_sync(uint32_t mask, T value, unsigned distance, int width = 32,
-                   emulator::Site site = emulator::here())
+__forceinline__ T __shfl_down_sync(uint32_t mask, T value, unsigned distance, int width = 32)
 {
     const int source = emulator::running->lane + distance;
-    return emulator::shuffle("__shfl_down_sync", mask, value, source, width, site);
+    return emulator::shuffle("__shfl_down_sync", mask, value, source, width);
 }
 
 template <class T>
-T __shfl_up_sync(uint32_t mask, T value, unsigned distance, int width = 32,
-                 emulator::Site site = emulator::here())
+__forceinline__ T __shfl_up_sync(uint32_t mask, T value, unsigned distance, int width = 32)
 {
     const int source = static_cast<int>(emulator::running->lane) - static_cast<int>(distance);
-    return emulator::shuffle("__shfl_up_sync", mask, value, source, width, site);
+    return emulator::shuffle("__shfl_up_sync", mask, value, source, width);
 }
 
-inline uint32_t __ballot_sync(uint32_t mask, int is_set, emulator::Site site = emulator::here())
+__forceinline__ uint32_t __ballot_sync(uint32_t mask, int is_set)
 {
-    return emulator::vote("__ballot_sync", mask, is_set, site).ballot;
+    return emulator::vote("__ballot_sync", mask, is_set).ballot;
 }
 
-inline int __any_sync(uint32_t mask, int is_set, emulator::Site site = emulator::here())
+__forceinline__ int __any_sync(uint32_t mask, int is_set)
 {
-    return emulator::vote("__any_sync", mask, is_set, site).ballot != 0;
+    return emulator::vote("__any_sync", mask, is_set).ballot != 0;
 }
 
-inline int __all_sync(uint32_t mask, int is_set, emulator::Site site = emulator::here())
+__forceinline__ int __all_sync(uint32_t mask, int is_set)
 {
-    const emulator::Vote vote = emulator::vote("__all_sync", mask, is_set, site);
+    const emulator::Vote vote = emulator::vote("__all_sync", mask, is_set);
     return vote.ballot == vote.voters;
 }
 
 // The lanes with this lane's value.
 template <class T>
-uint32_t __match_any_sync(uint32_t mask, T value, emulator::Site site = emulator::here())
+__forceinline__ uint32_t __match_any_sync(uint32_t mask, T value)
 {
     uint32_t same = 0;
     for (int lane = 0; lane < 32; ++lane) {
         if (mask >> lane & 1) {
-            const T other = __shfl_sync(mask, value, lane, 32, site);
+            const T other = __shfl_sync(mask, value, lane);
             same |= static_cast<uint32_t>(other == value) << lane;
         }
     }
     return same;
 }
 
-inline void __syncwarp(uint32_t mask = emulator::ALL_LANES, emulator::Site site = emulator::here())
+__forceinline__ void __syncwarp(uint32_t mask = emulator::ALL_LANES)
 {
-    emulator::meet_warp("__syncwarp", mask, nullptr, emulator::serve_nothing, site);
+    emulator::meet_warp("__syncwarp", mask, nullptr, emulator::serve_nothing);
 }
