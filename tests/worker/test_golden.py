@@ -15,7 +15,8 @@ from tests.worker.forward import Runner
 
 MODELS = Path(__file__).parent.parent / "golden" / "models"
 NAMES = sorted(path.name for path in MODELS.iterdir())
-ROUNDING = {"bf16": 2.0**-8, "f16": 2.0**-11}
+# Of the largest logit, what roundings of a whole model come to: measured, up to four of one each.
+ROUNDING = {"bf16": 2.0**-6, "f16": 2.0**-9}
 HALF = [name for name in NAMES if name.rpartition("_")[2] in ROUNDING]
 NUM_PROMPTS = 5
 DENSE_PROMPT = 3
