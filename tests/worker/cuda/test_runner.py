@@ -1,0 +1,185 @@
+"""The device's worker gives the tokens of the CPU's, however a request is run.
+
+Kernels are emulated; in float32 the two workers must agree token by token and to the last digits
+of a logprob.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from forge_common.config import DeviceSettings
+from forge_common.protocol.scheduler_worker import BatchOutput, RunBatch
+from forge_worker.cuda.device import Device
+from forge_worker.cuda.precision import Precision
+from forge_worker.kv_cache import allocate_kv_cache
+from forge_worker.model_runner import ModelRunner
+from forge_worker.models.load import load_model
+from tests.cuda_emulator.delayed import DelayedDevice
+from tests.worker.cuda.engines import Engine, engine_of, sizes_of
+from tests.worker.fakes import LIMITS, FakeSequence, generate, step
+
+MODELS = Path(__file__).parents[2] / "golden" / "models"
+FAMILIES = sorted(path.name for path in MODELS.iterdir() if not path.name.endswith(("16", "2_f16")))
+PROMPT = [3, 14, 15, 9, 26, 53, 58, 9, 79, 32, 38]
+NUM_TOKENS = 24
+SAMPLED = {"temperature": 0.9, "top_p": 0.95, "frequency_penalty": 0.3, "seed": 11}
+GREEDY = {"temperature": 0.0}
+
+
+def on_cpu(name: str) -> ModelRunner:
+    model = load_model(MODELS / name, DeviceSettings(threads=1), lambda done, total: None)
+    limits = LIMITS._replace(vocab_size=model.config.vocab_size)
+    cache = allocate_kv_cache(model.config, model.ops, limits.num_blocks, limits.block_size)
+    return ModelRunner(model, cache, limits)
+
+
+def on_device(device: Device, name: str, precision: Precision = Precision.FLOAT32) -> Engine:
+    return engine_of(device, MODELS / name, sizes_of(MODELS / name, precision))
+
+
+def sequence_of(blocks: range = range(16), **params: object) -> FakeSequence:
+    return FakeSequence(1, PROMPT, list(blocks), **params)
+
+
+def output_of(runner: ModelRunner | Engine, **params: object) -> list[int]:
+    sequence = sequence_of(**params)
+    generate(runner, sequence, num_tokens=NUM_TOKENS)
+    return sequence.output
+
+
+@cache
+def alone(name: str) -> list[int]:
+    return output_of(on_cpu(name), **SAMPLED)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_greedy_tokens_are_those_of_the_cpu(device: Device, name: str) -> None:
+    assert output_of(on_device(device, name), **GREEDY) == output_of(on_cpu(name), **GREEDY)
+
+
+@pytest.mark.parametrize("name", ["llama3", "mistral", "qwen3"])
+def test_sampled_tokens_are_those_of_the_cpu(device: Device, name: str) -> None:
+    assert output_of(on_device(device, name), **SAMPLED) == alone(name)
+
+
+@pytest.fixture(scope="module")
+def engine(device: Device) -> Engine:
+    return on_device(device, "qwen3")
+
+
+def test_batch_equals_alone(engine: Engine) -> None:
+    sequence = sequence_of(range(63, 47, -1), **SAMPLED)
+    others = [
+        FakeSequence(i, [i, 50, 60][: i - 1], list(range(16 * (i - 2), 16 * (i - 1))), seed=i)
+        for i in (2, 3, 4)
+    ]
+    generate(engine, *others[:2], sequence, others[2], num_tokens=NUM_TOKENS)
+    engine.run(RunBatch(0, [1, 2, 3, 4], [], []))
+    assert sequence.output == alone("qwen3")
+
+
+def test_chunked_equals_whole_also_beside_others(engine: Engine) -> None:
+    other = FakeSequence(9, [5, 6], list(range(20, 36)), seed=1)
+    generate(engine, other, num_tokens=2)
+    sequence = sequence_of(**SAMPLED)
+    for _ in range(3):
+        new = [] if sequence.num_sent_blocks else [sequence.introduction()]
+        parts = [other.schedule(), sequence.schedule(3)]
+        output = engine.run(RunBatch(0, [], new, parts))
+        for each, sampled in zip((other, sequence), output.sequences, strict=True):
+            each.take(sampled)
+    generate(engine, other, sequence, num_tokens=NUM_TOKENS)
+    engine.run(RunBatch(0, [1, 9], [], []))
+    assert sequence.output == alone("qwen3")
+
+
+def test_preempted_equals_undisturbed(engine: Engine) -> None:
+    sequence = sequence_of(**SAMPLED)
+    generate(engine, sequence, num_tokens=10)
+    sequence.start_over(list(range(40, 56)))
+    generate(engine, sequence, num_tokens=NUM_TOKENS - 10)
+    engine.run(RunBatch(0, [1], [], []))
+    assert sequence.output == alone("qwen3")
+
+
+def test_graphs_equal_kernel_by_kernel(device: Device) -> None:
+    engine = on_device(device, "qwen3")
+    first = output_of(engine, **SAMPLED)
+    engine.run(RunBatch(0, [1], [], []))
+    engine.runner.use_spare_time()
+    assert output_of(engine, **SAMPLED) == first == alone("qwen3")
+    three = [FakeSequence(i, PROMPT, list(range(16 * i, 16 * i + 16)), **SAMPLED) for i in range(3)]
+    engine.run(RunBatch(0, [1], [], []))
+    generate(engine, *three, num_tokens=4)
+    engine.runner.use_spare_time()  # the graph of four rows, of which three are live
+    generate(engine, *three, num_tokens=NUM_TOKENS - 4)
+    assert [sequence.output for sequence in three] == [first] * 3
+
+
+def test_logprobs_are_those_of_the_cpu(device: Device) -> None:
+    asked = {**SAMPLED, "num_logprobs": 5, "num_prompt_logprobs": 3}
+    outputs: list[list[BatchOutput]] = []
+    for runner in (on_cpu("qwen3"), on_device(device, "qwen3")):
+        sequence, plain = sequence_of(**asked), FakeSequence(2, [7], list(range(16, 32)))
+        outputs.append([step(runner, sequence, plain) for _ in range(6)])
+    for expected, found in zip(*outputs, strict=True):
+        for wanted, given in zip(expected.sequences, found.sequences, strict=True):
+            assert given.token_ids == wanted.token_ids
+            assert_same_logprobs(given.logprobs, wanted.logprobs)
+            assert_same_logprobs(given.prompt_logprobs, wanted.prompt_logprobs)
+
+
+def assert_same_logprobs(found, expected) -> None:
+    assert (found is None) == (expected is None)
+    for given, wanted in zip(found or [], expected or [], strict=True):
+        pairs = zip([given.chosen, *given.top], [wanted.chosen, *wanted.top], strict=True)
+        for one, other in pairs:
+            assert one.token_id == other.token_id
+            assert one.logprob == pytest.approx(other.logprob, abs=1e-4)
+
+
+def test_steps_may_be_launched_ahead_of_a_device_that_is_behind() -> None:
+    """Nothing is done before it is waited for, and three steps are in flight all the time."""
+    engine = on_device(DelayedDevice(), "qwen3")
+    sequence, other = sequence_of(**SAMPLED), FakeSequence(2, [4, 4], list(range(16, 32)), seed=3)
+    new = [sequence.introduction(), other.introduction()]
+    outputs: list[BatchOutput] = []
+    for step_id in range(NUM_TOKENS):
+        parts = [sequence.schedule(), other.schedule()]
+        engine.runner.launch(RunBatch(step_id, [], new, parts))
+        new = []
+        if step_id == 5:
+            engine.runner.use_spare_time()
+        if step_id >= 3:
+            outputs += wait_for_one(engine)
+    while len(outputs) < NUM_TOKENS:
+        outputs += wait_for_one(engine)
+    assert [output.step_id for output in outputs] == list(range(NUM_TOKENS))
+    tokens = [output.sequences[0].token_ids[0] for output in outputs]
+    assert tokens == alone("qwen3")
+
+
+def wait_for_one(engine: Engine) -> list[BatchOutput]:
+    engine.runner._in_flight[0].event.wait()
+    return engine.runner.finished()
+
+
+def test_a_row_given_to_another_sequence_does_not_change_a_step_in_flight() -> None:
+    engine = on_device(DelayedDevice(), "qwen3")
+    sequence = sequence_of(**SAMPLED)
+    engine.runner.launch(RunBatch(0, [], [sequence.introduction()], [sequence.schedule()]))
+    engine.runner.launch(RunBatch(1, [], [], [sequence.schedule()]))
+    other = FakeSequence(2, [60, 61, 62], list(range(16, 32)), seed=5)
+    engine.runner.launch(RunBatch(2, [1], [other.introduction()], [other.schedule()]))
+    outputs = [*wait_for_one(engine), *wait_for_one(engine), *wait_for_one(engine)]
+    assert [output.sequences[0].sequence_id for output in outputs] == [1, 1, 2]
+    assert [output.sequences[0].token_ids[0] for output in outputs[:2]] == alone("qwen3")[:2]
+
+
+def test_plan_of_the_arena_is_exact(engine: Engine) -> None:
+    arena = engine.arena
+    assert 0 <= arena.num_bytes - arena.used_bytes < 16 * 1024
