@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -172,6 +173,26 @@ def test_every_thread_of_every_block_runs_once(order: int) -> None:
     counts = np.zeros((4, 2, 3, 3, 3, 5), np.int32)
     EmulatedDevice(order).kernels(SAMPLES)["count"](grid, block, [counts])
     np.testing.assert_array_equal(counts, 1)
+
+
+def test_kernels_may_be_launched_from_any_thread() -> None:
+    device = EmulatedDevice()
+    arrays = [np.zeros(50, np.float32) for _ in range(4)]
+    threads = [Thread(target=add_one, args=(device, array)) for array in arrays]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    np.testing.assert_array_equal(np.stack(arrays), 1)
+
+
+def test_empty_and_odd_arrays_can_be_guarded() -> None:
+    for shape in ((0,), (3,), (2, 0), (1, 5000)):
+        array = np.ones(shape, np.float16)
+        for at_start in (False, True):
+            copy = guarded(array, at_start=at_start)
+            np.testing.assert_array_equal(copy, array)
+            assert copy.dtype == array.dtype
 
 
 def test_scalars_arrive_whole() -> None:

@@ -7,6 +7,7 @@
 #include "barriers.h"
 #include "halves.h"
 #include "launch.h"
+#include "memory.h"
 #include "tensor_cores.h"
 #include "threads.h"
 #include "vector_types.h"
