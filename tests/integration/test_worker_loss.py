@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import defaultdict
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -31,6 +32,23 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "logprobs": PLAIN | {"seed": 3, "logprobs": 2},
     "scored prompt": PLAIN | {"seed": 5, "echo": True, "logprobs": 1},
 }
+
+
+DEADLY_PROMPT = [301, 302, 303]
+# Python runs a module of this name at the start of each process that finds it in its path.
+DEADLY = f"""
+import os, signal, sys
+if "forge_worker" in sys.orig_argv:
+    from forge_common.transport import ClientChannel
+    receive = ClientChannel.receive
+    def receive_or_die(self):
+        message = receive(self)
+        new = getattr(message, "new", [])
+        if any(sequence.token_ids[:3] == {DEADLY_PROMPT} for sequence in new):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return message
+    ClientChannel.receive = receive_or_die
+"""
 
 
 class Choice(NamedTuple):
@@ -135,6 +153,23 @@ def test_streams_outlive_two_workers_and_say_the_same(launch: Launch) -> None:
     assert metric(forge, 'forge_worker_restarts_total{loss="gone"}') == 2
     assert metric(forge, "forge_sequences_resumed_total") == 2 * 6
     assert [child_named(forge, module) for module in ("forge_scheduler", "forge_api")] == others
+
+
+def test_request_that_kills_workers_ends_alone(launch: Launch, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(DEADLY)
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    forge = launch(model=None, PYTHONPATH=path).wait_until_ready()
+    bodies = [PLAIN | {"seed": seed} for seed in range(3)]
+    expected = [Stream(forge, body).choices() for body in bodies]
+    streams = [Stream(forge, body) for body in bodies]
+    wait_until_all_gain(streams, 20)
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        forge.post("/v1/completions", prompt=DEADLY_PROMPT, max_tokens=4)
+    assert caught.value.code == 500
+    message = json.load(caught.value)["error"]["message"]
+    assert message.startswith("two workers in succession ended while they computed this request")
+    assert [stream.choices() for stream in streams] == expected
+    assert metric(forge, 'forge_worker_restarts_total{loss="gone"}') == 2
 
 
 def test_not_ready_without_a_worker_but_requests_wait_for_the_next(launch: Launch) -> None:
