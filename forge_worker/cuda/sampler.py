@@ -113,6 +113,7 @@ class CudaSampler:
     def _draw_args(self, drawing: Drawing) -> tuple[Array, ...]:
         return (
             *self._common_args(drawing),
+            self._bests,
             drawing.statuses,
             self._draws,
             drawing.tokens,

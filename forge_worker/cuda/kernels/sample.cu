@@ -16,12 +16,13 @@
 // beat, and the leading zeros of a token's random bits bound its noise, so the two logarithms are
 // taken for a few tokens only.
 //
-// Bytes: find_best reads 4 vocab_size a row; rules read a byte mask and 2 byte counts besides and write
-// 4; draw reads 4 again, for rows that are not greedy; top-k or top-p read 8 to 12 more. A batch
-// of 256 times 128k is 131 MB a pass: 40 us at 3.3 TB/s, two passes for rows with temperature
-// alone. Philox takes about 20 instructions a token, 25 us for such a batch by their number. At batch
-// 1 find_best and draw spread over 32 multiprocessors; narrow_rows is one block, and reads a filtered
-// row of 512 KB at what one multiprocessor gets, some 5 us a pass. (Arithmetic, not measurements.)
+// Bytes a token of the vocabulary: find_best reads 4, and of rows with rules also 2 of counts and a bit
+// of mask, and writes 4; draw reads 4, of rows that are not greedy and slices whose best is within
+// reach; top-k or top-p read 8, both 12. A batch of 256 times 128k is 131 MB a pass, 40 us at 3.3 TB/s:
+// one pass for greedy rows, two for rows with temperature. Philox takes about 20 instructions a token,
+// 25 us for such a batch by their number. At batch 1 find_best and draw spread over 32 multiprocessors;
+// narrow_rows is one block, and reads a filtered row of 512 KB at what one multiprocessor gets, some
+// 5 us a pass. (Arithmetic, not measurements.)
 //
 // Constants: PARAM_..., RULE_..., from device_tables.py.
 
@@ -328,8 +329,8 @@ __device__ __forceinline__ bool is_within(const Quad& quad, float best, float re
 
 extern "C" __global__ void __launch_bounds__(SLICE_THREADS)
     draw(const float* logits, const float* processed, const int* rows, const int* context_lens,
-         const int* counts, const int* params, const int* statuses, Draw* draws, int* tokens,
-         int vocab_size)
+         const int* counts, const int* params, const Packed* partials, const int* statuses,
+         Draw* draws, int* tokens, int vocab_size)
 {
     const int index = blockIdx.y;
     if (index >= counts[LIVE_LOGITS] || statuses[index] != SOUND) {
@@ -342,11 +343,13 @@ extern "C" __global__ void __launch_bounds__(SLICE_THREADS)
     const Order last = draws[index].last;
     const TemperedRow values{ruled_row(logits, processed, row, index, vocab_size), vocab_size,
                              draws[index].best, row.real(PARAM_TEMPERATURE)};
-    // Other blocks raise the winner meanwhile; whatever is read of it is a floor.
-    Packed best = __ldcg(&draws[index].winner);
     const float reach = reach_of(last, values.temperature);
     const Slice slice = own_slice(vocab_size);
-    for (int first = slice.first + QUAD * threadIdx.x; first < slice.last;
+    const Packed best_here = partials[static_cast<long long>(index) * gridDim.x + blockIdx.x];
+    const bool is_hopeless = values.best - score_of(best_here) > reach;
+    // Other blocks raise the winner meanwhile; whatever is read of it is a floor.
+    Packed best = __ldcg(&draws[index].winner);
+    for (int first = slice.first + QUAD * threadIdx.x; first < slice.last && !is_hopeless;
          first += QUAD * SLICE_THREADS) {
         const Quad quad = load_quad(values.logits, first, vocab_size);
         if (is_within(quad, values.best, reach)) {
