@@ -28,6 +28,8 @@ from forge_worker.ops.protocol import Array, KVLayer
 _THREADS = 128
 _WARPS = 4
 _LANE_NUMBERS = 8  # of a head, in attention_scalar
+_HEAD_TILE = 8  # in attention_single
+_SOFTMAX_BYTES = 8  # highest score and sum of weights
 _UNLIMITED = np.iinfo(np.int32).max
 _MAX_HEAD_DIM = 256
 
@@ -136,14 +138,17 @@ class PagedAttention:
         kernel(grid, (_THREADS, 1, 1), args, (shape.rows + 2 * shape.keys) * row_bytes)
 
     def _shared_bytes_alone(self, max_splits: int) -> int:
-        """For what the parts of a block leave, or for what is known of a row's splits."""
-        num_parts = _WARPS
+        """Queries and what the parts of a block leave, or later what is known of a row's splits."""
+        heads, head_dim = self._heads_per_block, self._geometry.head_dim
         if self._tile is None:
-            lanes = 1 << (self._geometry.head_dim // _LANE_NUMBERS - 1).bit_length()
-            num_parts = _THREADS // lanes
-        softmax_bytes = 8
-        part_bytes = 4 * self._geometry.head_dim + softmax_bytes
-        return self._heads_per_block * max(num_parts * part_bytes, max_splits * softmax_bytes)
+            query_bytes = 0
+            num_parts = _THREADS // (1 << (head_dim // _LANE_NUMBERS - 1).bit_length())
+        else:
+            padded_heads = -(-heads // _HEAD_TILE) * _HEAD_TILE
+            query_bytes = padded_heads * (head_dim + 32) * self._precision.element_bytes
+            num_parts = _WARPS
+        part_bytes = heads * (4 * head_dim + _SOFTMAX_BYTES)
+        return max(query_bytes + num_parts * part_bytes, max_splits * heads * _SOFTMAX_BYTES)
 
     def _sections(self, workspace: Array) -> tuple[Array, Array, Array]:
         sizes = self._splitting.workspace(self._geometry.num_heads, self._geometry.head_dim)

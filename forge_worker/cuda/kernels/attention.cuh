@@ -84,7 +84,8 @@ __device__ __forceinline__ float tanh_of(float x)
     if (sizeof(ELEMENT) == sizeof(float)) {
         return tanhf(x);
     }
-    return 1.0f - 2.0f / (fast_exp2(x * TWO_LOG2_E) + 1.0f);  // right for infinite powers too
+    // Right where the power is infinite, too.
+    return 1.0f - __fdividef(2.0f, fast_exp2(x * TWO_LOG2_E) + 1.0f);
 }
 
 // Without a soft-cap a score is the bare product of query and key, and its scale is applied in the

@@ -36,13 +36,12 @@ constexpr int HEAD_TILES = ceil_div(HEADS, 8);
 constexpr int KEY_REGISTERS = HEAD_DIM / 8;     // a token's numbers lie in 4 lanes
 constexpr int VALUE_REGISTERS = HEAD_DIM / 16;  // a token's numbers lie in 8 lanes
 constexpr int DIM_TILES = HEAD_DIM / 16;
+constexpr int QUERY_STRIDE = HEAD_DIM + 32;  // in shared memory, of heads
 
-// Of queries, sums, keys and values. The compiler is told how many blocks should fit, or it would
+// Registers of sums, keys and values. The compiler is told how many blocks should fit, or it would
 // spill for the sake of one more.
-constexpr int FRAGMENTS = HEAD_TILES * (KEY_REGISTERS + 4 * DIM_TILES) + 2 * KEY_REGISTERS +
-                          4 * VALUE_REGISTERS;
-constexpr int MIN_BLOCKS = FRAGMENTS <= 64 ? 4 : FRAGMENTS <= 112 ? 3 : 2;
-constexpr bool HOLDS_BOTH = FRAGMENTS <= 200;
+constexpr int FRAGMENTS = HEAD_TILES * 4 * DIM_TILES + 2 * KEY_REGISTERS + 4 * VALUE_REGISTERS;
+constexpr int MIN_BLOCKS = FRAGMENTS <= 64 ? 4 : FRAGMENTS <= 96 ? 3 : 2;
 
 static_assert(SPLIT_STEP % (WARPS * TILE) == 0, "every warp has the same share of a split");
 
@@ -256,15 +255,36 @@ __device__ __forceinline__ float sum_of_groups(float value)
     return value;
 }
 
-// [16 tokens, 8 heads] of head tile n.
+// Two steps of 16 numbers for the 16 tokens and 8 heads of a tile.
+__device__ __forceinline__ void multiply_32(float (&scores)[4],
+                                            const uint32_t (&keys)[2][KEY_REGISTERS], int first,
+                                            const uint4& query)
+{
+    const uint32_t a[4] = {keys[0][first], keys[1][first], keys[0][first + 1], keys[1][first + 1]};
+    const uint32_t b[2] = {query.x, query.y};
+    mma_16x8x16<ELEMENT>(scores, a, b);
+    const uint32_t c[4] = {keys[0][first + 2], keys[1][first + 2], keys[0][first + 3],
+                           keys[1][first + 3]};
+    const uint32_t d[2] = {query.z, query.w};
+    mma_16x8x16<ELEMENT>(scores, c, d);
+}
+
+// query: the lane's head, in shared memory.
 __device__ __forceinline__ void multiply_keys(float (&scores)[4],
                                               const uint32_t (&keys)[2][KEY_REGISTERS],
-                                              const uint32_t (&queries)[KEY_REGISTERS])
+                                              const ELEMENT* query, int place)
 {
 #pragma unroll
-    for (int i = 0; i < KEY_REGISTERS; i += 2) {
-        const uint32_t a[4] = {keys[0][i], keys[1][i], keys[0][i + 1], keys[1][i + 1]};
-        const uint32_t b[2] = {queries[i], queries[i + 1]};
+    for (int dim = 0; dim + 32 <= HEAD_DIM; dim += 32) {
+        multiply_32(scores, keys, dim / 8,
+                    *reinterpret_cast<const uint4*>(query + dim + 8 * place));
+    }
+    if (HEAD_DIM % 32 != 0) {
+        constexpr int rest = HEAD_DIM / 32 * 32;
+        const uint2 pair = *reinterpret_cast<const uint2*>(query + rest + 4 * place);
+        const uint32_t a[4] = {keys[0][rest / 8], keys[1][rest / 8], keys[0][rest / 8 + 1],
+                               keys[1][rest / 8 + 1]};
+        const uint32_t b[2] = {pair.x, pair.y};
         mma_16x8x16<ELEMENT>(scores, a, b);
     }
 }
@@ -317,37 +337,28 @@ __device__ __forceinline__ void add_values(Sums& sums, int n, const float (&weig
 }
 
 // Values of a tile are asked for before its scores are computed, and the next keys before the values
-// are used; where registers do not hold both, each one after the other is done with.
-__device__ __forceinline__ void attend(Sums& sums, const Share& share,
-                                       const uint32_t (&queries)[HEAD_TILES][KEY_REGISTERS],
+// are used.
+__device__ __forceinline__ void attend(Sums& sums, const Share& share, const ELEMENT* queries,
                                        int first, const Scoring& scoring)
 {
     uint32_t keys[2][KEY_REGISTERS];
-    uint32_t values[4][VALUE_REGISTERS];
     TilePlace place = share.place(first);
     share.load_keys(keys, place);
     while (place.first < share.tokens.end) {
         const TilePlace next = share.place(place.first + WARPS * TILE);
-        if (HOLDS_BOTH) {
-            share.load_values(values, place);
-        }
+        uint32_t values[4][VALUE_REGISTERS];
+        share.load_values(values, place);
         float scores[HEAD_TILES][4] = {};
 #pragma unroll
         for (int n = 0; n < HEAD_TILES; ++n) {
-            multiply_keys(scores[n], keys, queries[n]);
+            const int head = 8 * n + share.lane.group;
+            multiply_keys(scores[n], keys, queries + head * QUERY_STRIDE, share.lane.place);
         }
-        if (HOLDS_BOTH) {
-            share.load_keys(keys, next);
-        } else {
-            share.load_values(values, place);
-        }
+        share.load_keys(keys, next);
 #pragma unroll
         for (int n = 0; n < HEAD_TILES; ++n) {
             weigh(scores[n], sums, n, share, place.first, scoring);
             add_values(sums, n, scores[n], values, share.lane);
-        }
-        if (!HOLDS_BOTH) {
-            share.load_keys(keys, next);
         }
         place = next;
     }
@@ -355,18 +366,20 @@ __device__ __forceinline__ void attend(Sums& sums, const Share& share,
 
 // ---------------------------------------------------------------- a block
 
-__device__ __forceinline__ void load_queries(uint32_t (&queries)[HEAD_TILES][KEY_REGISTERS],
-                                             const ELEMENT* query, const Lane& lane)
+// To shared memory, [8 HEAD_TILES, QUERY_STRIDE]; zeros for heads that pad a tile.
+__device__ __forceinline__ void load_queries(ELEMENT* queries, const ELEMENT* query)
 {
-#pragma unroll
-    for (int n = 0; n < HEAD_TILES; ++n) {
-        const int head = 8 * n + lane.group;
+    constexpr int vectors = HEAD_DIM / 8;
+    for (int i = threadIdx.x; i < 8 * HEAD_TILES * vectors; i += THREADS) {
+        const int head = i / vectors;
+        const int dim = i % vectors * 8;
+        uint4 vector = make_uint4(0u, 0u, 0u, 0u);
         if (head < HEADS) {
-            load_fourth(queries[n], query + head * HEAD_DIM, lane.place);
-        } else {
-            clear(queries[n]);
+            vector = *reinterpret_cast<const uint4*>(query + head * HEAD_DIM + dim);
         }
+        *reinterpret_cast<uint4*>(queries + head * QUERY_STRIDE + dim) = vector;
     }
+    __syncthreads();
 }
 
 // Into parts [WARPS, HEADS] in shared memory.
@@ -427,10 +440,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
     const int num_kv_heads = gridDim.y * HEADS / GROUP;
     const int* blocks = block_tables + int64_t(sequence_rows[sequence]) * max_blocks;
     Share share = {{keys, values, blocks, num_kv_heads, first_head / GROUP}, {}, this_lane()};
-    uint32_t queries[HEAD_TILES][KEY_REGISTERS];
-    load_queries(queries, query + int64_t(token) * query_stride + first_head * HEAD_DIM, share.lane);
+    ELEMENT* queries = reinterpret_cast<ELEMENT*>(shared_memory);
+    load_queries(queries, query + int64_t(token) * query_stride + first_head * HEAD_DIM);
 
-    float* attended = reinterpret_cast<float*>(shared_memory);
+    float* attended = reinterpret_cast<float*>(queries + 8 * HEAD_TILES * QUERY_STRIDE);
     const Parts local = {reinterpret_cast<float2*>(attended + WARPS * HEADS * HEAD_DIM), attended};
     for (int split = blockIdx.z; split < job.splits.count; split += gridDim.z) {
         const Range tokens = job.splits.tokens(split);
