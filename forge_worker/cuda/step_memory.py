@@ -26,7 +26,7 @@ class SampledRows(NamedTuple):
 
 class StepMemory:
     def __init__(self, device: Device, arena: Arena, limits: HeaderLimits) -> None:
-        max_tokens = limits.max_tokens
+        self.max_tokens = max_tokens = limits.max_tokens
         self.header = StepHeader(device, arena.take((header_bytes(limits),), np.uint8), limits)
         self._token_ids = arena.take((max_tokens,), np.int32)
         self._positions = arena.take((max_tokens,), np.int32)

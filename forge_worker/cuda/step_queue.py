@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from forge_common.errors import WorkerError
 from forge_worker.cuda.attention_plan import AttentionGeometry, AttentionWork, plan_work
 from forge_worker.cuda.device import Device, Event
 from forge_worker.cuda.device_step import StepShape
@@ -84,7 +85,15 @@ class StepQueue:
         self._graphs = StepGraphs(device, feed.tables.limits.max_batch_size, self._decode)
 
     def run(self, pending: PendingStep, host: Results) -> Event:
-        """Queue a step whose results will stand in `host` once the event has passed."""
+        """Queue a step whose results will stand in `host` once the event has passed.
+
+        WorkerError for more tokens than a step may have.
+        """
+        if pending.num_tokens > self._memory.max_tokens:
+            raise WorkerError(
+                f"a step of {pending.num_tokens} tokens is over the {self._memory.max_tokens}"
+                " that --max-prefill-tokens allows"
+            )
         self._feed.flush()
         if pending.num_tokens:
             work = self._attention_work(pending)

@@ -18,7 +18,7 @@ from forge_worker.sequence_mirror import Limits
 from tests.cuda_emulator.numpy_gemm import NumpyGemm
 from tests.worker.fakes import LIMITS
 
-MAX_TOKENS = 32
+MAX_TOKENS = 64
 
 
 class Engine(NamedTuple):

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from forge_common.config import DeviceSettings
+from forge_common.errors import WorkerError
 from forge_common.protocol.scheduler_worker import BatchOutput, RunBatch
 from forge_worker.cuda.device import Device
 from forge_worker.cuda.precision import Precision
@@ -187,6 +188,13 @@ def test_a_row_given_to_another_sequence_does_not_change_a_step_in_flight() -> N
     outputs = [*wait_for_one(engine), *wait_for_one(engine), *wait_for_one(engine)]
     assert [output.sequences[0].sequence_id for output in outputs] == [1, 1, 2]
     assert [output.sequences[0].token_ids[0] for output in outputs[:2]] == alone("qwen3")[:2]
+
+
+def test_more_tokens_than_a_step_may_have_are_refused(engine: Engine) -> None:
+    many = [FakeSequence(i, PROMPT, list(range(16 * i, 16 * i + 3))) for i in range(6)]
+    new = [sequence.introduction() for sequence in many]
+    with pytest.raises(WorkerError, match="66 tokens is over the 64 that --max-prefill-tokens"):
+        engine.run(RunBatch(0, [], new, [sequence.schedule() for sequence in many]))
 
 
 def test_plan_of_the_arena_is_exact(engine: Engine) -> None:
