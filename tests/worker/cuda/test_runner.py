@@ -191,7 +191,7 @@ def test_a_row_given_to_another_sequence_does_not_change_a_step_in_flight() -> N
 
 
 def test_more_tokens_than_a_step_may_have_are_refused(engine: Engine) -> None:
-    many = [FakeSequence(i, PROMPT, list(range(16 * i, 16 * i + 3))) for i in range(6)]
+    many = [FakeSequence(i, PROMPT, list(range(3 * i, 3 * i + 3))) for i in range(6)]
     new = [sequence.introduction() for sequence in many]
     with pytest.raises(WorkerError, match="66 tokens is over the 64 that --max-prefill-tokens"):
         engine.run(RunBatch(0, [], new, [sequence.schedule() for sequence in many]))
