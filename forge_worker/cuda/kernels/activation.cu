@@ -1,14 +1,15 @@
-// The gate of a feed-forward layer (Shazeer 2020, arXiv:2002.05202): out = activation(gate) · up, with
-// silu(x) = x · sigmoid(x), or GELU in its tanh form (Hendrycks and Gimpel 2016, arXiv:1606.08415).
+// The gate of a feed-forward layer (Shazeer 2020, arXiv:2002.05202): out = activation(gate) · up,
+// the activation one of gate.cuh.
 //
 //   grid   vectors of `out`, row after row, BLOCK_THREADS a block; the last block may be ragged
 //   block  BLOCK_THREADS along x, a thread a vector of WIDTH columns
 //   types  gate_up: ELEMENT [T, 2 · INTERMEDIATE_SIZE], the gate first;
 //          out: ELEMENT [T, INTERMEDIATE_SIZE]
-//   macros ELEMENT, INTERMEDIATE_SIZE, WIDTH (divides it, at most 16 bytes of ELEMENT), BLOCK_THREADS
+//   macros ELEMENT, INTERMEDIATE_SIZE, WIDTH (divides it, 16 bytes at most), BLOCK_THREADS
 //
 // Memory bounds it: 3 · INTERMEDIATE_SIZE elements a row. Float inside, rounded once.
 
+#include "gate.cuh"
 #include "vectors.cuh"
 
 #if !defined(ELEMENT) || !defined(INTERMEDIATE_SIZE) || !defined(WIDTH) || !defined(BLOCK_THREADS)
@@ -19,25 +20,6 @@ constexpr int VECTORS_A_ROW = INTERMEDIATE_SIZE / WIDTH;
 static_assert(INTERMEDIATE_SIZE % WIDTH == 0, "a vector must not reach from the gate into up");
 
 using Activation = float (*)(float);
-
-// x · sigmoid(z). Where exp overflows, x / infinity is the 0 it should be.
-__device__ __forceinline__ float gated_by_sigmoid(float x, float z)
-{
-    return __fdividef(x, 1.0f + expf(-z));
-}
-
-__device__ __forceinline__ float silu(float x)
-{
-    return gated_by_sigmoid(x, x);
-}
-
-// x / 2 · (1 + tanh(z)) = x · sigmoid(2z), which costs an exponential instead of a tanh.
-__device__ __forceinline__ float gelu_tanh(float x)
-{
-    constexpr float TWICE_ROOT_OF_2_OVER_PI = 1.5957691216057308f;
-    constexpr float CUBIC = 0.044715f;
-    return gated_by_sigmoid(x, TWICE_ROOT_OF_2_OVER_PI * (x + CUBIC * x * x * x));
-}
 
 template <Activation ACTIVATION>
 __device__ __forceinline__ void activate_and_multiply(const ELEMENT* __restrict__ gate_up,

@@ -7,7 +7,7 @@
 //          residual: float [T, HIDDEN_SIZE]
 //   macros ELEMENT, HIDDEN_SIZE (divisible by 8), BLOCK_THREADS
 //
-// Memory bounds it: (e + 4) · HIDDEN_SIZE bytes a row, e those of an ELEMENT. Token ids are trusted.
+// Memory bounds it: (e + 4) · HIDDEN_SIZE bytes a row, e those of an ELEMENT. Ids are trusted.
 
 #include "vectors.cuh"
 

@@ -3,7 +3,7 @@
 //     out[row] = x / sqrt(mean(x²) + eps) · weight,  x = residual[row]
 //
 //   grid   one block a row of `out`
-//   block  BLOCK_THREADS along x; a thread keeps its share of the row in registers, so it is read once
+//   block  BLOCK_THREADS along x; a thread keeps its share of the row in registers
 //   types  residual, partial: float [T, HIDDEN_SIZE]; weight: ELEMENT [HIDDEN_SIZE];
 //          out: ELEMENT [rows, HIDDEN_SIZE]; logit_rows: int32 [rows]
 //   macros ELEMENT, HIDDEN_SIZE (divisible by 8), BLOCK_THREADS (whole warps)
@@ -12,8 +12,8 @@
 // sum added (12 + e) · HIDDEN_SIZE. The weight stays in the cache, and is asked for before
 // the barrier, so that nobody waits for it behind it.
 //
-// Sums are float, in an order that depends on HIDDEN_SIZE and BLOCK_THREADS alone: a row gives the same
-// bits in every batch.
+// Sums are float, in an order that depends on HIDDEN_SIZE and BLOCK_THREADS alone: a row gives the
+// same bits in every batch.
 
 #include "intrinsics.cuh"
 #include "vectors.cuh"

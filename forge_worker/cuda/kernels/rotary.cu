@@ -1,8 +1,8 @@
 // Between the projection of q|k|v and attention: norm the heads of Q and K where the model does so
 // (Qwen3), rotate them (RoFormer, arXiv:2104.09864), and put K and V into the paged cache.
 //
-// The pairs are (i, i + HEAD_DIM / 2): low · cos - high · sin, high · cos + low · sin. Q goes back to
-// its place in `qkv`, whose K and V stay as they were.
+// The pairs are (i, i + HEAD_DIM / 2): low · cos - high · sin, high · cos + low · sin. Q goes back
+// to its place in `qkv`, whose K and V stay as they were.
 //
 //   grid   heads of all tokens, token after token, BLOCK_THREADS / LANES of them a block
 //   block  BLOCK_THREADS along x; LANES neighbouring threads share a head
@@ -31,7 +31,8 @@ constexpr int HALF = HEAD_DIM / 2;
 constexpr int HEADS_A_TOKEN = NUM_HEADS + 2 * NUM_KV_HEADS;
 constexpr int FIRST_VALUE_HEAD = NUM_HEADS + NUM_KV_HEADS;
 static_assert(HEAD_DIM % 2 == 0 && HALF % WIDTH == 0, "lanes take whole pairs");
-static_assert(WARP_THREADS % LANES == 0 && BLOCK_THREADS % WARP_THREADS == 0, "a head within a warp");
+static_assert(WARP_THREADS % LANES == 0, "a head lies within a warp");
+static_assert(BLOCK_THREADS % WARP_THREADS == 0, "whole warps");
 
 struct Projected {
     ELEMENT* qkv;

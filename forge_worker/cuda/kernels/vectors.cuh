@@ -1,8 +1,8 @@
 // Some neighbouring elements at once, as floats: as wide a memory access as their number allows.
 //
-// Eight of a 16-bit type, or four floats, are one access of 16 bytes. Numbers that 4 does not divide
-// go one by one: only models made for tests have such shapes. Addresses must be divisible by the
-// size of one access. Knows no kernel.
+// Eight of a 16-bit type, or four floats, are one access of 16 bytes. Numbers that 4 does not
+// divide go one by one: only models made for tests have such shapes. Addresses must be divisible by
+// the size of one access. Knows no kernel.
 #pragma once
 
 #include "elements.cuh"
