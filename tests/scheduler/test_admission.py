@@ -81,3 +81,16 @@ def test_urgent_request_takes_the_place_of_a_patient_one() -> None:
     engine.submit(make_submit("urgent", max_tokens=2, priority=0)).run()
     assert list(engine.ends) == [("urgent", 0), ("patient", 0)]
     assert engine.scheduler.counters.num_preemptions == 1
+
+
+def test_second_suspect_keeps_even_the_innocent_behind_it_waiting() -> None:
+    """Nobody overtakes the first in the queue."""
+    options = {"max_steps_in_flight": 1, "has_prefix_cache": False}
+    engine = Engine(**options).submit(make_submit("a", 5), make_submit("b", 6))
+    engine.send()
+    engine.lose_worker()
+    engine.replace_worker()
+    engine.submit(make_submit("c", 7))
+    assert scheduled_tokens(sent(engine)) == [5]
+    engine.receive()
+    assert scheduled_tokens(sent(engine)) == [1, 6, 7]

@@ -51,3 +51,11 @@ def test_token_out_of_a_chunk_is_an_error() -> None:
     batch.add(make_sequence(6), 5, [])
     with pytest.raises(WorkerError):
         batch.check_answer(BatchOutput(0, [SampledSequence(0, [7])], 0.0), 100)
+
+
+def test_void_step_leaves_no_token_pending() -> None:
+    batch, sequence = Batch(0, token_budget=10), make_sequence(6)
+    batch.add(sequence, 4, [8])
+    batch.add(sequence, 2, [9])
+    batch.void()
+    assert (sequence.num_steps_in_flight, sequence.num_pending_tokens) == (0, 0)

@@ -126,3 +126,21 @@ def test_one_block_of_the_whole_context_is_the_naive_cache() -> None:
     sequence = make_sequence(9, max_num_tokens=100)
     assert len(start(manager, sequence)) == 1
     assert not manager.may_grow(sequence)
+
+
+def test_memory_that_was_reset_holds_nothing_and_may_have_another_size() -> None:
+    manager = make_manager()
+    prompt = list(range(9))
+    manager.release(computed(manager, prompt))
+    manager.reset(num_blocks=5, block_size=2)
+    assert (manager.num_blocks, manager.num_free_blocks) == (5, 5)
+    assert manager.match(make_sequence(prompt)).block_ids == []
+    manager.release(computed(manager, prompt))
+    assert len(manager.match(make_sequence(prompt)).block_ids) == 4
+
+
+def test_memory_without_a_prefix_cache_has_none_after_a_reset() -> None:
+    manager = make_manager(has_prefix_cache=False)
+    manager.reset(num_blocks=8, block_size=4)
+    manager.release(computed(manager, 9))
+    assert manager.match(make_sequence(9)).block_ids == []

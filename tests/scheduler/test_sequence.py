@@ -58,3 +58,13 @@ def test_request_is_finished_when_every_choice_is() -> None:
 def test_stop_tokens_are_eos_and_those_asked_for() -> None:
     request = make_sequence(4, stop_token_ids=(5,), eos_token_ids=(2,)).request
     assert request.stop_token_ids == {2, 5}
+
+
+def test_trial_ends_where_the_last_worker_was_lost() -> None:
+    sequence = make_sequence(10)
+    assert not sequence.is_on_trial
+    sequence.num_tokens_on_trial = 8
+    sequence.has_computed(7)
+    assert sequence.is_on_trial
+    sequence.has_computed(8)
+    assert not sequence.is_on_trial
