@@ -16,22 +16,17 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from time import perf_counter
 from types import FrameType
 from typing import NamedTuple, NoReturn, assert_never
 
 import zmq
 
 from forge_common.backend import choose_backend
-from forge_common.backend_memory import memory_of
-from forge_common.checkpoint import Checkpoint
 from forge_common.config import WorkerConfig
 from forge_common.curve_keys import client_security
 from forge_common.demo_model import model_directory
 from forge_common.errors import ConfigError, LinkError, WorkerError
 from forge_common.link_security import require_safe
-from forge_common.memory_plan import MemoryPlan, plan_memory
 from forge_common.protocol.message import PROTOCOL_VERSION
 from forge_common.protocol.scheduler_worker import (
     RunBatch,
@@ -42,9 +37,8 @@ from forge_common.protocol.scheduler_worker import (
 )
 from forge_common.readiness import Readiness
 from forge_common.transport import ClientChannel, Undecodable, read_event
-from forge_worker.kv_cache import allocate_kv_cache
-from forge_worker.model_runner import ModelRunner
-from forge_worker.models.load import load_model
+from forge_worker.cpu.start import load_on_host
+from forge_worker.loaded_model import LoadedModel
 from forge_worker.runner import Runner
 from forge_worker.scheduler_connection import SchedulerConnection, SchedulerGone
 from forge_worker.sequence_mirror import Limits
@@ -55,22 +49,15 @@ WAKE_BYTES = 4096  # more than there are wake-ups at a time
 logger = logging.getLogger(__name__)
 
 
-class LoadedModel(NamedTuple):
-    """A model with its cache, and the limits it may be used within."""
-
-    runner: Runner
-    limits: Limits
-
-    def announcement(self) -> WorkerReady:
-        limits = self.limits
-        return WorkerReady(
-            protocol_version=PROTOCOL_VERSION,
-            num_blocks=limits.num_blocks,
-            block_size=limits.block_size,
-            max_model_len=limits.max_model_len,
-            vocab_size=limits.vocab_size,
-            process_id=os.getpid(),
-        )
+def announcement(limits: Limits) -> WorkerReady:
+    return WorkerReady(
+        protocol_version=PROTOCOL_VERSION,
+        num_blocks=limits.num_blocks,
+        block_size=limits.block_size,
+        max_model_len=limits.max_model_len,
+        vocab_size=limits.vocab_size,
+        process_id=os.getpid(),
+    )
 
 
 def serve(config: WorkerConfig, num_threads: int) -> None:
@@ -88,7 +75,7 @@ def serve(config: WorkerConfig, num_threads: int) -> None:
             context, endpoint, ToWorker, fresh_identity(), security
         )
         try:
-            channel.send(loaded.announcement())
+            channel.send(announcement(loaded.limits))
             readiness.ready(f"{loaded.limits.num_blocks} blocks of {loaded.limits.block_size}")
             connection = SchedulerConnection(endpoint, is_supervised=readiness.is_supervised)
             with (
@@ -106,21 +93,15 @@ def fresh_identity() -> bytes:
 
 
 def load(config: WorkerConfig, num_threads: int, readiness: Readiness) -> LoadedModel:
-    """The model and its cache in memory. Raises ModelError or ConfigError."""
+    """The model and its cache in memory. Raises ModelError, ConfigError or DeviceError."""
     path = model_directory(config.model.model_path)
-    started = perf_counter()
-    plan = _plan(path, config)
-    model = load_model(path, config.device, readiness.progress)
-    kv_cache = allocate_kv_cache(model.config, model.ops, plan.num_blocks, plan.block_size)
-    limits = Limits(
-        max_batch_size=config.batch.max_batch_size,
-        max_model_len=plan.max_model_len,
-        block_size=plan.block_size,
-        num_blocks=plan.num_blocks,
-        vocab_size=model.config.vocab_size,
-    )
-    logger.info("loaded %s in %.2f s", path, perf_counter() - started)
-    return LoadedModel(ModelRunner(model, kv_cache, limits, num_threads), limits)
+    backend = choose_backend(config.device)
+    if backend.name == "cuda":
+        # CuPy is there only where there are GPUs.
+        from forge_worker.cuda.start import load_on_gpu
+
+        return load_on_gpu(config, path, readiness.progress)
+    return load_on_host(config, path, num_threads, readiness.progress)
 
 
 class Loop(NamedTuple):
@@ -200,14 +181,6 @@ def _launch(channel: ClientChannel[ToWorker], runner: Runner) -> bool:
         case unexpected:
             assert_never(unexpected)
     return True
-
-
-def _plan(path: Path, config: WorkerConfig) -> MemoryPlan:
-    with Checkpoint.open(path) as checkpoint:
-        memory = memory_of(config.device, choose_backend(config.device), checkpoint)
-        return plan_memory(
-            checkpoint, config.cache, config.batch, config.model.max_model_len, memory
-        )
 
 
 def _exit_cleanly(signum: int, frame: FrameType | None) -> NoReturn:

@@ -36,3 +36,7 @@ class Arena:
             )
         self.used_bytes = end
         return self._memory[start : start + num_bytes].view(dtype).reshape(shape)
+
+    def rest(self) -> Array:
+        """uint8: all that was not taken yet, for whoever needs memory only now."""
+        return self._memory[self.used_bytes :]

@@ -3,12 +3,12 @@
     sizes ─▶ arena ─▶ kernels, buffers ─▶ ops ─▶ model (weights) ─▶ KV blocks ─▶ queue ─▶ runner
 
 Everything is made here, once, in the order in which the arena is cut; nothing is allocated after.
-Written against Device and Gemm, so that it also builds where there is no GPU. Knows no process.
+Written against Device and ProductLibrary, so that it also builds where there is no GPU. Knows no
+process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -22,12 +22,12 @@ from forge_worker.cuda.device import Device
 from forge_worker.cuda.device_tables import DeviceTables, table_bytes
 from forge_worker.cuda.embedding import Embedding
 from forge_worker.cuda.finite import FiniteCheck
-from forge_worker.cuda.gemm import Gemm
 from forge_worker.cuda.layout import EngineSizes
 from forge_worker.cuda.logprobs import CudaLogprobs
 from forge_worker.cuda.mirrored_table import MirroredTable
 from forge_worker.cuda.norm import RmsNormKernels
 from forge_worker.cuda.ops import Activations, CudaOps, Kernels
+from forge_worker.cuda.product_library import ProductLibrary
 from forge_worker.cuda.products import Products, ProductScratch, ProductShapes
 from forge_worker.cuda.rotary import HeadShape, Rotary, rotation_table
 from forge_worker.cuda.runner import CudaRunner
@@ -47,8 +47,6 @@ from forge_worker.parallel.communicator import SingleRank
 from forge_worker.sequence_mirror import MirrorTables, SequenceMirror
 from forge_worker.weights.loader import OnProgress
 
-MakeGemm = Callable[[Array], Gemm]  # from a workspace, uint8 [GEMM_WORKSPACE_BYTES]
-
 
 class Site(NamedTuple):
     """Where everything is built."""
@@ -65,12 +63,12 @@ class Buffers(NamedTuple):
 
 
 def build_runner(
-    site: Site, make_gemm: MakeGemm, path: Path, on_progress: OnProgress
+    site: Site, library: ProductLibrary, path: Path, on_progress: OnProgress
 ) -> CudaRunner:
     """`on_progress` as for load_model. ModelError or DeviceError."""
     device, sizes, arena = site
     buffers = _buffers(sizes, arena)
-    kernels = _kernels(site, buffers, make_gemm)
+    kernels = _kernels(site, buffers, library)
     feed, tables = _feed(site)
     memory = StepMemory(device, arena, sizes.header_limits)
     results = StepResults(device, arena, sizes.result_limits)
@@ -78,6 +76,7 @@ def build_runner(
     with closing(WeightUpload(device, sizes.precision)) as upload:
         ops = CudaOps(device, sizes.precision, arena, kernels, buffers.activations, upload)
         model = load_shard(path, ops, SingleRank(), on_progress)
+    library.prepare(sizes, arena.rest())
     limits = sizes.limits
     kv_cache = allocate_kv_cache(model.config, model.ops, limits.num_blocks, limits.block_size)
     queue = StepQueue(device, model, kv_cache, memory, feed, drawer, results, sizes.geometry)
@@ -102,7 +101,7 @@ def _buffers(sizes: EngineSizes, arena: Arena) -> Buffers:
     )
 
 
-def _kernels(site: Site, buffers: Buffers, make_gemm: MakeGemm) -> Kernels:
+def _kernels(site: Site, buffers: Buffers, library: ProductLibrary) -> Kernels:
     device, config, precision = site.device, site.sizes.config, site.sizes.precision
     return Kernels(
         embedding=Embedding(device, precision, config.hidden_size),
@@ -110,7 +109,7 @@ def _kernels(site: Site, buffers: Buffers, make_gemm: MakeGemm) -> Kernels:
         rotary=_rotary(site),
         attention=_attention(site),
         attended_width=config.num_heads * config.head_dim,
-        products=_products(site, buffers, make_gemm),
+        products=_products(site, buffers, library),
     )
 
 
@@ -128,7 +127,7 @@ def _attention(site: Site) -> PagedAttention:
     return PagedAttention(site.device, *common, workspace)
 
 
-def _products(site: Site, buffers: Buffers, make_gemm: MakeGemm) -> Products:
+def _products(site: Site, buffers: Buffers, library: ProductLibrary) -> Products:
     """Joined gate|up stands in the layer buffer, behind the product of the two."""
     device, sizes, arena = site
     config, num_tokens = sizes.config, sizes.max_tokens
@@ -136,7 +135,7 @@ def _products(site: Site, buffers: Buffers, make_gemm: MakeGemm) -> Products:
     gate_up = buffers.activations.layer[num_tokens * inner : 3 * num_tokens * inner]
     shapes = ProductShapes(sizes.precision, config.hidden_size, inner, sizes.is_deterministic)
     scratch = ProductScratch(buffers.normed, gate_up.reshape(num_tokens, 2 * inner))
-    gemm = make_gemm(arena.take((GEMM_WORKSPACE_BYTES,), np.uint8))
+    gemm = library.gemm(sizes, arena.take((GEMM_WORKSPACE_BYTES,), np.uint8))
     return Products(device, shapes, gemm, scratch)
 
 

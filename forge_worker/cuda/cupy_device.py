@@ -7,7 +7,7 @@ sleeps in the driver rather than spins. Knows no kernel and no model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -126,6 +126,10 @@ class CupyDevice:
         if source not in self._files:
             self._files[source] = self._load(source)
         return self._files[source].kernels
+
+    def compile_ahead(self, sources: Iterable[KernelSource], num_threads: int) -> None:
+        """Compile all of `sources` side by side; loading one later takes no time then."""
+        self._compiler.compile_ahead(sources, num_threads)
 
     def upload(self, target: Array, pinned: npt.NDArray[Any]) -> None:
         _require_alike(target, pinned)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from forge_common.checkpoint import Checkpoint
 from forge_common.config import DeviceSettings
-from forge_common.errors import ConfigError
 from forge_common.sharding import shard_config
 from forge_worker.blas_environment import available_threads
 from forge_worker.cpu.numpy_ops import NumpyOps
@@ -18,8 +17,12 @@ from forge_worker.weights.loader import OnProgress, WeightLoader
 
 
 def load_model(path: Path, device: DeviceSettings, on_progress: OnProgress) -> Model:
-    """`on_progress(bytes_done, bytes_total)` is called after each weight; ModelError if unsound."""
-    return load_shard(path, make_ops(device), SingleRank(), on_progress)
+    """On the host. `on_progress(bytes_done, bytes_total)` is called after each weight.
+
+    ModelError if the model is unsound.
+    """
+    ops = NumpyOps(device.threads or available_threads())
+    return load_shard(path, ops, SingleRank(), on_progress)
 
 
 def load_shard(path: Path, ops: Ops, communicator: Communicator, on_progress: OnProgress) -> Model:
@@ -30,9 +33,3 @@ def load_shard(path: Path, ops: Ops, communicator: Communicator, on_progress: On
         loader = WeightLoader(checkpoint, ops.place, on_progress, shard)
         met_ops = ops if shard.num_ranks == 1 else ShardedOps(ops, communicator)
         return MODEL_CLASSES[config.architecture](config, loader, met_ops)
-
-
-def make_ops(device: DeviceSettings) -> Ops:
-    if device.backend == "cuda":
-        raise ConfigError("the CUDA worker is not built yet: use --backend cpu")
-    return NumpyOps(device.threads or available_threads())

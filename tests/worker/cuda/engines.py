@@ -11,11 +11,13 @@ from forge_common.protocol.scheduler_worker import BatchOutput, RunBatch
 from forge_worker.cuda.arena import Arena
 from forge_worker.cuda.build import Site, build_runner
 from forge_worker.cuda.device import Device
+from forge_worker.cuda.gemm import Gemm
 from forge_worker.cuda.layout import EngineSizes, padding_bytes, workspace_parts
 from forge_worker.cuda.precision import Precision
 from forge_worker.cuda.runner import CudaRunner
+from forge_worker.ops.protocol import Array
 from forge_worker.sequence_mirror import Limits
-from tests.cuda_emulator.numpy_gemm import NumpyGemm
+from tests.worker.cuda.gemms import gemm_on
 from tests.worker.fakes import LIMITS
 
 MAX_TOKENS = 64
@@ -33,6 +35,22 @@ class Engine(NamedTuple):
             outputs = self.runner.finished()
         (output,) = outputs
         return output
+
+
+class PlainLibrary(NamedTuple):
+    """A ProductLibrary with nothing to compile ahead and nothing to measure."""
+
+    device: Device
+
+    def compile_ahead(self, sizes: EngineSizes) -> None:
+        pass
+
+    def gemm(self, sizes: EngineSizes, workspace: Array) -> Gemm:
+        is_deterministic = sizes.is_deterministic
+        return gemm_on(self.device, sizes.precision, workspace, is_deterministic=is_deterministic)
+
+    def prepare(self, sizes: EngineSizes, scratch: Array) -> None:
+        self.device.fill_zero(scratch)  # it may be written to
 
 
 def sizes_of(
@@ -53,11 +71,7 @@ def engine_of(device: Device, path: Path, sizes: EngineSizes) -> Engine:
     """In an arena that is exactly as large as the plan says."""
     arena = Arena(device, arena_bytes(device, path, sizes))
     site = Site(device, sizes, arena)
-
-    def make_gemm(workspace: object) -> NumpyGemm:
-        return NumpyGemm(device, sizes.precision)
-
-    return Engine(build_runner(site, make_gemm, path, lambda done, total: None), arena)
+    return Engine(build_runner(site, PlainLibrary(device), path, lambda done, total: None), arena)
 
 
 def arena_bytes(device: Device, path: Path, sizes: EngineSizes) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from forge_common.config import DeviceSettings
-from forge_common.errors import ConfigError, ModelError
+from forge_common.errors import ModelError
 from forge_worker.models.load import load_model
 from tests.worker.tiny_models import make_tiny_model, write_tiny_model
 
@@ -27,8 +27,3 @@ def test_broken_directory_is_a_model_error(tmp_path: Path) -> None:
     (write_tiny_model(tmp_path) / "model.safetensors").unlink()
     with pytest.raises(ModelError):
         load_model(tmp_path, DeviceSettings(), lambda done, total: None)
-
-
-def test_missing_backend_is_a_config_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="--backend"):
-        load_model(tmp_path, DeviceSettings(backend="cuda"), lambda done, total: None)
