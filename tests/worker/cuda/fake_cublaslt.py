@@ -7,6 +7,7 @@ column-major matrices in float64. Numbers stand here once more on purpose: as NV
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,21 @@ MAX_WORKSPACE, REDUCTION_MASK = 1, 3
 ALIGNMENT_A, ALIGNMENT_D = 5, 8
 
 Attributes = dict[int, int]
+Work = Callable[[], None]
 
 
 class FakeCublasLt:
-    """`algorithms` are numbers; those from 100 on split k, and those from 200 on fit nothing."""
+    """`algorithms` are numbers; those from 100 on split k, and those from 200 on fit nothing.
 
-    def __init__(self, algorithms: tuple[int, ...] = (1, 2, 3)) -> None:
+    `queue` gets each product's work, to do it or to record it.
+    """
+
+    def __init__(
+        self,
+        algorithms: tuple[int, ...] = (1, 2, 3),
+        queue: Callable[[Work], None] = lambda work: work(),
+    ) -> None:
+        self._queue = queue
         self.algorithms = algorithms
         self.searches: list[tuple[Attributes, int]] = []  # preferences, columns
         self.used: list[int] = []
@@ -109,13 +119,20 @@ class FakeCublasLt:
             return 15
         self.used.append(algorithm._obj.data[0])
         self.columns.append(self._objects[layout_d.value][COLUMNS])
-        out = self._matrix(d, layout_d)
-        precision = self._precision(layout_d)
-        values = self._widened(a, layout_a).T @ self._widened(b, layout_b)
-        values += self._bias(product, out, precision)
-        if beta._obj.value:
-            values += precision.widened(out)
-        out[...] = precision.rounded(values.astype(np.float32))
+        of_a, of_b, of_d = (self._precision(one) for one in (layout_a, layout_b, layout_d))
+        weight, x = self._matrix(a, layout_a), self._matrix(b, layout_b)
+        out, is_added = self._matrix(d, layout_d), bool(beta._obj.value)
+        bias = self._bias(product, out, of_d)
+
+        def multiply() -> None:
+            values = of_a.widened(weight).astype(float).T @ of_b.widened(x).astype(float)
+            if bias is not None:
+                values += of_d.widened(bias)[:, None]
+            if is_added:
+                values += of_d.widened(out)
+            out[...] = of_d.rounded(values.astype(np.float32))
+
+        self._queue(multiply)
         return 0
 
     def _create(self, reference: Any, attributes: Attributes) -> int:
@@ -152,17 +169,16 @@ class FakeCublasLt:
         steps = (dtype.itemsize, stride * dtype.itemsize)
         return np.ndarray((rows, columns), dtype, memory, strides=steps)
 
-    def _widened(self, address: Any, layout: Any) -> npt.NDArray[np.float64]:
-        return self._precision(layout).widened(self._matrix(address, layout)).astype(np.float64)
-
-    def _bias(self, product: Any, out: Any, precision: Precision) -> npt.NDArray[Any]:
+    def _bias(
+        self, product: Any, out: npt.NDArray[Any], precision: Precision
+    ) -> npt.NDArray[Any] | None:
         """In the type of the output, for each of its rows."""
         attributes = self._objects[product.value]
         if attributes[EPILOGUE] != 4:
-            return np.zeros((1, 1))
+            return None
         num_bytes = len(out) * precision.dtype.itemsize
         memory = (ctypes.c_uint8 * num_bytes).from_address(attributes[BIAS_POINTER])
-        return precision.widened(np.frombuffer(memory, precision.dtype))[:, None].astype(float)
+        return np.frombuffer(memory, precision.dtype)
 
 
 class _Version:

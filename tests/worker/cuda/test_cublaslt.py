@@ -36,9 +36,12 @@ class Operands(NamedTuple):
 
 
 def make(
-    fake: FakeCublasLt, precision: Precision = Precision.BFLOAT16, is_deterministic: bool = False
+    fake: FakeCublasLt,
+    precision: Precision = Precision.BFLOAT16,
+    is_deterministic: bool = False,
+    device: EmulatedDevice | None = None,
 ) -> CublasLtGemm:
-    device = EmulatedDevice()
+    device = EmulatedDevice() if device is None else device
     library = CublasLt(fake)  # type: ignore[arg-type]
     workspace = device.allocate(WORKSPACE_BYTES)
     return CublasLtGemm(library, device, precision, workspace, is_deterministic)
@@ -103,6 +106,18 @@ def test_rows_may_lie_apart() -> None:
     )
     np.testing.assert_allclose(out[:, :24], operands.expected, rtol=1e-5, atol=1e-5)
     assert np.all(out[:, 24:] == 7)
+
+
+def test_product_and_its_bias_are_recorded_in_a_graph() -> None:
+    """The bias becomes float32 on the stream: a replay takes it as it is then."""
+    device = EmulatedDevice()
+    operands = draw(Precision.BFLOAT16, 2)
+    gemm = make(FakeCublasLt(queue=device.queue), device=device)
+    bias, out = np.zeros_like(operands.bias), np.empty((2, 24), np.float32)
+    graph = device.capture(lambda: gemm(operands.x, operands.weight, out, bias, accumulate=False))
+    bias[...] = operands.bias
+    graph.launch()
+    np.testing.assert_allclose(out, operands.expected, rtol=1e-5, atol=1e-5)
 
 
 def test_no_rows_are_no_call() -> None:
