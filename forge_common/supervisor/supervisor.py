@@ -18,7 +18,6 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from itertools import groupby
 from typing import Any, NamedTuple, assert_never
 
 from forge_common.config import LaunchSettings
@@ -102,9 +101,10 @@ class Supervisor:
         drain_s = self._settings.drain_timeout_s
         deadline = loop.time() + drain_s
         logger.info("stopping; running requests have %g s to finish", drain_s)
-        for _, children in groupby(reversed(self._children), key=lambda child: child.role.stage):
+        for stage in sorted({child.role.stage for child in self._children}, reverse=True):
             remaining_s = max(0.0, deadline - loop.time())
-            await self._stop(list(children), remaining_s + self._stop_grace_s)
+            children = [child for child in self._children if child.role.stage == stage]
+            await self._stop(children, remaining_s + self._stop_grace_s)
         return Outcome(SIGNAL_EXIT_BASE + self._signals[-1] if self._hurry.is_set() else 0)
 
     async def _end_after_failure(self) -> Outcome:

@@ -190,16 +190,18 @@ def test_what_is_no_child_is_not_killed(launch: Launch) -> None:
 
 def test_worker_that_dies_while_requests_finish_starts_again(launch: Launch, starts: Path) -> None:
     path = repr(str(starts))
-    waits = f"while len(open({path}).readlines()) < 2: time.sleep(0.01)"
+    waits = f"while len(open({path}).readlines()) < 2: time.sleep(0.01)\n  time.sleep(0.2)"
     drains = (
         f"def drain(*_):\n  {waits}\n  sys.exit(0)\nsignal.signal(signal.SIGTERM, drain)\n{RUNS}"
     )
-    process = launch(("worker", 0, counting(starts, RUNS)), ("scheduler", 1, drains), **RESTARTED)
+    worker = "exit_slowly(0)\n" + RUNS
+    process = launch(("worker", 0, counting(starts, worker)), ("scheduler", 1, drains), **RESTARTED)
     wait_until_ready(process)
     process.terminate()
     time.sleep(0.1)
     kill_the_last(starts)
-    assert process.wait(WAIT_S) == 0
+    assert "worker    | bye" in said_by(process)  # the second one was asked to end, as ever
+    assert process.returncode == 0
     wait_until_gone(pids_of(starts))
 
 
