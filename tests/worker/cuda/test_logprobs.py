@@ -84,6 +84,13 @@ def test_logits_at_minus_infinity_have_no_mass(device) -> None:
     assert [top.logprob for top in entry.top[:2]] == pytest.approx([np.log(0.5)] * 2, abs=1e-15)
 
 
+def test_likeliest_are_those_of_the_logits_where_differences_hide_it(device) -> None:
+    logits = np.array([[1.0, 1e4, np.nextafter(np.float32(1), np.float32(2)), 1.0]], np.float32)
+    assert len(set((logits - logits.max())[0].tolist())) == 2
+    found = score(device, logits, [0], [5])
+    assert found.top_token_ids[0, :4].tolist() == [1, 2, 0, 3]
+
+
 def test_every_schedule_of_threads_gives_the_same_bits(schedules) -> None:
     logits = random_logits(3, 3000, 1.0)
     logits[1] = 0

@@ -10,7 +10,7 @@ import pytest
 from forge_common.sampling import SamplingParams
 from forge_worker.cuda.sampler import RowStatus
 from forge_worker.sampler.sampler import ALL_RULED_OUT, NOT_FINITE
-from tests.worker.cuda.arrays import to_host
+from tests.worker.cuda.arrays import on_device, to_host
 from tests.worker.cuda.both_samplers import (
     Asked,
     OnDevice,
@@ -117,6 +117,15 @@ def test_any_mixture_gives_the_tokens_of_the_cpu(device, vocab_size, num_rows, s
     assert draw_on_device(device, logits, asked) == draw_on_cpu(logits, asked)
 
 
+@pytest.mark.parametrize(("top_p", "kept"), [(0.5, {0, 1}), (np.nextafter(0.5, 1.0), {0, 1, 2})])
+def test_token_that_reaches_top_p_exactly_is_the_last(device, top_p, kept) -> None:
+    logits = np.zeros((60, 4), np.float32)
+    asked = rows_of({"top_p": float(top_p)}, 60, 4)
+    drawn = draw_on_device(device, logits, asked)
+    assert set(drawn.token_ids) == kept
+    assert drawn == draw_on_cpu(logits, asked)
+
+
 @pytest.mark.parametrize("vocab_size", [5, 999, 5000])
 def test_of_equal_logits_the_lower_tokens_are_kept(device, vocab_size) -> None:
     """Logits in steps of a half, as a model of few bits might give them, and rows of one value."""
@@ -189,9 +198,14 @@ def test_rows_beyond_the_live_ones_are_left_alone(device) -> None:
         held.set(row, one.params, one.choice_index, one.history)
     held.flush()
     drawing = held.drawing(logits, wanted_of(asked), num_live=4)
+    stale = [RowStatus.SOUND] * 4 + [RowStatus.SOUND, RowStatus.NOT_FINITE]
+    drawing = drawing._replace(
+        tokens=on_device(device, np.arange(6, dtype=np.int32)),
+        statuses=on_device(device, np.array(stale, np.int32)),
+    )
     held.sampler.sample(drawing)
-    assert to_host(device, drawing.tokens)[4:].tolist() == [-1, -1]  # the poison they came with
-    assert to_host(device, drawing.statuses)[4:].tolist() == [-1, -1]
+    assert to_host(device, drawing.tokens)[4:].tolist() == [4, 5]
+    assert to_host(device, drawing.statuses)[4:].tolist() == stale[4:]
     assert to_host(device, drawing.tokens)[:4].tolist() == draw_on_cpu(logits, asked).token_ids[:4]
 
 
