@@ -8,7 +8,13 @@ import pytest
 from forge_worker.cuda.attention_plan import AttentionGeometry, tile_shape
 from forge_worker.cuda.device import Device
 from tests.worker.cuda.arrays import on_device, to_host
-from tests.worker.cuda.attention_cases import AttentionCase, Chunk, Padding, PlacedCase
+from tests.worker.cuda.attention_cases import (
+    AttentionCase,
+    Chunk,
+    Padding,
+    PlacedCase,
+    is_untouched,
+)
 from tests.worker.cuda.test_attention import BF16, PLAIN, TENSOR_CORES, Kind, named
 
 PROMPTS = [Chunk(length, length) for length in (2, 15, 17, 65)]
@@ -73,7 +79,7 @@ def test_padding_is_not_written(device: Device) -> None:
     placed = PlacedCase(device, case, Padding(tokens=4, sequences=2))
     num_live = len(case.chunks)
     beyond = [(num_live, 0), (num_live + 1, 0), (0, case.chunks[0].num_queries)]
-    tiles = np.concatenate([placed.step.tiles, np.array(beyond, np.int32)])
+    tiles = np.concatenate([to_host(device, placed.step.tiles), np.array(beyond, np.int32)])
     step = placed.step._replace(
         shape=placed.step.shape._replace(num_tiles=len(tiles)), tiles=on_device(device, tiles)
     )
@@ -81,4 +87,17 @@ def test_padding_is_not_written(device: Device) -> None:
     placed.attention()(placed.query, step, placed.kv_layer, None, out)
     written = to_host(device, out)
     case.assert_close(written[: case.num_tokens])
-    assert np.isnan(BF16.widened(written[case.num_tokens :])).all()
+    assert is_untouched(written[case.num_tokens :])
+
+
+def test_tiles_of_sequences_that_are_not_live_are_padding(device: Device) -> None:
+    case = AttentionCase(*PLAIN, PROMPTS)
+    placed = PlacedCase(device, case)
+    num_live = sum(chunk.num_queries for chunk in PROMPTS[:2])
+    counts = on_device(device, np.array([num_live, 2, 0, 0], np.int32))
+    out = placed.empty_out()
+    step = placed.step._replace(counts=counts)
+    placed.attention()(placed.query, step, placed.kv_layer, None, out)
+    written = to_host(device, out)
+    assert not np.isnan(BF16.widened(written[:num_live])).any()
+    assert is_untouched(written[num_live:])

@@ -52,7 +52,10 @@ def test_a_place_among_the_words_is_that_of_the_table(device) -> None:
     tables = tables_on(device)
     words = np.arange(len(tables.words), dtype=np.int32)
     tables = DeviceTables(device, on_device(device, words).view(np.uint8), LIMITS)
-    tables.words[tables.places.block_tables.word(2, 1)] = 77
+    pinned = device.allocate_pinned(4)
+    pinned.view(np.int32)[:] = 77
+    word = tables.places.block_tables.word(2, 1)
+    device.upload(tables.words[word : word + 1], pinned)
     assert to_host(device, tables.block_tables)[2].tolist() == [0, 77, 0]
 
 
