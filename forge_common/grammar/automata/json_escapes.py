@@ -1,0 +1,116 @@
+"""How code points are spelled inside a JSON string (RFC 8259): as UTF-8, or escaped.
+
+SHORTEST is what writers of JSON produce: UTF-8 as it is; quote and backslash behind a backslash;
+controls by their short escapes, or by \\u00XX; a slash with or without a backslash. ANY adds
+\\uXXXX for every code point, as a pair of surrogates where it has to be; half a pair is no text.
+Knows no quotes.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from forge_common.grammar.automata.alphabet import Alphabet
+from forge_common.grammar.automata.spelling import Branch, Leaf, Spelling, SpellingTree
+from forge_common.grammar.automata.utf8 import utf8_branches
+
+QUOTE, BACKSLASH = 0x22, 0x5C
+NUM_CONTROLS = 0x20
+SHORT_ESCAPES = {
+    '"': 0x22,
+    "\\": 0x5C,
+    "/": 0x2F,
+    "b": 0x08,
+    "f": 0x0C,
+    "n": 0x0A,
+    "r": 0x0D,
+    "t": 0x09,
+}
+FIRST_HIGH, FIRST_LOW, END_OF_LOW = 0xD800, 0xDC00, 0xE000
+FIRST_PAIRED = 0x10000
+PAIRS_OF_A_HIGH = 0x400
+
+
+class Escapes(Enum):
+    SHORTEST = "shortest"
+    ANY = "any"
+
+
+def spell_json(alphabet: Alphabet, escapes: Escapes) -> Spelling:
+    tree = SpellingTree()
+    hexadecimal = _Hexadecimal(alphabet, tree)
+    branches = utf8_branches(alphabet, tree)
+    for byte in (*range(NUM_CONTROLS), QUOTE, BACKSLASH):
+        del branches[byte]
+    escaped = {ord(key): hexadecimal.code_point(value) for key, value in SHORT_ESCAPES.items()}
+    escaped[ord("u")] = hexadecimal.controls() if escapes is Escapes.SHORTEST else hexadecimal.all()
+    branches[BACKSLASH] = tree.add(escaped)
+    return Spelling(tree, tree.add(branches).node)
+
+
+class _Hexadecimal:
+    """What follows \\u: runs of code points, aligned to their size, four bits a digit."""
+
+    def __init__(self, alphabet: Alphabet, tree: SpellingTree) -> None:
+        self._alphabet = alphabet
+        self._tree = tree
+        self._uniform: dict[tuple[int, int], Branch] = {}
+        self._uniform_pairs: dict[tuple[int, int], Branch] = {}
+
+    def code_point(self, code_point: int) -> Branch:
+        return Leaf(self._alphabet.symbol(code_point))
+
+    def controls(self) -> Branch:
+        zero = {digit: self._run(digit << 4, 1) for digit in range(NUM_CONTROLS >> 4)}
+        return self._digit({0: self._digit({0: self._digit(zero)})})
+
+    def all(self) -> Branch:
+        digits = {digit: self._run(digit << 12, 3) for digit in range(16) if digit != 0xD}
+        surrogates = {digit: self._run(0xD000 + (digit << 8), 2) for digit in range(8)}
+        for digit in range(8, 12):
+            surrogates[digit] = self._high_run((digit - 8) << 8, 2)
+        digits[0xD] = self._digit(surrogates)
+        return self._digit(digits)
+
+    def _digit(self, branches: dict[int, Branch]) -> Branch:
+        """By the value of a digit; letters in either case."""
+        by_byte = {ord(f"{digit:x}"): branch for digit, branch in branches.items()}
+        by_byte |= {ord(f"{digit:X}"): branch for digit, branch in branches.items()}
+        return self._tree.add(by_byte)
+
+    def _run(self, first: int, num_digits: int) -> Branch:
+        """The code points from `first` that so many digits tell apart."""
+        symbol = self._alphabet.common_symbol(first, first + 16**num_digits - 1)
+        if symbol is not None and num_digits == 0:
+            return Leaf(symbol)
+        if symbol is not None and (symbol, num_digits) in self._uniform:
+            return self._uniform[symbol, num_digits]
+        size = 16 ** (num_digits - 1)
+        found = self._digit({i: self._run(first + i * size, num_digits - 1) for i in range(16)})
+        if symbol is not None:
+            self._uniform[symbol, num_digits] = found
+        return found
+
+    def _high_run(self, high: int, num_digits: int) -> Branch:
+        """Pairs whose high surrogate is FIRST_HIGH + high, or one behind it by so many digits."""
+        first = FIRST_PAIRED + high * PAIRS_OF_A_HIGH
+        last = first + 16**num_digits * PAIRS_OF_A_HIGH - 1
+        symbol = self._alphabet.common_symbol(first, last)
+        if symbol is not None and (symbol, num_digits) in self._uniform_pairs:
+            return self._uniform_pairs[symbol, num_digits]
+        if num_digits == 0:
+            found = self._low(first)
+        else:
+            size = 16 ** (num_digits - 1)
+            found = self._digit(
+                {i: self._high_run(high + i * size, num_digits - 1) for i in range(16)}
+            )
+        if symbol is not None:
+            self._uniform_pairs[symbol, num_digits] = found
+        return found
+
+    def _low(self, first: int) -> Branch:
+        """The second half of the pairs from `first`: \\uDC00 to \\uDFFF."""
+        thirds = {0xC + i: self._run(first + (i << 8), 2) for i in range(4)}
+        after_d = self._digit({0xD: self._digit(thirds)})
+        return self._tree.add({BACKSLASH: self._tree.add({ord("u"): after_d})})

@@ -1,0 +1,61 @@
+"""AutomatonStore: the automata of rules, those used of late kept warm, with the states they have.
+
+One store a process, handed around by whoever needs automata: formats and patterns that many
+schemas share are then worked out once. Equal rules get the same object. Not safe to share between
+threads. Knows nothing of schemas, tokens or masks.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+from forge_common.grammar.automata.byte_automaton import ByteAutomaton
+from forge_common.grammar.automata.json_escapes import Escapes
+from forge_common.grammar.automata.json_text import PlainText, QuotedText
+from forge_common.grammar.automata.language import Language
+from forge_common.grammar.automata.literals import LiteralTexts
+from forge_common.grammar.automata.pattern import PatternCompiler
+from forge_common.grammar.program import JsonString, Literals, Pattern, Text
+
+MAX_KEPT = 1024
+Made = TypeVar("Made")
+
+
+class AutomatonStore:
+    def __init__(self, max_kept: int = MAX_KEPT) -> None:
+        self._patterns = PatternCompiler()
+        self._kept: OrderedDict[object, object] = OrderedDict()
+        self._max_kept = max_kept
+
+    def string(self, rule: JsonString) -> QuotedText:
+        """Its lengths are left to the caller, who counts: see `ByteAutomaton.ends_character`."""
+        key = (JsonString, rule.patterns, rule.excluded)
+        escapes = Escapes.SHORTEST if rule.patterns else Escapes.ANY
+        return self._keep(
+            key, lambda: QuotedText(self._patterns.search(rule.patterns, rule.excluded), escapes)
+        )
+
+    def text(self, rule: Text) -> ByteAutomaton:
+        return self._keep(rule, lambda: PlainText(self._patterns.whole(rule.pattern)))
+
+    def literals(self, rule: Literals) -> ByteAutomaton:
+        return self._keep(rule, lambda: LiteralTexts(rule.texts))
+
+    def matches(self, pattern: str, text: str) -> bool:
+        """Whether the pattern is found in the text, as JSON Schema's `pattern` means it."""
+        return self._search(pattern).accepts(text)
+
+    def _search(self, pattern: str) -> Language:
+        return self._keep((Pattern, pattern), lambda: self._patterns.search((Pattern(pattern),)))
+
+    def _keep(self, key: object, make: Callable[[], Made]) -> Made:
+        found = self._kept.get(key)
+        if found is None:
+            found = self._kept[key] = make()
+            if len(self._kept) > self._max_kept:
+                self._kept.popitem(last=False)
+        else:
+            self._kept.move_to_end(key)
+        return cast(Made, found)

@@ -1,0 +1,271 @@
+"""States of an NFA with assertions: sets of threads, each with duties to lookaheads.
+
+A thread waits at a reading node. Where it passed a lookahead on its way, it also follows the body
+from there, as a duty: a positive one must come to match, a negative one must never. What a body has
+decided is no duty any more, so most threads have none, and then a state is the plain set of nodes
+of the subset construction (Rabin and Scott 1959). `StateSpace` for LazyStates. Knows nothing of
+how text is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from forge_common.grammar.automata.byte_automaton import Budget
+from forge_common.grammar.automata.lazy_states import LazyStates
+from forge_common.grammar.automata.nfa import Anchor, Looking, Nfa
+
+
+class Duty(NamedTuple):
+    looking: int  # the node that passed it on
+    state: int  # of its body
+
+
+Duties = frozenset[Duty]
+NO_DUTIES: Duties = frozenset()
+
+
+class Thread(NamedTuple):
+    node: int
+    duties: Duties
+
+
+Threads = frozenset[Thread]
+
+
+class ThreadState(NamedTuple):
+    threads: Threads  # each at a reading node
+    is_accepting: bool
+
+
+class _Body(NamedTuple):
+    space: ThreadSpace
+    states: LazyStates[ThreadState]
+    is_negated: bool
+
+
+class ThreadSpace:
+    def __init__(self, nfa: Nfa, budget: Budget) -> None:
+        self._nfa = nfa
+        self._budget = budget
+        self._bodies = {
+            node: _follow_body(looking, budget) for node, looking in nfa.looking.items()
+        }
+        self.has_dead_ends = bool(self._bodies)
+        self._is_useful = _useful_nodes(nfa)
+        self._reached: dict[int, Threads] = {}
+        self._ends: dict[int, bool] = {}
+        self._entered: dict[Threads, ThreadState] = {}
+        self.universal = _universal_state(nfa)
+        self.start = self._begin(is_text_start=True)
+
+    def begin_inside(self) -> ThreadState:
+        """The start where text stands before it, so that no `^` matches."""
+        return self._begin(is_text_start=False)
+
+    def is_accepting(self, key: ThreadState) -> bool:
+        return key.is_accepting
+
+    def follow(self, key: ThreadState) -> Mapping[int, ThreadState]:
+        arrivals: dict[int, set[Thread]] = {}
+        for node, duties in key.threads:
+            symbols, to = self._nfa.reading[node]
+            self._budget.spend_steps(len(symbols))
+            for symbol in symbols:
+                left = self._advance(duties, symbol) if duties else duties
+                if left is not None:
+                    arrivals.setdefault(symbol, set()).add(Thread(to, left))
+        entered = {symbol: self._enter(frozenset(found)) for symbol, found in arrivals.items()}
+        return {symbol: to for symbol, to in entered.items() if to.threads or to.is_accepting}
+
+    def _begin(self, is_text_start: bool) -> ThreadState:
+        start = self._nfa.start
+        threads = self._reach(start, is_text_start)
+        return self._state(threads, self._can_end(start, is_text_start))
+
+    def _enter(self, arrivals: Threads) -> ThreadState:
+        found = self._entered.get(arrivals)
+        if found is None:
+            found = self._entered[arrivals] = self._make(arrivals)
+        return found
+
+    def _make(self, arrivals: Threads) -> ThreadState:
+        threads: set[Thread] = set()
+        is_accepting = False
+        for node, duties in arrivals:
+            reached = self._reach(node, is_text_start=False)
+            self._budget.spend_steps(len(reached) + 1)
+            threads |= _with_duties(reached, duties) if duties else reached
+            if not is_accepting and self._can_end(node, is_text_start=False):
+                is_accepting = self._are_fulfilled(duties)
+        return self._state(frozenset(threads), is_accepting)
+
+    def _state(self, threads: Threads, is_accepting: bool) -> ThreadState:
+        if self.universal and self.universal.threads <= threads:
+            return self.universal
+        if self._bodies:
+            threads = self._without_dominated(threads)
+        return ThreadState(threads, is_accepting)
+
+    def _without_dominated(self, threads: Threads) -> Threads:
+        """A thread with more duties than another at its node can do nothing that one cannot."""
+        at_node: dict[int, list[Thread]] = {}
+        for thread in threads:
+            at_node.setdefault(thread.node, []).append(thread)
+        self._budget.spend_steps(sum(len(found) ** 2 for found in at_node.values()))
+        return frozenset(
+            thread
+            for thread in threads
+            if not any(other.duties < thread.duties for other in at_node[thread.node])
+        )
+
+    # without reading
+
+    def _reach(self, node: int, is_text_start: bool) -> Threads:
+        """Where a thread at `node` may read next."""
+        if is_text_start:
+            return self._search_readers(node, is_text_start)
+        found = self._reached.get(node)
+        if found is None:
+            found = self._reached[node] = self._search_readers(node, is_text_start)
+        return found
+
+    def _search_readers(self, start: int, is_text_start: bool) -> Threads:
+        seen: set[Thread] = set()
+        waiting = [Thread(start, NO_DUTIES)]
+        while waiting:
+            thread = waiting.pop()
+            if thread not in seen:
+                self._budget.spend_steps()
+                seen.add(thread)
+                waiting += self._free_steps(thread, is_text_start)
+        return frozenset(thread for thread in seen if thread.node in self._is_useful)
+
+    def _free_steps(self, thread: Thread, is_text_start: bool) -> list[Thread]:
+        node, duties = thread
+        steps = [Thread(to, duties) for to in self._nfa.free[node]]
+        anchored = self._nfa.anchored.get(node)
+        if anchored and anchored.anchor is Anchor.START and is_text_start:
+            steps.append(Thread(anchored.to, duties))
+        if node in self._bodies:
+            steps += self._pass_lookahead(thread, is_text_start)
+        return steps
+
+    def _pass_lookahead(self, thread: Thread, is_text_start: bool) -> list[Thread]:
+        body = self._bodies[thread.node]
+        to = self._nfa.looking[thread.node].to
+        begun = body.space.start if is_text_start else body.space.begin_inside()
+        state = body.states.number(begun)
+        if begun == body.space.universal:
+            return [] if body.is_negated else [Thread(to, thread.duties)]
+        return [Thread(to, thread.duties | {Duty(thread.node, state)})]
+
+    def _can_end(self, node: int, is_text_start: bool) -> bool:
+        """Whether a thread at `node` accepts if the text ends here."""
+        if is_text_start:
+            return self._search_end(node, is_text_start)
+        found = self._ends.get(node)
+        if found is None:
+            found = self._ends[node] = self._search_end(node, is_text_start)
+        return found
+
+    def _search_end(self, start: int, is_text_start: bool) -> bool:
+        seen: set[int] = set()
+        waiting = [start]
+        while waiting:
+            node = waiting.pop()
+            if node == self._nfa.end:
+                return True
+            if node not in seen:
+                self._budget.spend_steps()
+                seen.add(node)
+                waiting += self._steps_at_end(node, is_text_start)
+        return False
+
+    def _steps_at_end(self, node: int, is_text_start: bool) -> list[int]:
+        steps = list(self._nfa.free[node])
+        anchored = self._nfa.anchored.get(node)
+        if anchored and (anchored.anchor is Anchor.END or is_text_start):
+            steps.append(anchored.to)
+        body = self._bodies.get(node)
+        if body:
+            begun = body.space.start if is_text_start else body.space.begin_inside()
+            if begun.is_accepting is not body.is_negated:
+                steps.append(self._nfa.looking[node].to)
+        return steps
+
+    # duties
+
+    def _advance(self, duties: Duties, symbol: int) -> Duties | None:
+        """None where one has failed."""
+        left = set()
+        for duty in duties:
+            body = self._bodies[duty.looking]
+            state = body.states.edges(duty.state).get(symbol)
+            if state is None or body.states.key(state) == body.space.universal:
+                if (state is None) is not body.is_negated:
+                    return None
+            else:
+                left.add(Duty(duty.looking, state))
+        return frozenset(left)
+
+    def _are_fulfilled(self, duties: Iterable[Duty]) -> bool:
+        """Whether all hold if the text ends here."""
+        return all(
+            self._bodies[duty.looking].states.is_accepting(duty.state)
+            is not self._bodies[duty.looking].is_negated
+            for duty in duties
+        )
+
+
+def _follow_body(looking: Looking, budget: Budget) -> _Body:
+    space = ThreadSpace(looking.body, budget)
+    return _Body(space, LazyStates(space, budget), looking.is_negated)
+
+
+def _with_duties(threads: Threads, duties: Duties) -> set[Thread]:
+    return {Thread(thread.node, thread.duties | duties) for thread in threads}
+
+
+def _universal_state(nfa: Nfa) -> ThreadState | None:
+    """The state in which everything that may follow is accepted."""
+    if nfa.open_loop is None:
+        return None
+    return ThreadState(frozenset((Thread(nfa.open_loop, NO_DUTIES),)), is_accepting=True)
+
+
+def _useful_nodes(nfa: Nfa) -> set[int]:
+    """Reading nodes behind which the end can be reached, were there no lookaheads."""
+    sources: dict[int, list[int]] = {}
+    for node, targets in enumerate(nfa.free):
+        for to in targets:
+            sources.setdefault(to, []).append(node)
+    for node, looking in nfa.looking.items():
+        sources.setdefault(looking.to, []).append(node)
+    at_end = _backwards(
+        {nfa.end},
+        _joined(sources, {n: a.to for n, a in nfa.anchored.items() if a.anchor is Anchor.END}),
+    )
+    readers = {node: reading.to for node, reading in nfa.reading.items() if reading.symbols}
+    useful = _backwards(at_end, _joined(sources, readers))
+    return {node for node, to in readers.items() if to in useful}
+
+
+def _joined(sources: Mapping[int, list[int]], edges: Mapping[int, int]) -> dict[int, list[int]]:
+    joined = {to: list(found) for to, found in sources.items()}
+    for node, to in edges.items():
+        joined.setdefault(to, []).append(node)
+    return joined
+
+
+def _backwards(found: set[int], sources: Mapping[int, list[int]]) -> set[int]:
+    """Every node with a way to one of `found`."""
+    reached = set(found)
+    waiting = list(found)
+    while waiting:
+        for node in sources.get(waiting.pop(), ()):
+            if node not in reached:
+                reached.add(node)
+                waiting.append(node)
+    return reached
