@@ -409,7 +409,7 @@ __device__ __forceinline__ void leave(const Sums& sums, const Parts& local, cons
 
 // query: [tokens, query heads, HEAD_DIM], tokens query_stride numbers apart; out: the same, without
 // gaps. partial_*: see attention_split.cuh. Entries of `singles` beyond the live sequences are
-// padding, as are sequences without a context.
+// padding; a sequence without a context has no splits.
 extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
     attention_single(const ELEMENT* query, int query_stride, const ELEMENT* keys,
                      const ELEMENT* values, ELEMENT* out, const int* counts, const int* singles,
@@ -424,13 +424,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
     if (static_cast<int>(blockIdx.x) >= num_live || sequence >= num_live) {
         return;
     }
-    const int context_len = context_lens[sequence];
-    if (context_len <= 0) {
-        return;
-    }
     const int token = query_starts[sequence];
     const SplitJob job = split_job(
-        token, seen_from(context_len - 1, window), {scale, cap}, {min_split_tokens, max_splits},
+        token, seen_from(context_lens[sequence] - 1, window), {scale, cap}, {min_split_tokens, max_splits},
         {partial_softmax, partial_attended}, arrivals, out);
     if (static_cast<int>(blockIdx.z) >= job.splits.count) {
         return;
