@@ -1,4 +1,4 @@
-"""Products against NumPy: both ways of every operation, and which way is taken."""
+"""Products against NumPy, emulated or on a GPU: every operation each way, and which is taken."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from forge_worker.cuda.device import Device
+from forge_worker.cuda.gemm import Gemm
 from forge_worker.cuda.precision import Precision
 from forge_worker.cuda.products import (
     MAX_FUSED_NORM_ROWS,
@@ -17,189 +19,197 @@ from forge_worker.cuda.products import (
 )
 from forge_worker.cuda.skinny import MAX_ROWS
 from forge_worker.ops.protocol import Array, LinearWeights, RmsNorm
-from tests.cuda_emulator import EmulatedDevice, NumpyGemm
 from tests.worker.cuda.arrays import empty_on, on_device, to_host
+from tests.worker.cuda.gemms import gemm_on
 
 Floats = npt.NDArray[Any]
 
-HIDDEN, INNER, FEATURES = 64, 48, 40
+HIDDEN, INNER, FEATURES, VOCAB = 64, 48, 40, 100
 SLAB = 12  # rows of scratch: fewer than many of the steps have
+WORKSPACE_BYTES = 8 * 2**20
 EPS = 1e-5
-ROUNDOFF = {Precision.BFLOAT16: 2.0**-6, Precision.FLOAT16: 2.0**-9, Precision.FLOAT32: 2.0**-20}
+ROUNDOFF = {Precision.BFLOAT16: 2.0**-6, Precision.FLOAT16: 2.0**-9, Precision.FLOAT32: 2.0**-18}
 ROW_COUNTS = [1, MAX_FUSED_NORM_ROWS, MAX_FUSED_NORM_ROWS + 1, MAX_ROWS, MAX_ROWS + 1, 30]
 PRECISIONS = list(Precision)
 
 
-class CountingGemm(NumpyGemm):
-    num_calls = 0
+class CountingGemm:
+    def __init__(self, gemm: Gemm) -> None:
+        self._gemm = gemm
+        self.num_calls = 0
 
-    def __call__(self, *arguments: Array, accumulate: bool) -> None:
+    def __call__(self, *arguments: Any, accumulate: bool) -> None:
         self.num_calls += 1
-        super().__call__(*arguments, accumulate=accumulate)
+        self._gemm(*arguments, accumulate=accumulate)
 
 
-class Fixture(NamedTuple):
-    device: EmulatedDevice
+class Weights(NamedTuple):
+    """On the host, in the bits of the precision."""
+
+    weight: Floats
+    bias: Floats
+
+
+class Bench(NamedTuple):
+    device: Device
     precision: Precision
     gemm: CountingGemm
     products: Products
 
+    def placed(self, weights: Weights) -> LinearWeights:
+        return LinearWeights(*(on_device(self.device, array) for array in weights))
 
-def make(precision: Precision, is_deterministic: bool = False) -> Fixture:
-    device = EmulatedDevice()
-    gemm = CountingGemm(device, precision)
+    def wide(self, array: Floats) -> Floats:
+        return self.precision.widened(array).astype(float)
+
+    def linear(self, x: Floats, weights: Weights) -> Floats:
+        return x @ self.wide(weights.weight).T + self.wide(weights.bias)
+
+    def normed(self, residual: Floats, norm: Floats) -> Floats:
+        mean_square = (residual.astype(float) ** 2).mean(axis=1, keepdims=True)
+        return residual / np.sqrt(mean_square + EPS) * self.wide(norm)
+
+    def assert_close(self, found: Array, expected: Floats) -> None:
+        values = to_host(self.device, found)
+        if values.dtype == self.precision.dtype:
+            values = self.precision.widened(values)
+        allowed = ROUNDOFF[self.precision] * (1 + abs(expected))
+        assert np.all(abs(values - expected) <= allowed)
+
+
+def make(device: Device, precision: Precision, is_deterministic: bool = False) -> Bench:
+    workspace = device.allocate(WORKSPACE_BYTES)
+    library = gemm_on(device, precision, workspace, is_deterministic=is_deterministic)
     scratch = ProductScratch(
         empty_on(device, (SLAB, HIDDEN), precision.dtype),
         empty_on(device, (SLAB, 2 * INNER), precision.dtype),
     )
+    gemm = CountingGemm(library)
     shapes = ProductShapes(precision, HIDDEN, INNER, is_deterministic)
-    return Fixture(device, precision, gemm, Products(device, shapes, gemm, scratch))
+    return Bench(device, precision, gemm, Products(device, shapes, gemm, scratch))
 
 
 def draw(seed: int, *shape: int) -> Floats:
     return np.random.default_rng(seed).standard_normal(shape, np.float32)
 
 
-def linear_weights(fixture: Fixture, features: int, size_k: int = HIDDEN) -> LinearWeights:
-    rounded = fixture.precision.rounded
-    weight = rounded(draw(1, features, size_k) / np.float32(np.sqrt(size_k)))
-    return LinearWeights(on_device(fixture.device, weight), rounded(draw(2, features)))
+def draw_weights(precision: Precision, features: int, size_k: int = HIDDEN) -> Weights:
+    weight = draw(1, features, size_k) / np.float32(np.sqrt(size_k))
+    return Weights(precision.rounded(weight), precision.rounded(draw(2, features)))
 
 
-def norm_of(fixture: Fixture) -> RmsNorm:
-    weight = fixture.precision.rounded(1 + 0.1 * draw(3, HIDDEN))
-    return RmsNorm(on_device(fixture.device, weight), EPS)
+def norm_linear(bench: Bench, residual: Floats) -> tuple[Array, Floats]:
+    """What the products make of it, and what they should."""
+    weights = draw_weights(bench.precision, FEATURES)
+    norm = bench.precision.rounded(1 + 0.1 * draw(3, HIDDEN))
+    out = empty_on(bench.device, (len(residual), FEATURES), bench.precision.dtype)
+    placed = RmsNorm(on_device(bench.device, norm), EPS)
+    on_it = on_device(bench.device, residual)
+    bench.products.norm_linear(on_it, placed, bench.placed(weights), out)
+    return out, bench.linear(bench.normed(residual, norm), weights)
 
 
-def reference_norm(fixture: Fixture, residual: Floats, norm: RmsNorm) -> Floats:
-    mean_square = (residual.astype(float) ** 2).mean(axis=1, keepdims=True)
-    return residual / np.sqrt(mean_square + EPS) * fixture.precision.widened(norm.weight)
-
-
-def reference_linear(fixture: Fixture, x: Floats, weights: LinearWeights) -> Floats:
-    widened = fixture.precision.widened
-    assert weights.bias is not None
-    product: Floats = x.astype(float) @ widened(weights.weight).T.astype(float)
-    return product + widened(weights.bias)
-
-
-def reference_gated(fixture: Fixture, x: Floats, weights: LinearWeights) -> Floats:
-    gate, up = np.split(reference_linear(fixture, x, weights), 2, axis=1)
-    return gate / (1 + np.exp(-gate)) * up
-
-
-def assert_close(fixture: Fixture, found: Array, expected: Floats) -> None:
-    values = to_host(fixture.device, found)
-    if values.dtype == fixture.precision.dtype:
-        values = fixture.precision.widened(values)
-    allowed = ROUNDOFF[fixture.precision] * (1 + abs(expected))
-    assert np.all(abs(values - expected) <= allowed)
-
-
-def norm_linear(fixture: Fixture, residual: Floats) -> tuple[Array, Floats]:
-    weights, norm = linear_weights(fixture, FEATURES), norm_of(fixture)
-    out = empty_on(fixture.device, (len(residual), FEATURES), fixture.precision.dtype)
-    on_it = on_device(fixture.device, residual)
-    fixture.products.norm_linear(on_it, norm, weights, out)
-    normed = reference_norm(fixture, residual, norm)
-    return out, reference_linear(fixture, normed, weights)
-
-
-def norm_gated(fixture: Fixture, residual: Floats) -> tuple[Array, Floats]:
-    weights, norm = linear_weights(fixture, 2 * INNER), norm_of(fixture)
-    out = empty_on(fixture.device, (len(residual), INNER), fixture.precision.dtype)
-    on_it = on_device(fixture.device, residual)
-    fixture.products.norm_gated(on_it, norm, weights, out)
-    normed = reference_norm(fixture, residual, norm)
-    return out, reference_gated(fixture, normed, weights)
+def norm_gated(bench: Bench, residual: Floats) -> tuple[Array, Floats]:
+    weights = draw_weights(bench.precision, 2 * INNER)
+    norm = bench.precision.rounded(1 + 0.1 * draw(3, HIDDEN))
+    out = empty_on(bench.device, (len(residual), INNER), bench.precision.dtype)
+    placed = RmsNorm(on_device(bench.device, norm), EPS)
+    on_it = on_device(bench.device, residual)
+    bench.products.norm_gated(on_it, placed, bench.placed(weights), out)
+    gate, up = np.split(bench.linear(bench.normed(residual, norm), weights), 2, axis=1)
+    return out, gate / (1 + np.exp(-gate)) * up
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("num_rows", ROW_COUNTS)
-def test_product_of_a_norm(precision: Precision, num_rows: int) -> None:
-    fixture = make(precision)
-    assert_close(fixture, *norm_linear(fixture, 3 * draw(4, num_rows, HIDDEN)))
+def test_product_of_a_norm(device: Device, precision: Precision, num_rows: int) -> None:
+    bench = make(device, precision)
+    bench.assert_close(*norm_linear(bench, 3 * draw(4, num_rows, HIDDEN)))
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("num_rows", ROW_COUNTS)
-def test_gated_product_of_a_norm(precision: Precision, num_rows: int) -> None:
-    fixture = make(precision)
-    assert_close(fixture, *norm_gated(fixture, 3 * draw(4, num_rows, HIDDEN)))
+def test_gated_product_of_a_norm(device: Device, precision: Precision, num_rows: int) -> None:
+    bench = make(device, precision)
+    bench.assert_close(*norm_gated(bench, 3 * draw(4, num_rows, HIDDEN)))
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("num_rows", [1, MAX_ROWS, MAX_ROWS + 1])
-def test_product_is_added_to_the_residual(precision: Precision, num_rows: int) -> None:
-    fixture = make(precision)
-    weights = linear_weights(fixture, HIDDEN, INNER)
+def test_product_is_added_to_the_residual(
+    device: Device, precision: Precision, num_rows: int
+) -> None:
+    bench = make(device, precision)
+    weights = draw_weights(precision, HIDDEN, INNER)
     x, start = precision.rounded(draw(5, num_rows, INNER)), draw(6, num_rows, HIDDEN)
-    residual = on_device(fixture.device, start)
-    fixture.products.add_linear(residual, on_device(fixture.device, x), weights)
-    product = reference_linear(fixture, precision.widened(x), weights)
-    assert_close(fixture, residual, start + product)
+    residual = on_device(device, start)
+    bench.products.add_linear(residual, on_device(device, x), bench.placed(weights))
+    bench.assert_close(residual, start + bench.linear(bench.wide(x), weights))
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("num_rows", [1, MAX_ROWS, MAX_ROWS + 1])
-def test_logits_are_float32(precision: Precision, num_rows: int) -> None:
-    fixture = make(precision)
+def test_logits_are_float32(device: Device, precision: Precision, num_rows: int) -> None:
+    bench = make(device, precision)
+    weights = draw_weights(precision, VOCAB)
+    weights = weights._replace(bias=np.zeros_like(weights.bias))
     x = precision.rounded(draw(5, num_rows, HIDDEN))
-    weight = on_device(fixture.device, precision.rounded(draw(1, 100, HIDDEN)))
-    logits = empty_on(fixture.device, (num_rows, 100), np.float32)
-    fixture.products.logits(on_device(fixture.device, x), weight, logits)
-    expected = precision.widened(x).astype(float) @ precision.widened(weight).T.astype(float)
-    found = to_host(fixture.device, logits)
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
+    out = empty_on(device, (num_rows, VOCAB), np.float32)
+    bench.products.logits(on_device(device, x), bench.placed(weights).weight, out)
+    expected = bench.linear(bench.wide(x), weights)
+    np.testing.assert_allclose(to_host(device, out), expected, rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_few_rows_of_16_bits_need_no_library(precision: Precision) -> None:
-    fixture = make(precision)
-    norm_linear(fixture, draw(4, MAX_ROWS, HIDDEN))
-    assert (fixture.gemm.num_calls == 0) == (precision is not Precision.FLOAT32)
-    norm_linear(fixture, draw(4, MAX_ROWS + 1, HIDDEN))
-    assert fixture.gemm.num_calls > 0
+def test_few_rows_of_16_bits_need_no_library(device: Device, precision: Precision) -> None:
+    bench = make(device, precision)
+    norm_linear(bench, draw(4, MAX_ROWS, HIDDEN))
+    assert (bench.gemm.num_calls == 0) == (precision is not Precision.FLOAT32)
+    norm_linear(bench, draw(4, MAX_ROWS + 1, HIDDEN))
+    assert bench.gemm.num_calls > 0
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("run", [norm_linear, norm_gated])
 def test_deterministic_products_take_one_way_at_every_number_of_rows(
-    precision: Precision, run: Any
+    device: Device, precision: Precision, run: Any
 ) -> None:
-    fixture = make(precision, is_deterministic=True)
+    bench = make(device, precision, is_deterministic=True)
     residual = draw(4, MAX_ROWS + 9, HIDDEN)
     for num_rows in (1, MAX_FUSED_NORM_ROWS, MAX_ROWS, MAX_ROWS + 9):
-        before = fixture.gemm.num_calls
-        assert_close(fixture, *run(fixture, residual[:num_rows]))
-        assert fixture.gemm.num_calls - before == -(-num_rows // SLAB)
+        before = bench.gemm.num_calls
+        bench.assert_close(*run(bench, residual[:num_rows]))
+        assert bench.gemm.num_calls - before == -(-num_rows // SLAB)
 
 
-def test_float16_norm_is_not_fused_where_it_would_overflow() -> None:
-    fixture = make(Precision.FLOAT16)
-    assert_close(fixture, *norm_linear(fixture, 60_000 * draw(4, 2, HIDDEN)))
+def test_float16_norm_is_not_fused_where_it_would_overflow(device: Device) -> None:
+    bench = make(device, Precision.FLOAT16)
+    bench.assert_close(*norm_linear(bench, 60_000 * draw(4, 2, HIDDEN)))
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_no_rows_are_no_work(precision: Precision) -> None:
-    fixture = make(precision)
-    assert len(norm_linear(fixture, draw(4, 0, HIDDEN))[0]) == 0
-    assert len(norm_gated(fixture, draw(4, 0, HIDDEN))[0]) == 0
+def test_no_rows_are_no_work(device: Device, precision: Precision) -> None:
+    bench = make(device, precision)
+    for run in (norm_linear, norm_gated):
+        assert len(run(bench, draw(4, 0, HIDDEN))[0]) == 0
+    x = on_device(device, precision.rounded(draw(4, 0, INNER)))
+    residual = on_device(device, draw(4, 0, HIDDEN))
+    weights = bench.placed(draw_weights(precision, HIDDEN, INNER))
+    bench.products.add_linear(residual, x, weights)
 
 
-def test_products_are_recorded_in_a_graph() -> None:
-    fixture = make(Precision.BFLOAT16)
-    weights, norm = linear_weights(fixture, FEATURES), norm_of(fixture)
-    for num_rows in (2, MAX_ROWS, MAX_ROWS + 1):
-        start = draw(4, num_rows, HIDDEN)
-        residual = on_device(fixture.device, np.zeros_like(start))
-        out = empty_on(fixture.device, (num_rows, FEATURES), fixture.precision.dtype)
+@pytest.mark.parametrize("num_rows", [2, MAX_ROWS, MAX_ROWS + 1])
+def test_products_are_recorded_in_a_graph(device: Device, num_rows: int) -> None:
+    bench, precision = make(device, Precision.BFLOAT16), Precision.BFLOAT16
+    weights = draw_weights(precision, HIDDEN, INNER)
+    x, start = precision.rounded(draw(5, num_rows, INNER)), draw(6, num_rows, HIDDEN)
+    residual, on_it, placed = on_device(device, start), on_device(device, x), bench.placed(weights)
 
-        def work(residual: Array = residual, out: Array = out) -> None:
-            fixture.products.norm_linear(residual, norm, weights, out)
+    def work() -> None:
+        bench.products.add_linear(residual, on_it, placed)
 
-        graph = fixture.device.capture(work)
-        residual[...] = start
+    work()
+    graph = device.capture(work)
+    for _ in range(2):
         graph.launch()
-        normed = reference_norm(fixture, start, norm)
-        assert_close(fixture, out, reference_linear(fixture, normed, weights))
+    bench.assert_close(residual, start + 3 * bench.linear(bench.wide(x), weights))
