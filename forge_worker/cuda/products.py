@@ -26,7 +26,7 @@ from forge_worker.cuda.device import Device
 from forge_worker.cuda.gemm import Gemm
 from forge_worker.cuda.norm import RmsNormKernels
 from forge_worker.cuda.precision import Precision
-from forge_worker.cuda.skinny import MAX_ROWS, SkinnyKernels
+from forge_worker.cuda.skinny import MAX_ROWS, VECTOR, SkinnyKernels
 from forge_worker.ops.protocol import Array, LinearWeights, RmsNorm
 
 ACTIVATION: Activation = "silu"  # of every architecture there is
@@ -108,7 +108,9 @@ class Products:
             self._gemm(x, weight, out, accumulate=False)
 
     def _skinny_for(self, x: Array) -> SkinnyKernels | None:
-        return self._skinny if 0 < len(x) <= MAX_ROWS else None
+        """Where they can take `x`, or the residual it comes from."""
+        num_rows, size_k = x.shape
+        return self._skinny if 0 < num_rows <= MAX_ROWS and size_k % VECTOR == 0 else None
 
     def _normed(self, residual: Array, norm: RmsNorm) -> Array:
         normed = self._scratch.normed[: len(residual)]

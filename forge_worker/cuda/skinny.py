@@ -18,9 +18,9 @@ from forge_worker.ops.protocol import Array, LinearWeights, RmsNorm
 
 MAX_ROWS = 16
 MAX_NORM_ROWS = 8  # with the norm fused in
+VECTOR = 8  # elements in 16 bytes: what the length of a row must be a multiple of
 
 _TILE_ROWS = 8
-_VECTOR = 8  # elements in 16 bytes
 
 
 class _Size(NamedTuple):
@@ -103,10 +103,10 @@ class SkinnyKernels:
 
     def _size(self, x: Array, weight: Array) -> _Size:
         size = _Size(x.shape[0], weight.shape[0], weight.shape[1])
-        if not 1 <= size.num_rows <= MAX_ROWS or size.size_k % _VECTOR:
+        if not 1 <= size.num_rows <= MAX_ROWS or size.size_k % VECTOR:
             raise ValueError(
                 f"a product of {size.num_rows} rows of {size.size_k}, not of 1 to {MAX_ROWS} rows"
-                f" of a multiple of {_VECTOR}"
+                f" of a multiple of {VECTOR}"
             )
         return size
 

@@ -147,6 +147,16 @@ def test_product_is_added_to_the_residual(
     bench.assert_close(residual, start + bench.linear(bench.wide(x), weights))
 
 
+def test_rows_that_are_no_whole_vectors_go_through_the_library(device: Device) -> None:
+    bench, precision, odd = make(device, Precision.BFLOAT16), Precision.BFLOAT16, INNER + 4
+    weights = draw_weights(precision, HIDDEN, odd)
+    x, start = precision.rounded(draw(5, 2, odd)), draw(6, 2, HIDDEN)
+    residual = on_device(device, start)
+    bench.products.add_linear(residual, on_device(device, x), bench.placed(weights))
+    bench.assert_close(residual, start + bench.linear(bench.wide(x), weights))
+    assert bench.gemm.num_calls == 1
+
+
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("num_rows", [1, MAX_ROWS, MAX_ROWS + 1])
 def test_logits_are_float32(device: Device, precision: Precision, num_rows: int) -> None:
