@@ -15,8 +15,18 @@ from tests.cuda_emulator.faults import emulated_fault
 
 # Grid, block, bytes of shared memory, order, seconds, address of the arguments; see cpp/launch.h.
 _REQUEST = struct.Struct("6I4Q")
-_SLOT = {"p": "Q", "q": "q", "i": "i4x", "f": "f4x"}
+# What the letters of a signature stand for; cpp/launch.h has the other half of this table.
+_SLOTS = {"q": "q", "i": "i4x", "f": "f4x"}
+_ADDRESS = "Q"
 _SCALARS = {"q": (np.int64, np.uint64), "i": (np.int32, np.uint32), "f": (np.float32,)}
+_ARRAYS = {
+    "F": (np.float32,),
+    "I": (np.int32,),
+    "U": (np.uint32, np.int32),
+    "Q": (np.int64,),
+    "B": (np.uint16,),
+    "H": (np.float16,),
+}
 
 Launch = Callable[[], None]
 
@@ -34,7 +44,9 @@ class EmulatedKernel:
     ) -> None:
         self.name = name
         self._signature = _signature(library, name)
-        self._slots = struct.Struct("<" + "".join(_SLOT[letter] for letter in self._signature))
+        self._slots = struct.Struct(
+            "<" + "".join(_SLOTS.get(letter, _ADDRESS) for letter in self._signature)
+        )
         self._launch = library[f"launch_{name}"]
         self._launch.argtypes = [ctypes.c_char_p]
         self._launch.restype = ctypes.c_char_p
@@ -64,20 +76,28 @@ class EmulatedKernel:
         return self._slots.pack(*values)
 
     def _value(self, place: int, letter: str, argument: Argument) -> Any:
-        if letter != "p":
-            if not isinstance(argument, _SCALARS[letter]):
-                raise TypeError(
-                    f"argument {place} of {self.name} is {type(argument).__name__}, not one of"
-                    f" {[scalar.__name__ for scalar in _SCALARS[letter]]}"
-                )
-            return np.asarray(argument).astype(_SCALARS[letter][0]).item()
+        wanted = _SCALARS.get(letter)
+        if wanted is None:
+            return self._address(place, letter, argument)
+        if not isinstance(argument, wanted):
+            raise TypeError(f"{self._name_of(place, argument)}, not {wanted[0].__name__}")
+        return np.asarray(argument).astype(wanted[0]).item()
+
+    def _address(self, place: int, letter: str, argument: Argument) -> int:
+        """Of an array without gaps and of the right type; bytes are memory for anything."""
         if not isinstance(argument, np.ndarray):
+            raise TypeError(f"{self._name_of(place, argument)}, no array")
+        wanted = _ARRAYS.get(letter, ())
+        if wanted and argument.dtype not in (*wanted, np.uint8):
             raise TypeError(
-                f"argument {place} of {self.name} is {type(argument).__name__}, no array"
+                f"argument {place} of {self.name} holds {argument.dtype}, not {wanted[0].__name__}"
             )
         if not argument.flags.c_contiguous:
             raise ValueError(f"argument {place} of {self.name} has gaps between its elements")
         return argument.ctypes.data
+
+    def _name_of(self, place: int, argument: Argument) -> str:
+        return f"argument {place} of {self.name} is {type(argument).__name__}"
 
 
 def load(compiled: CompiledFile) -> ctypes.PyDLL:

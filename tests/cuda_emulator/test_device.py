@@ -130,9 +130,10 @@ def test_bytes_go_up_and_down() -> None:
     [
         ((np.zeros(2, np.float32), np.int32(2)), "add takes 3 arguments, not 2"),
         ((np.zeros(2, np.float32), np.int64(2), np.float32(1)), "argument 1 of add is int64"),
-        ((np.zeros(2, np.float32), 2, np.float32(1)), "argument 1 of add is int,"),
+        ((np.zeros(2, np.float32), 2, np.float32(1)), "argument 1 of add is int, not int32"),
         ((np.zeros(2, np.float32), np.int32(2), np.float64(1)), "argument 2 of add is float64"),
         ((np.float32(0), np.int32(2), np.float32(1)), "argument 0 of add is float32, no array"),
+        ((np.zeros(2), np.int32(2), np.float32(1)), "argument 0 of add holds float64, not float32"),
     ],
 )
 def test_wrong_arguments_are_type_errors(arguments: tuple[object, ...], reason: str) -> None:

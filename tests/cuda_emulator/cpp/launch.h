@@ -5,6 +5,9 @@
 
 extern thread_local unsigned char shared_memory[];
 
+struct Bf16;  // of elements.cuh
+struct Half;
+
 namespace emulator {
 
 struct Request {
@@ -72,21 +75,45 @@ const char* launch(void (*kernel)(A...), unsigned max_threads, const Request& re
     return run_grid(request, Work{call_with_slots<A...>, address, max_threads, shared_memory});
 }
 
-// "pqif": what Python must pass, a letter an argument.
+// What Python must pass, a letter an argument: i, q and f are scalars; capitals are arrays of a type,
+// and P of any. library.py has the other half of this table.
 template <class T>
 struct Letter {
     static constexpr char VALUE = sizeof(T) == 8 ? 'q' : 'i';
-};
-
-template <class T>
-struct Letter<T*> {
-    static constexpr char VALUE = 'p';
 };
 
 template <>
 struct Letter<float> {
     static constexpr char VALUE = 'f';
 };
+
+template <class T>
+struct ArrayLetter {
+    static constexpr char VALUE = 'P';
+};
+
+template <class T>
+struct ArrayLetter<const T> : ArrayLetter<T> {};
+
+template <class T>
+struct ArrayLetter<volatile T> : ArrayLetter<T> {};
+
+template <class T>
+struct Letter<T*> : ArrayLetter<T> {};
+
+#define EMULATOR_ARRAY_LETTER(TYPE, LETTER)    \
+    template <>                                \
+    struct ArrayLetter<TYPE> {                 \
+        static constexpr char VALUE = LETTER; \
+    };
+
+EMULATOR_ARRAY_LETTER(float, 'F')
+EMULATOR_ARRAY_LETTER(int, 'I')
+EMULATOR_ARRAY_LETTER(unsigned, 'U')
+EMULATOR_ARRAY_LETTER(long, 'Q')
+EMULATOR_ARRAY_LETTER(long long, 'Q')
+EMULATOR_ARRAY_LETTER(Bf16, 'B')
+EMULATOR_ARRAY_LETTER(Half, 'H')
 
 template <class... A>
 const char* signature(void (*)(A...))
