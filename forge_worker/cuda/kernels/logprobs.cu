@@ -9,7 +9,7 @@
 // status says so.
 //
 // log softmax is (logit - best) - log(sum of exp(logit - best)). The terms of the sum are floats, added
-// as integers in units of 2^-44 (select.cuh), so the sum is the same in every order; the last
+// as integers in units of 2^-44 (tallies.cuh), so the sum is the same in every order; the last
 // subtractions are in double. A logprob is wrong by what expf is wrong by, at most two units in the
 // last place: 2.4e-7, and 7.5e-9 for what the integers leave out.
 //
@@ -18,7 +18,6 @@
 
 #include "best_token.cuh"
 #include "intrinsics.cuh"
-#include "row_status.cuh"
 #include "select.cuh"
 
 constexpr int MAX_TOP = 20;
@@ -56,24 +55,24 @@ __device__ __forceinline__ double log_total(const RawRow& row, SelectMemory& mem
     for (int token = threadIdx.x; token < row.vocab_size; token += SELECT_THREADS) {
         mine += mass_of(row.logits[token] - row.best);
     }
-    const double mass = static_cast<double>(total_mass(mine, memory));
+    const double mass = static_cast<double>(total_mass(mine, memory.sums));
     return static_cast<double>(row.best) + log(mass / static_cast<double>(MASS_OF_BEST));
 }
 
 // Gathers the `num_top` likeliest, in any order.
 __device__ __forceinline__ void gather_top(const RawRow& row, int num_top, SelectMemory& memory)
 {
-    survey<RawRow, false>(row, memory);
+    survey<false>(row, memory.bins);
     const Cut cut{static_cast<unsigned>(num_top), ANY_MASS};
-    const Order last = select<RawRow, false>(row, cut, memory).last;
+    const Order last = select<false>(row, cut, memory).last;
     if (threadIdx.x == 0) {
-        memory.num_ranked = 0;
+        memory.num_gathered = 0;
     }
     __syncthreads();
     for (int token = threadIdx.x; token < row.vocab_size; token += SELECT_THREADS) {
         const Order order = row.at(token).order;
         if (order <= last) {
-            memory.orders[atomicAdd(&memory.num_ranked, 1)] = order;
+            memory.orders[atomicAdd(&memory.num_gathered, 1)] = order;
         }
     }
     __syncthreads();
@@ -83,12 +82,12 @@ __device__ __forceinline__ void gather_top(const RawRow& row, int num_top, Selec
 __device__ __forceinline__ void write_top(const RawRow& row, double total, const SelectMemory& memory,
                                           int* tokens, double* logprobs)
 {
-    if (static_cast<int>(threadIdx.x) >= memory.num_ranked) {
+    if (static_cast<int>(threadIdx.x) >= memory.num_gathered) {
         return;
     }
     const Order mine = memory.orders[threadIdx.x];
     int rank = 0;
-    for (int other = 0; other < memory.num_ranked; ++other) {
+    for (int other = 0; other < memory.num_gathered; ++other) {
         rank += memory.orders[other] < mine;
     }
     const int token = static_cast<int>(mine & 0xffffffffull);

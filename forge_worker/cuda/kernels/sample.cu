@@ -3,9 +3,9 @@
 //   find_best     rules (logit_rules.cuh) and the best token of each slice of 4096
 //                 grid (slices, rows), block 256
 //   narrow_rows   the best token of each row; greedy rows are done; top-k, top-p and min-p become the
-//                 last token that may be drawn (select.cuh)
+//                 last token that may be drawn (filters.cuh)
 //                 grid (rows), block 1024
-//   draw          Gumbel-max over what may be drawn, noise as in forge_worker/sampler/choice.py
+//   draw          Gumbel-max over what may be drawn, with the noise of gumbel.cuh
 //                 grid (slices, rows), block 256; the last block of a row writes its token
 //
 // logits float32 [rows, vocab_size], left as they are; rows with rules are worked on in `processed`, of
@@ -26,33 +26,18 @@
 //
 // Constants: PARAM_..., RULE_..., from device_tables.py.
 
-#include "best_token.cuh"
-#include "intrinsics.cuh"
+#include "filters.cuh"
 #include "logit_rules.cuh"
-#include "philox.cuh"
-#include "sampling_row.cuh"
-#include "select.cuh"
 
 constexpr int SLICE_THREADS = 256;
 constexpr int SLICE_TOKENS = 4096;
-constexpr int QUAD = 4;  // tokens that share a call of Philox, and a load
 constexpr int LIVE_LOGITS = 2;  // index into `counts`
-
-constexpr float NOISE_RANGE = 25.75f;
-constexpr float LARGEST_U = 0.99999994f;  // 1 - 2^-24
-constexpr float TWO_TO_MINUS_32 = 2.3283064365386963e-10f;
-constexpr float TWO_TO_MINUS_33 = 1.1641532182693481e-10f;
-constexpr float LOG_2_ROUNDED_UP = 0.69315f;
-constexpr float NOISE_MARGIN = 1e-3f;  // far more than float rounds away
-constexpr Order NO_ORDER_BEYOND = 0xffffffffull;
-constexpr float REACH_FACTOR = 1.0001f;
-constexpr float SMALLEST_REACH = 1e-30f;
 
 // What narrow_rows tells draw of a row.
 struct Draw {
-    Packed winner;  // so far
-    Order last;     // the last token that may be drawn
-    float best;     // logit, after rules
+    Packed winner;         // so far
+    Order last;            // the last token that may be drawn
+    float best;            // logit, after rules
     unsigned num_arrived;  // blocks that are done
 };
 
@@ -126,114 +111,6 @@ extern "C" __global__ void __launch_bounds__(SLICE_THREADS)
     }
 }
 
-// ---------------------------------------------------------------- noise
-
-__device__ __forceinline__ float noise_of(uint32_t bits)
-{
-    const float scaled = static_cast<float>(bits) * TWO_TO_MINUS_32;  // exact
-    const float u = fminf(scaled + TWO_TO_MINUS_33, LARGEST_U);
-    return -logf(-log1pf(-u));
-}
-
-// Not less than the noise of these bits: -log(-log(1 - u)) is at most -log(u).
-__device__ __forceinline__ float noise_bound(uint32_t bits)
-{
-    return static_cast<float>(__clz(bits) + 1) * LOG_2_ROUNDED_UP + NOISE_MARGIN;
-}
-
-// The bits of tokens 4 call .. 4 call + 3.
-__device__ __forceinline__ uint4 random_bits(SamplingRow row, int call, int position)
-{
-    const uint4 counter = make_uint4(call, position, row.params[PARAM_CHOICE_INDEX], 0);
-    const uint2 key = make_uint2(row.params[PARAM_SEED], row.params[PARAM_SEED + 1]);
-    return philox4x32(counter, key);
-}
-
-__device__ __forceinline__ uint32_t lane_of(uint4 bits, int lane)
-{
-    return lane < 2 ? (lane == 0 ? bits.x : bits.y) : (lane == 2 ? bits.z : bits.w);
-}
-
-// ---------------------------------------------------------------- top-k, top-p, min-p
-
-// (logit - best) / temperature of every token.
-struct TemperedRow {
-    static constexpr bool HAS_IMPOSSIBLE = false;
-    const float* logits;
-    int vocab_size;
-    float best;
-    float temperature;
-
-    __device__ __forceinline__ int size() const { return vocab_size; }
-    // So many for one unit of logit, whatever the temperature makes of it.
-    __device__ __forceinline__ float bins_per_unit() const { return BINS_PER_LOGIT * temperature; }
-    __device__ __forceinline__ float tempered(float logit) const
-    {
-        return (logit - best) / temperature;
-    }
-    __device__ __forceinline__ Token at(int token) const;
-};
-
-// Values are not above 0, so their bits without the sign rise as they fall.
-__device__ __forceinline__ uint32_t depth_of(float value)
-{
-    return __float_as_uint(value) & ~SIGN_BIT;
-}
-
-__device__ __forceinline__ Order order_of(float value, int token)
-{
-    return static_cast<Order>(depth_of(value)) << 32 | static_cast<uint32_t>(token);
-}
-
-// Of values down to `floor`, whatever the token.
-__device__ __forceinline__ Order last_order_of(float floor)
-{
-    return static_cast<Order>(depth_of(floor)) << 32 | NO_ORDER_BEYOND;
-}
-
-__device__ __forceinline__ Token TemperedRow::at(int token) const
-{
-    const float value = tempered(logits[token]);
-    return Token{value, order_of(value, token)};
-}
-
-// As mass before a token is an integer, less than p times the total is less than that rounded up.
-__device__ __forceinline__ Mass wanted_mass(double top_p, Mass total)
-{
-    return static_cast<Mass>(ceil(top_p * static_cast<double>(total)));
-}
-
-__device__ __forceinline__ Mass total_of_survey(SelectMemory& memory)
-{
-    Mass mine = 0;
-    for (int bin = threadIdx.x; bin < NUM_BINS; bin += SELECT_THREADS) {
-        mine += memory.masses[bin];
-    }
-    return total_mass(mine, memory);
-}
-
-__device__ __forceinline__ Order last_by_count(const TemperedRow& values, int top_k,
-                                               SelectMemory& memory)
-{
-    survey<TemperedRow, false>(values, memory);
-    const Cut cut{static_cast<unsigned>(top_k), ANY_MASS};
-    return select<TemperedRow, false>(values, cut, memory).last;
-}
-
-__device__ __forceinline__ Order last_by_mass(const TemperedRow& values, int top_k, double top_p,
-                                              SelectMemory& memory)
-{
-    survey<TemperedRow, true>(values, memory);
-    Cut cut{static_cast<unsigned>(top_k), ANY_MASS};
-    const Mass total = top_k < values.vocab_size
-                           ? select<TemperedRow, true>(values, cut, memory).mass
-                           : total_of_survey(memory);
-    cut.mass = wanted_mass(top_p, total);
-    return select<TemperedRow, true>(values, cut, memory).last;
-}
-
-// ---------------------------------------------------------------- rows
-
 __device__ __forceinline__ Packed best_of_slices(const Packed* partials, int num_slices)
 {
     Packed best = 0;
@@ -241,22 +118,6 @@ __device__ __forceinline__ Packed best_of_slices(const Packed* partials, int num
         best = greater(best, partials[slice]);
     }
     return block_best<SELECT_THREADS>(best);
-}
-
-__device__ __forceinline__ Order last_to_draw(const TemperedRow& values, SamplingRow row,
-                                              SelectMemory& memory)
-{
-    const float floor = fmaxf(row.real(PARAM_LOG_MIN_P), -NOISE_RANGE);
-    const Order lowest = last_order_of(floor);
-    const int top_k = row.params[PARAM_TOP_K];
-    const double top_p = row.top_p();
-    Order last = lowest;
-    if (top_p < 1.0) {
-        last = last_by_mass(values, top_k, top_p, memory);
-    } else if (top_k < values.vocab_size) {
-        last = last_by_count(values, top_k, memory);
-    }
-    return last < lowest ? last : lowest;
 }
 
 extern "C" __global__ void __launch_bounds__(SELECT_THREADS, 1)
@@ -308,13 +169,6 @@ __device__ __forceinline__ Packed best_of_quad(Packed best, const Quad& quad, in
         }
     }
     return best;
-}
-
-// A logit that may be drawn is not further below the best than this, which is a little too far.
-__device__ __forceinline__ float reach_of(Order last, float temperature)
-{
-    const float depth = __uint_as_float(static_cast<uint32_t>(last >> 32));
-    return depth * temperature * REACH_FACTOR + SMALLEST_REACH;
 }
 
 __device__ __forceinline__ bool is_within(const Quad& quad, float best, float reach)
