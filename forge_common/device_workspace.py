@@ -1,8 +1,9 @@
-"""What a step needs of a GPU's memory beside weights and KV blocks, part by part, to the byte.
+"""What a step needs of a GPU's memory beside weights and KV blocks.
 
-The worker carves its arena by these numbers and the plan adds them up, so that they agree. Buffers
-whose contents never live at the same time share one place: those of attention and of the
-feed-forward part. Knows sizes, not addresses.
+Activations are to the byte: the worker cuts its arena by these numbers. Buffers whose contents
+never live at the same time share one place: those of attention and of the feed-forward part. The
+rest is near enough for a plan that is made before a GPU is opened; the worker plans again, exactly.
+Knows sizes, not addresses.
 """
 
 from __future__ import annotations
@@ -13,6 +14,11 @@ from forge_common.checkpoint import ModelConfig
 
 ALIGNMENT = 256
 FLOAT_BYTES = 4
+ATTENTION_BYTES = 16 * 2**20  # partial results of contexts that are cut, by a middling GPU
+RULE_BYTES = 50 * 2**10  # of a sequence: bias, bad words, early ends
+BITS_PER_TOKEN = (
+    17  # of a sequence, for each token of the vocabulary: a count, and if it is allowed
+)
 GEMM_WORKSPACE_BYTES = 32 * 2**20  # what NVIDIA advises for Hopper
 
 
@@ -53,9 +59,16 @@ def rotation_table_bytes(config: ModelConfig, limits: StepLimits) -> int:
     return aligned(FLOAT_BYTES * limits.max_model_len * config.head_dim)
 
 
+def table_bytes(config: ModelConfig, limits: StepLimits) -> int:
+    """Nearly what is known of each sequence: its tokens, how it samples, what it said so far."""
+    vocabulary = config.vocab_size * BITS_PER_TOKEN // 8
+    return limits.max_sequences * (4 * limits.max_model_len + RULE_BYTES + vocabulary)
+
+
 def workspace_bytes(config: ModelConfig, limits: StepLimits, element_bytes: int) -> int:
     parts = activations(config, limits, element_bytes)
-    return sum(parts) + rotation_table_bytes(config, limits) + GEMM_WORKSPACE_BYTES
+    known = rotation_table_bytes(config, limits) + GEMM_WORKSPACE_BYTES
+    return sum(parts) + known + table_bytes(config, limits) + ATTENTION_BYTES
 
 
 def aligned(num_bytes: int) -> int:

@@ -18,7 +18,7 @@ from forge_common.device_workspace import (
     rotation_table_bytes,
 )
 from forge_worker.cuda.attention import workspace_bytes
-from forge_worker.cuda.attention_plan import AttentionGeometry, tile_shape
+from forge_worker.cuda.attention_plan import AttentionGeometry, tile_shape, uses_tensor_cores
 from forge_worker.cuda.attention_split import AttentionLimits
 from forge_worker.cuda.device import DeviceInfo
 from forge_worker.cuda.device_tables import table_bytes
@@ -51,9 +51,11 @@ class EngineSizes(NamedTuple):
 
     @property
     def attention_limits(self) -> AttentionLimits:
-        """Graphs run more rows than there are sequences, and float32 every token as a row."""
+        """Where tensor cores cannot be used, every token of a chunk attends on its own."""
         split_size = DETERMINISTIC_SPLIT if self.is_deterministic else None
-        return AttentionLimits(self.max_tokens, self.limits.max_model_len, split_size)
+        has_tiles = uses_tensor_cores(self.precision, self.geometry)
+        max_rows = self.limits.max_batch_size if has_tiles else self.max_tokens
+        return AttentionLimits(max_rows, self.limits.max_model_len, split_size)
 
     @property
     def header_limits(self) -> HeaderLimits:

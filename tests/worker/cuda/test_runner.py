@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from forge_common.config import DeviceSettings
 from forge_common.errors import WorkerError
@@ -21,9 +23,11 @@ from forge_worker.cuda.precision import Precision
 from forge_worker.kv_cache import allocate_kv_cache
 from forge_worker.model_runner import ModelRunner
 from forge_worker.models.load import load_model
+from forge_worker.sampler.sampler import NOT_FINITE
 from tests.cuda_emulator.delayed import DelayedDevice
 from tests.worker.cuda.engines import Engine, engine_of, sizes_of
 from tests.worker.fakes import LIMITS, FakeSequence, generate, step
+from tests.worker.tiny_models import random_tensors, write_model_config
 
 MODELS = Path(__file__).parents[2] / "golden" / "models"
 FAMILIES = sorted(path.name for path in MODELS.iterdir() if not path.name.endswith(("16", "2_f16")))
@@ -195,6 +199,51 @@ def test_more_tokens_than_a_step_may_have_are_refused(engine: Engine) -> None:
     new = [sequence.introduction() for sequence in many]
     with pytest.raises(WorkerError, match="66 tokens is over the 64 that --max-prefill-tokens"):
         engine.run(RunBatch(0, [], new, [sequence.schedule() for sequence in many]))
+
+
+BROKEN_TOKEN = 33
+
+
+@pytest.fixture(scope="module")
+def broken_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model for which one token is not a number."""
+    directory = tmp_path_factory.mktemp("broken")
+    tensors = random_tensors(write_model_config(directory))
+    tensors["model.embed_tokens.weight"][BROKEN_TOKEN] = np.nan
+    save_file(tensors, directory / "model.safetensors")
+    return directory
+
+
+def test_a_sequence_that_is_not_a_number_ends_alone(device: Device, broken_model: Path) -> None:
+    engine = engine_of(device, broken_model, sizes_of(broken_model, Precision.FLOAT32))
+    sound = FakeSequence(1, [3, 4, 5], list(range(16)), temperature=0.0)
+    generate(engine, sound, num_tokens=6)
+    engine.run(RunBatch(0, [1], [], []))
+
+    beside = FakeSequence(2, [3, 4, 5], list(range(16)), temperature=0.0)
+    broken = FakeSequence(3, [7, BROKEN_TOKEN], list(range(16, 32)))
+    first = step(engine, beside, broken)
+    assert [sampled.error for sampled in first.sequences] == [None, NOT_FINITE]
+    assert step(engine, beside, broken).sequences[1].error == NOT_FINITE
+    engine.run(RunBatch(0, [3], [], []))
+
+    # Blocks that hold what is not a number harm nobody who gets them next.
+    heir = FakeSequence(4, [3, 4, 5], list(range(16, 32)), temperature=0.0)
+    for _ in range(2):
+        step(engine, beside)
+    generate(engine, beside, heir, num_tokens=2)
+    generate(engine, heir, num_tokens=4)
+    assert beside.output == heir.output == sound.output
+
+
+def test_a_chunk_that_is_not_a_number_is_told_before_it_samples(
+    device: Device, broken_model: Path
+) -> None:
+    engine = engine_of(device, broken_model, sizes_of(broken_model, Precision.FLOAT32))
+    broken = FakeSequence(1, [7, 8, BROKEN_TOKEN, 9, 10], list(range(16)))
+    sound = FakeSequence(2, [7, 8, 1, 9, 10], list(range(16, 32)))
+    output = step(engine, broken, sound, num_tokens=3)
+    assert [sampled.error for sampled in output.sequences] == [NOT_FINITE, None]
 
 
 def test_plan_of_the_arena_is_exact(engine: Engine) -> None:

@@ -1,0 +1,97 @@
+"""A worker on a device keeps to the memory it may use, and serves what it announces."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from forge_common.config import (
+    BatchSettings,
+    CacheSettings,
+    DeviceSettings,
+    ModelSettings,
+    WorkerConfig,
+)
+from forge_common.errors import ModelError
+from forge_worker.cuda.start import GRAPH_BYTES, load_on, prepare_environment
+from forge_worker.loaded_model import LoadedModel
+from tests.cuda_emulator import EmulatedDevice
+from tests.worker.cuda.engines import PlainLibrary
+from tests.worker.fakes import FakeSequence, generate
+
+MIB = 2**20
+MODEL = Path(__file__).parents[2] / "golden" / "models" / "qwen3"
+
+
+def config_of(utilization: float = 0.9, **cache: object) -> WorkerConfig:
+    return WorkerConfig(
+        model=ModelSettings(model_path=str(MODEL)),
+        device=DeviceSettings(backend="cuda", dtype="float32", gpu_memory_utilization=utilization),
+        cache=CacheSettings(block_size=4, **cache),
+        batch=BatchSettings(max_batch_size=4, max_prefill_tokens=16),
+    )
+
+
+def loaded(device: EmulatedDevice, config: WorkerConfig, free_before: int | None = None):
+    free_bytes = device.free_bytes() if free_before is None else free_before
+    library = PlainLibrary(device)
+    return load_on(device, library, config, MODEL, lambda done, total: None, free_bytes)
+
+
+def output_of(model: LoadedModel) -> list[int]:
+    class Running:
+        def run(self, batch):
+            model.runner.launch(batch)
+            (output,) = model.runner.finished()
+            return output
+
+    sequence = FakeSequence(1, [5, 6, 7], list(range(10)), temperature=0.0)
+    generate(Running(), sequence, num_tokens=5)
+    return sequence.output
+
+
+def test_what_is_announced_can_be_served(caplog: pytest.LogCaptureFixture) -> None:
+    device = EmulatedDevice(total_bytes=512 * MIB)
+    with caplog.at_level(logging.INFO):
+        model = loaded(device, config_of(num_blocks=20))
+    assert model.limits.num_blocks == 20
+    assert model.limits.max_model_len == 80
+    assert len(output_of(model)) == 5
+    assert "MiB in use" in caplog.text
+
+
+def test_no_more_than_the_share_is_taken_and_graphs_keep_their_room() -> None:
+    device = EmulatedDevice(total_bytes=512 * MIB)
+    loaded(device, config_of(0.75))
+    used = device.info.total_bytes - device.free_bytes()
+    assert used <= 0.75 * 512 * MIB - GRAPH_BYTES
+
+
+def test_blocks_are_no_more_than_the_sequences_can_fill() -> None:
+    model = loaded(EmulatedDevice(total_bytes=512 * MIB), config_of())
+    assert model.limits.num_blocks == 4 * model.limits.max_model_len // 4
+
+
+def test_what_others_hold_is_not_counted_against_the_share() -> None:
+    """Nor can it be used: the smaller of what may be taken and what is free decides."""
+    device = EmulatedDevice(total_bytes=1024 * MIB)
+    held = device.allocate(600 * MIB)
+    with pytest.raises(ModelError, match=r"KV blocks asked for need .* are left"):
+        loaded(device, config_of(num_blocks=10**6))
+    model = loaded(device, config_of(0.9, num_blocks=20))
+    assert model.limits.num_blocks == 20
+    del held
+
+
+def test_a_device_that_is_too_full_is_said_in_one_sentence() -> None:
+    device = EmulatedDevice(total_bytes=200 * MIB)
+    with pytest.raises(ModelError, match=r"the weights need .* GiB are available on emulator"):
+        loaded(device, config_of())
+
+
+def test_gpus_are_counted_as_the_launcher_counts_them() -> None:
+    environment: dict[str, str] = {}
+    prepare_environment(environment)
+    assert environment == {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
