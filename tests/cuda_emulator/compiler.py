@@ -169,6 +169,8 @@ def _cache_folder() -> Path:
     default = Path(tempfile.gettempdir()) / f"forge-emulator-{os.getuid()}"
     folder = Path(os.environ.get(CACHE_VARIABLE, default))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.stat().st_uid != os.getuid():
+        raise CompileError(f"{folder} belongs to somebody else: set {CACHE_VARIABLE} to another")
     return folder
 
 

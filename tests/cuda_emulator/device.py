@@ -40,7 +40,10 @@ class EmulatedGraph:
 
 
 class EmulatedDevice:
-    """`order` picks the schedule of threads, see cpp/schedule.h; `folder` is where files are."""
+    """`order` picks the schedule, see cpp/schedule.h; `folder` is where kernel files are.
+
+    `fresh_byte` fills what is allocated; no result may depend on it.
+    """
 
     stream = 0
 
@@ -51,11 +54,13 @@ class EmulatedDevice:
         folder: Path = KERNELS_FOLDER,
         total_bytes: int = 1 << 28,
         num_multiprocessors: int = 4,
+        fresh_byte: int = UNDEFINED,
         max_launch_s: int = 60,
     ) -> None:
         self.info = DeviceInfo("emulator", (9, 0), num_multiprocessors, total_bytes, 232448)
         self._how = LaunchSettings(order, max_launch_s)
         self._folder = folder
+        self._fresh_byte = fresh_byte
         self._held_bytes = 0
         self._recording: list[Work] | None = None
         self._kernels: dict[KernelSource, dict[str, Kernel]] = {}
@@ -69,7 +74,7 @@ class EmulatedDevice:
                 f"The device has {self.free_bytes()} bytes left, not the {num_bytes} asked for"
             )
         array = guarded_bytes(num_bytes, alignment=ALIGNMENT)
-        array.fill(UNDEFINED)
+        array.fill(self._fresh_byte)
         self._held_bytes += num_bytes
         weakref.finalize(array.base, self._give_back, num_bytes)
         return array

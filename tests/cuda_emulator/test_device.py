@@ -94,6 +94,10 @@ def test_fresh_memory_is_nan_and_aligned_and_ends_at_a_guard() -> None:
         kernel((65, 1, 1), (1, 1, 1), [floats, np.int32(65), np.float32(1)])
 
 
+def test_fresh_memory_can_be_filled_with_anything() -> None:
+    assert (EmulatedDevice(fresh_byte=7).allocate(10) == 7).all()
+
+
 def test_memory_is_finite_and_comes_back() -> None:
     device = EmulatedDevice(total_bytes=1000)
     array = device.allocate(600)

@@ -1,8 +1,8 @@
 // The number formats of weights, activations and cached keys and values: Bf16, Half and float.
 //
 // A kernel is written once for an element type E: it loads E, computes in float, and stores E, each
-// rounded to nearest, ties to even. Eight elements move at a time, which is what one thread can load
-// at once of the 16-bit types. Knows no model and no kernel.
+// rounded to nearest, ties to even. Eight elements move at a time, which is what one thread can
+// load at once of the 16-bit types. Knows no model and no kernel.
 //
 // There is no CUDA header here: what little inline PTX is needed stands below, and on the emulator
 // (tests/cuda_emulator) the same functions are plain C++.

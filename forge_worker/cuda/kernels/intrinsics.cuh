@@ -1,8 +1,8 @@
 // What the lanes of a warp and the threads of a block do together, and the few instructions of the
 // tensor cores that have no C++ name: mma, ldmatrix and cp.async.
 //
-// Layouts of fragments are those of the PTX manual: lane l is group g = l / 4, place t = l % 4, and a
-// register holds two neighbouring 16-bit elements. Each instruction has a second body for the
+// Layouts of fragments are those of the PTX manual: lane l is group g = l / 4, place t = l % 4, and
+// a register holds two neighbouring 16-bit elements. Each instruction has a second body for the
 // emulator (tests/cuda_emulator), whose lanes must give what the hardware's give. Knows no kernel.
 #pragma once
 
@@ -127,9 +127,9 @@ __device__ __forceinline__ void mma_16x8x16<Half>(float (&d)[4], const uint32_t 
 }
 #endif
 
-// Four 8x8 matrices of 16-bit elements from shared memory. Lane 8m + r brings the address, divisible
-// by 16, of row r of matrix m. Register m gets elements (g, 2t) and (g, 2t + 1) of matrix m; with
-// TRANS those at (2t, g) and (2t + 1, g).
+// Four 8x8 matrices of 16-bit elements from shared memory. Lane 8m + r brings the address,
+// divisible by 16, of row r of matrix m. Register m gets elements (g, 2t) and (g, 2t + 1) of matrix
+// m; with TRANS those at (2t, g) and (2t + 1, g).
 template <bool TRANS>
 __device__ __forceinline__ void ldmatrix_x4(uint32_t (&registers)[4], const void* row)
 {
@@ -137,14 +137,18 @@ __device__ __forceinline__ void ldmatrix_x4(uint32_t (&registers)[4], const void
     emulator::load_matrices<TRANS>(registers, row);
 #else
     const uint32_t address = static_cast<uint32_t>(__cvta_generic_to_shared(row));
+    uint32_t& r0 = registers[0];
+    uint32_t& r1 = registers[1];
+    uint32_t& r2 = registers[2];
+    uint32_t& r3 = registers[3];
     if (TRANS) {
         asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
-                     : "=r"(registers[0]), "=r"(registers[1]), "=r"(registers[2]), "=r"(registers[3])
+                     : "=r"(r0), "=r"(r1), "=r"(r2), "=r"(r3)
                      : "r"(address)
                      : "memory");
     } else {
         asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-                     : "=r"(registers[0]), "=r"(registers[1]), "=r"(registers[2]), "=r"(registers[3])
+                     : "=r"(r0), "=r"(r1), "=r"(r2), "=r"(r3)
                      : "r"(address)
                      : "memory");
     }
@@ -153,9 +157,9 @@ __device__ __forceinline__ void ldmatrix_x4(uint32_t (&registers)[4], const void
 
 // ---------------------------------------------------------------- asynchronous copies
 
-// 16 bytes from global to shared memory, both addresses divisible by 16; zeros, and nothing is read,
-// when the bytes are not wanted. They are there after the wait that covers them, for this thread, and
-// after a barrier behind it for the block.
+// 16 bytes from global to shared memory, both addresses divisible by 16; zeros, and nothing is
+// read, when the bytes are not wanted. They are there after the wait that covers them, for this
+// thread, and after a barrier behind it for the block.
 __device__ __forceinline__ void copy_async_16(void* shared, const void* global, bool is_wanted)
 {
 #ifdef FORGE_EMULATOR

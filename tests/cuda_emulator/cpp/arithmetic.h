@@ -1,4 +1,4 @@
-// Built-in arithmetic. Functions of the C library stand in for the GPU's own, whose last bits differ.
+// Built-in arithmetic. The C library's functions stand in for the GPU's, whose last bits differ.
 #pragma once
 
 #include <math.h>

@@ -36,7 +36,7 @@ void start_copy(AsyncCopy copy)
 {
     running_thread().code = code_before(__builtin_return_address(0));
     if (!is_aligned(copy.target) || (copy.is_wanted && !is_aligned(copy.source))) {
-        fail("misaligned access: an asynchronous copy is not aligned to 16 bytes", running_thread());
+        fail("misaligned access: an asynchronous copy of 16 bytes", running_thread());
     }
     if (!is_shared(copy.target)) {
         fail("an asynchronous copy goes outside shared memory", running_thread());

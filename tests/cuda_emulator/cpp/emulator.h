@@ -1,5 +1,5 @@
-// What a kernel file finds built in when g++ compiles it. Nothing of the standard library's C++ part
-// is included, which keeps a compilation short.
+// What a kernel file finds built in when g++ compiles it. Nothing of the standard library's C++
+// part is included, which keeps a compilation short.
 #pragma once
 
 #include "arithmetic.h"

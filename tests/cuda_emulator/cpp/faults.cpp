@@ -1,5 +1,5 @@
-// A bad access arrives as a signal. The handler runs on a stack of its own, because the thread's may
-// be what overflowed, and jumps back into the launch: nothing of the block is worth finishing.
+// A bad access arrives as a signal. The handler runs on a stack of its own, because the thread's
+// may be what overflowed, and jumps back into the launch: nothing of the block is worth finishing.
 #include "faults.h"
 
 #include <dlfcn.h>

@@ -16,7 +16,7 @@ const char* fault_sentence();
 // Writes the sentence, as printf would, and leaves the block for `after_fault`.
 [[noreturn]] __attribute__((format(printf, 1, 2))) void give_up(const char* format, ...);
 
-// The same, and adds which thread of the running block it is, and the lines that `code` is made from.
+// The same, and adds which thread of the block it is, and the lines that `code` is made from.
 [[noreturn]] void fail_at(const char* sentence, const Thread& thread, uintptr_t code);
 
 // Of a call that would return to `return_address`.

@@ -7,6 +7,13 @@ namespace emulator {
 
 constexpr uint16_t NAN_BITS = 0x7fff;
 
+// The compiler's own type of 16 bits, which has another name on ARM.
+#if defined(__aarch64__)
+typedef __fp16 Binary16;
+#else
+typedef _Float16 Binary16;
+#endif
+
 inline uint16_t float_to_bfloat16(float value)
 {
     if (value != value) {
@@ -21,7 +28,7 @@ inline uint16_t float_to_half(float value)
     if (value != value) {
         return NAN_BITS;
     }
-    const _Float16 narrow = static_cast<_Float16>(value);
+    const Binary16 narrow = static_cast<Binary16>(value);
     uint16_t bits;
     memcpy(&bits, &narrow, sizeof bits);
     return bits;
@@ -29,7 +36,7 @@ inline uint16_t float_to_half(float value)
 
 inline float half_to_float(uint16_t bits)
 {
-    _Float16 narrow;
+    Binary16 narrow;
     memcpy(&narrow, &bits, sizeof narrow);
     return static_cast<float>(narrow);
 }

@@ -75,8 +75,8 @@ const char* launch(void (*kernel)(A...), unsigned max_threads, const Request& re
     return run_grid(request, Work{call_with_slots<A...>, address, max_threads, shared_memory});
 }
 
-// What Python must pass, a letter an argument: i, q and f are scalars; capitals are arrays of a type,
-// and P of any. library.py has the other half of this table.
+// What Python must pass, a letter an argument: i, q and f are scalars; capitals are arrays of a
+// type, and P of any. library.py has the other half of this table.
 template <class T>
 struct Letter {
     static constexpr char VALUE = sizeof(T) == 8 ? 'q' : 'i';

@@ -2,8 +2,8 @@
 // shift-exponent, and asks for these functions by name. A GPU answers a misaligned vector load with
 // an error, and an index beyond a local or shared array with whatever lies there.
 //
-// Their arguments, which describe the place, are left alone: the address of the call tells more, since
-// Python finds with it what was inlined where.
+// Their arguments, which describe the place, are left alone: the address of the call tells more,
+// since Python finds with it what was inlined where.
 #include "faults.h"
 
 using emulator::code_before;

@@ -57,7 +57,7 @@ struct Scheduler {
     int last_vote;
     FiberThread threads[MAX_THREADS];
     Warp warps[MAX_WARPS];
-    // Who can run, by turn and not by number: bit l of ready_lanes[w] is lane turn l of warp turn w.
+    // Who can run, by turn and not by number: bit l of ready_lanes[w] is lane l of warp w.
     FiberThread* by_turn[MAX_WARPS][WARP_SIZE];
     uint32_t ready_lanes[MAX_WARPS];
     uint32_t ready_warps;

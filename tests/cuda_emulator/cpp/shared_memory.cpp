@@ -22,8 +22,8 @@ int visit_library(dl_phdr_info* library, size_t, void* context)
     auto* begin = static_cast<unsigned char*>(library->dlpi_tls_data);
     for (int i = 0; begin != nullptr && i < library->dlpi_phnum; ++i) {
         const auto& segment = library->dlpi_phdr[i];
-        const bool is_inside = search->address >= begin && search->address < begin + segment.p_memsz;
-        if (segment.p_type == PT_TLS && is_inside) {
+        const unsigned char* end = begin + segment.p_memsz;
+        if (segment.p_type == PT_TLS && search->address >= begin && search->address < end) {
             search->begin = begin;
             search->num_bytes = segment.p_memsz;
             return 1;

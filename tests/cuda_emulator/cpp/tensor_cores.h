@@ -1,4 +1,4 @@
-// mma and ldmatrix, by the fragment layouts of the PTX manual (sections on mma.m16n8k16 and ldmatrix).
+// mma and ldmatrix, by the layouts of the PTX manual (its sections on mma.m16n8k16 and ldmatrix).
 //
 // In all of them lane l stands for group g = l / 4 and place t = l % 4, and a 32-bit register holds
 // two neighbouring 16-bit elements, the lower one in the lower half.

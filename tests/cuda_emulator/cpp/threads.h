@@ -53,8 +53,8 @@ int meet_block(const char* name, int vote, Combine combine, Site site);
 // `mask` holds the lanes that are there: those asked for, less those that have returned.
 using Serve = void (*)(void* const requests[WARP_SIZE], uint32_t mask);
 
-// For functions that serve: they run often and their indices are right, so they go without the checks
-// that kernels are compiled with.
+// For functions that serve: they run often and their indices are right, so they go without the
+// checks that kernels are compiled with.
 #define EMULATOR_SERVES __attribute__((no_sanitize("undefined"), optimize("O3")))
 
 void meet_warp(const char* name, uint32_t mask, void* request, Serve serve);

@@ -1,8 +1,8 @@
 // Turns: which thread runs next.
 //
-// A thread keeps running until it waits. Then the schedule's next lane of the same warp has the turn,
-// or of the next warp where none of this warp can run. If nobody can run but some wait, they wait
-// for each other: a deadlock.
+// A thread keeps running until it waits. Then the schedule's next lane of the same warp has the
+// turn, or of the next warp where none of this warp can run. If nobody can run but some wait, they
+// wait for each other: a deadlock.
 #include <stdio.h>
 
 #include "scheduler.h"

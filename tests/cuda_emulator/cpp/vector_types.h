@@ -1,8 +1,8 @@
 // CUDA's keywords and its small vector types, as plain C++.
 //
-// `__shared__` becomes thread_local: a thread_local variable inside a function has the lifetime that
-// shared memory needs, and all of them lie together in one segment, which the scheduler can find and
-// fill with NaN before each block (see launch.h).
+// `__shared__` becomes thread_local: a thread_local variable inside a function has the lifetime
+// that shared memory needs, and all of them lie together in one segment, which the scheduler can
+// find and fill with NaN before each block (shared_memory.cpp).
 #pragma once
 
 #include <stddef.h>

@@ -17,12 +17,14 @@ __device__ __forceinline__ void reverse(const float* in, float* out)
     out[threadIdx.x] = values[THREADS - 1 - threadIdx.x];
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS) reverse_right(const float* in, float* out)
+extern "C" __global__ void __launch_bounds__(THREADS)
+    reverse_right(const float* in, float* out)
 {
     reverse<true>(in, out);
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS) reverse_without_barrier(const float* in, float* out)
+extern "C" __global__ void __launch_bounds__(THREADS)
+    reverse_without_barrier(const float* in, float* out)
 {
     reverse<false>(in, out);
 }
@@ -36,8 +38,8 @@ extern "C" __global__ void __launch_bounds__(32) swap_without_syncwarp(const flo
 }
 
 // The first sum is still being read when the second is written.
-extern "C" __global__ void __launch_bounds__(THREADS) sum_twice_without_second_barrier(const float* in,
-                                                                                        float* out)
+extern "C" __global__ void __launch_bounds__(THREADS)
+    sum_twice_without_second_barrier(const float* in, float* out)
 {
     __shared__ float of_warps[THREADS / WARP_THREADS];
     float sums[2];
@@ -123,7 +125,8 @@ extern "C" __global__ void product_after_return(float* out)
 // ---------------------------------------------------------------- addresses
 
 // Right for as many rows as there are blocks.
-extern "C" __global__ void __launch_bounds__(32) copy_rows(const float* in, float* out, int first_row)
+extern "C" __global__ void __launch_bounds__(32)
+    copy_rows(const float* in, float* out, int first_row)
 {
     const int row = static_cast<int>(blockIdx.x) + first_row;
     out[row * 32 + static_cast<int>(threadIdx.x)] = in[row * 32 + static_cast<int>(threadIdx.x)];

@@ -1,8 +1,8 @@
 // One small kernel for each intrinsic, so that its lanes can be compared one by one with a
-// description in NumPy (intrinsic_cases.py): on the emulator in every test run, on a GPU in tests/gpu.
+// description in NumPy (intrinsic_cases.py): on the emulator in every test run, and on a GPU.
 //
-// Each reads `in` [inputs, threads] and writes `out` [outputs, threads], 32 bits an element; a thread
-// has a column. One block: 32 threads, or 128 in the kernels whose names begin with block.
+// Each reads `in` [inputs, threads] and writes `out` [outputs, threads], 32 bits an element; a
+// thread has a column. One block: 32 threads, or 128 in the kernels whose names begin with block.
 #include "intrinsics.cuh"
 
 __device__ __forceinline__ uint32_t input(const uint32_t* in, int row)
@@ -95,7 +95,8 @@ extern "C" __global__ void warp_reductions(const uint32_t* in, uint32_t* out)
 }
 
 // in: float, float.
-extern "C" __global__ void __launch_bounds__(128) block_reductions(const uint32_t* in, uint32_t* out)
+extern "C" __global__ void __launch_bounds__(128)
+    block_reductions(const uint32_t* in, uint32_t* out)
 {
     output(out, 0, block_sum<128>(float_input(in, 0)));
     output(out, 1, block_sum<128>(float_input(in, 1)));

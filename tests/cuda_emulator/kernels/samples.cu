@@ -21,7 +21,8 @@ extern "C" __global__ void count(int* counts)
     counts[b * blockDim.x * blockDim.y * blockDim.z + t] += 1;
 }
 
-extern "C" __global__ void scalars(long long* out, int a, long long b, unsigned long long c, float d)
+extern "C" __global__ void
+    scalars(long long* out, int a, long long b, unsigned long long c, float d)
 {
     out[0] = a;
     out[1] = b + static_cast<long long>(d * 4.0f);
