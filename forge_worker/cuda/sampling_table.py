@@ -23,7 +23,7 @@ from forge_worker.cuda.device_tables import (
 from forge_worker.cuda.step_kernels import StepKernels
 from forge_worker.cuda.upload import UploadRing
 from forge_worker.forward_inputs import IntArray
-from forge_worker.sampler.logit_rules import has_rules
+from forge_worker.sampler.logit_rules import has_rules, penalises
 from forge_worker.sampler.table import MIN_TEMPERATURE, History
 from forge_worker.top_tokens import TokenArray
 
@@ -86,7 +86,7 @@ class CudaSamplingTable:
         floats[ParamWord.FREQUENCY_PENALTY] = params.frequency_penalty
         floats[ParamWord.PRESENCE_PENALTY] = params.presence_penalty
         words[ParamWord.HAS_RULES] = has_rules(params)
-        words[ParamWord.HAS_PENALTIES] = _penalises(params)
+        words[ParamWord.HAS_PENALTIES] = penalises(params)
         words[ParamWord.HAS_MASK] = params.allowed_token_ids is not None
         words[ParamWord.MIN_TOKENS] = params.min_tokens
         return words
@@ -126,11 +126,3 @@ def _mask_of(token_ids: tuple[int, ...], vocab_size: int) -> npt.NDArray[np.int3
     is_allowed = np.zeros(_BITS_PER_WORD * mask_words(vocab_size), np.bool_)
     is_allowed[list(token_ids)] = True
     return np.packbits(is_allowed, bitorder="little").view(np.int32)
-
-
-def _penalises(params: SamplingParams) -> bool:
-    return (
-        params.repetition_penalty != 1.0
-        or params.presence_penalty != 0.0
-        or params.frequency_penalty != 0.0
-    )

@@ -31,7 +31,7 @@ class LogitRules:
     ) -> None:
         self.params = params
         self._output_token_ids = list(output_token_ids)
-        self.seen = SeenTokens(prompt_token_ids, output_token_ids) if _penalises(params) else None
+        self.seen = SeenTokens(prompt_token_ids, output_token_ids) if penalises(params) else None
         self.bias_token_ids = np.array(list(params.logit_bias), dtype=np.int64)
         self.biases = np.array(list(params.logit_bias.values()), dtype=np.float32)
         allowed = params.allowed_token_ids
@@ -64,7 +64,7 @@ class RowRules(NamedTuple):
 def has_rules(params: SamplingParams) -> bool:
     """Whether a sequence needs a LogitRules at all."""
     return bool(
-        _penalises(params)
+        penalises(params)
         or params.logit_bias
         or params.bad_words
         or params.min_tokens
@@ -81,7 +81,8 @@ def apply_rules(logits: FloatArray, rows: Sequence[RowRules]) -> None:
         _keep_allowed(logits, rows)
 
 
-def _penalises(params: SamplingParams) -> bool:
+def penalises(params: SamplingParams) -> bool:
+    """Whether seen tokens must be counted."""
     return (
         params.repetition_penalty != 1.0
         or params.presence_penalty != 0.0

@@ -1,6 +1,6 @@
-// A token and its score in 64 bits that compare as they should: the larger score wins, of equal ones
-// the lower token; NaN, whatever its sign, above all. So the best of a row is one maximum, and the
-// same in whatever order threads and blocks come to it.
+// A token and its score in 64 bits that compare as they should: the larger score wins, of equal
+// ones the lower token; NaN, whatever its sign, above all. So the best of a row is one maximum, and
+// the same in whatever order threads and blocks come to it.
 #pragma once
 
 #include "intrinsics.cuh"

@@ -1,7 +1,7 @@
 // top-k, top-p and min-p: which tokens of a row may be drawn, as the last one that may.
 //
-// Each works on what the one before left, as in forge_worker/sampler/filters.py. Tokens are ordered by
-// (logit - best) / temperature, of equal ones the lower first.
+// Each works on what the one before left, as in forge_worker/sampler/filters.py. Tokens are ordered
+// by (logit - best) / temperature, of equal ones the lower first.
 // Constants: PARAM_..., from device_tables.py.
 #pragma once
 

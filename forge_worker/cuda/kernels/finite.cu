@@ -2,8 +2,8 @@
 //
 //   check_finite   grid (rows), block 256
 //
-// hidden ELEMENT [rows, hidden_size]; statuses int32 [rows], RowStatus. Reads the rows once: 4096 of
-// bfloat16 are 8 KB.
+// hidden ELEMENT [rows, hidden_size]; statuses int32 [rows], RowStatus. Reads the rows once: 4096
+// of bfloat16 are 8 KB.
 // Constants: ELEMENT is Bf16, Half or float.
 
 #include "intrinsics.cuh"

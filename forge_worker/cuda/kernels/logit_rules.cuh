@@ -1,8 +1,8 @@
 // What one sequence asks of its logits before temperature, applied to a slice of its row.
 //
-// Order and formulas are those of forge_worker/sampler/logit_rules.py: penalties, bias, bans, mask; in
-// float, each operation rounded once, so that the bits are the same. What is ruled out becomes -inf.
-// The mask comes in with the penalties, which changes nothing: -inf plus a bias is -inf.
+// Order and formulas are those of forge_worker/sampler/logit_rules.py: penalties, bias, bans, mask;
+// in float, each operation rounded once, so that the bits are the same. What is ruled out becomes
+// -inf. The mask comes in with the penalties, which changes nothing: -inf plus a bias is -inf.
 //
 // A block works on tokens first .. last - 1 and on no others, so it needs no other block.
 // Constants: PARAM_..., RULE_... and RULE_WORDS, from device_tables.py.
@@ -34,8 +34,8 @@ struct RuleRow {
     const int* outputs;  // tokens put out so far
     int num_outputs;
 
-    __device__ __forceinline__ RuleRow(SamplingRow sampling, const RuleTables& tables, long long index,
-                                       int context_len)
+    __device__ __forceinline__ RuleRow(SamplingRow sampling, const RuleTables& tables,
+                                       long long index, int context_len)
         : row(sampling),
           rules(tables.rules + index * RULE_WORDS),
           mask(tables.masks + index * tables.mask_width),
@@ -142,8 +142,8 @@ __device__ __forceinline__ void ban_bad_words(const RuleRow& of, float* processe
 }
 
 // Called by all threads of a block; they may read the slice of `processed` when it returns.
-__device__ __forceinline__ void apply_rules(const RuleRow& of, const float* logits, float* processed,
-                                            Slice slice)
+__device__ __forceinline__ void apply_rules(const RuleRow& of, const float* logits,
+                                            float* processed, Slice slice)
 {
     penalise_and_mask(of, logits, processed, slice);
     __syncthreads();

@@ -2,16 +2,16 @@
 //
 //   score_rows   grid (rows), block 1024
 //
-// logits float32 [rows, vocab_size]. num_entries [rows] says what is wanted: 0 nothing, 1 the chosen
-// token, 1 + n also the n likeliest, n at most 20, of equal logits the lower token first. Results:
-// float64 [rows] and, rank by rank, float64 and int32 [rows, 20], of which top_counts [rows] say how
-// many there are; what is not wanted stays as it was. A row without a finite best is not scored; its
-// status says so.
+// logits float32 [rows, vocab_size]. num_entries [rows] says what is wanted: 0 nothing, 1 the
+// chosen token, 1 + n also the n likeliest, n at most 20, of equal logits the lower token first.
+// Results: float64 [rows] and, rank by rank, float64 and int32 [rows, 20], of which top_counts
+// [rows] say how many there are; what is not wanted stays as it was. A row without a finite best is
+// not scored; its status says so.
 //
-// log softmax is (logit - best) - log(sum of exp(logit - best)). The terms of the sum are floats, added
-// as integers in units of 2^-44 (tallies.cuh), so the sum is the same in every order; the last
-// subtractions are in double. A logprob is wrong by what expf is wrong by, at most two units in the
-// last place: 2.4e-7, and 7.5e-9 for what the integers leave out.
+// log softmax is (logit - best) - log(sum of exp(logit - best)). The terms of the sum are floats,
+// added as integers in units of 2^-44 (tallies.cuh), so the sum is the same in every order; the
+// last subtractions are in double. A logprob is wrong by what expf is wrong by, at most two units
+// in the last place: 2.4e-7, and 7.5e-9 for what the integers leave out.
 //
 // Bytes: a row is read twice for the chosen token, five times with likeliest ones: 128k tokens are
 // 512 KB a pass, some 5 us for the one multiprocessor a row has. (Arithmetic, not a measurement.)
@@ -79,8 +79,9 @@ __device__ __forceinline__ void gather_top(const RawRow& row, int num_top, Selec
 }
 
 // Each of the gathered tokens finds its rank by looking at all others.
-__device__ __forceinline__ void write_top(const RawRow& row, double total, const SelectMemory& memory,
-                                          int* tokens, double* logprobs)
+__device__ __forceinline__ void write_top(const RawRow& row, double total,
+                                          const SelectMemory& memory, int* tokens,
+                                          double* logprobs)
 {
     if (static_cast<int>(threadIdx.x) >= memory.num_gathered) {
         return;

@@ -2,27 +2,27 @@
 //
 //   find_best     rules (logit_rules.cuh) and the best token of each slice of 4096
 //                 grid (slices, rows), block 256
-//   narrow_rows   the best token of each row; greedy rows are done; top-k, top-p and min-p become the
-//                 last token that may be drawn (filters.cuh)
+//   narrow_rows   the best token of each row; greedy rows are done; top-k, top-p and min-p become
+//                 the last token that may be drawn (filters.cuh)
 //                 grid (rows), block 1024
 //   draw          Gumbel-max over what may be drawn, with the noise of gumbel.cuh
 //                 grid (slices, rows), block 256; the last block of a row writes its token
 //
-// logits float32 [rows, vocab_size], left as they are; rows with rules are worked on in `processed`, of
-// the same shape. A grid may have more rows than counts[2]: the rest do nothing.
+// logits float32 [rows, vocab_size], left as they are; rows with rules are worked on in
+// `processed`, of the same shape. A grid may have more rows than counts[2]: the rest do nothing.
 //
 // A token's score is (logit - best) / temperature + noise in float. Noise lies in a known range, so
 // what is 25.75 below the best cannot win. The best token's own score is a floor that others must
 // beat, and the leading zeros of a token's random bits bound its noise, so the two logarithms are
 // taken for a few tokens only.
 //
-// Bytes a token of the vocabulary: find_best reads 4, and of rows with rules also 2 of counts and a bit
-// of mask, and writes 4; draw reads 4, of rows that are not greedy and slices whose best is within
-// reach; top-k or top-p read 8, both 12. A batch of 256 times 128k is 131 MB a pass, 40 us at 3.3 TB/s:
-// one pass for greedy rows, two for rows with temperature. Philox takes about 20 instructions a token,
-// 25 us for such a batch by their number. At batch 1 find_best and draw spread over 32 multiprocessors;
-// narrow_rows is one block, and reads a filtered row of 512 KB at what one multiprocessor gets, some
-// 5 us a pass. (Arithmetic, not measurements.)
+// Bytes a token of the vocabulary: find_best reads 4, and of rows with rules also 2 of counts and a
+// bit of mask, and writes 4; draw reads 4, of rows that are not greedy and slices whose best is
+// within reach; top-k or top-p read 8, both 12. A batch of 256 times 128k is 131 MB a pass, 40 us
+// at 3.3 TB/s: one pass for greedy rows, two for rows with temperature. Philox takes about 20
+// instructions a token, 25 us for such a batch by their number. At batch 1 find_best and draw
+// spread over 32 multiprocessors; narrow_rows is one block, and reads a filtered row of 512 KB at
+// what one multiprocessor gets, some 5 us a pass. (Arithmetic, not measurements.)
 //
 // Constants: PARAM_..., RULE_..., from device_tables.py.
 

@@ -1,8 +1,8 @@
 // The likeliest tokens of a row, by count and by mass, without a sort.
 //
-// Tokens stand in an order: larger values first, of equal values the lower token. `select` finds the
-// last token that is kept, where one is kept as long as fewer than `count` tokens stand before it and
-// their mass is less than `mass`.
+// Tokens stand in an order: larger values first, of equal values the lower token. `select` finds
+// the last token that is kept, where one is kept as long as fewer than `count` tokens stand before
+// it and their mass is less than `mass`.
 //
 //   1. `survey` (tallies.cuh) counts all tokens in 2048 bins.
 //   2. The counts say in which bin the last kept token lies. While that holds more than 1024

@@ -9,8 +9,8 @@
 //   count_seen      the counts of one sequence from all its tokens
 //                   grid (1), one block
 //
-// Counts [vocab] of a sequence are 16 bits each: bit 15 says that the token stands in the prompt, the
-// others count outputs and stay at 32767 once they are there. They are kept for sequences with
+// Counts [vocab] of a sequence are 16 bits each: bit 15 says that the token stands in the prompt,
+// the others count outputs and stay at 32767 once they are there. They are kept for sequences with
 // penalties only.
 // Constants: BLOCK_SIZE, tokens in a KV block; PARAM_... and PARAM_WORDS, from device_tables.py.
 

@@ -1,9 +1,9 @@
 // Tokens of a row counted in bins, with their mass: a token's exp(value), value 0 for the best.
 //
-// Mass is an integer, in units of 2^-44 of the best token's, so that a sum is the same in any order;
-// the sum over 2^17 tokens is low by 2^-27 at most. Where a sum of masses and what is wanted are equal
-// to within that, as two equal best tokens and p = 0.5 may make them, one token more or less may be
-// kept than by exact arithmetic.
+// Mass is an integer, in units of 2^-44 of the best token's, so that a sum is the same in any
+// order; the sum over 2^17 tokens is low by 2^-27 at most. Where a sum of masses and what is wanted
+// are equal to within that, as two equal best tokens and p = 0.5 may make them, one token more or
+// less may be kept than by exact arithmetic.
 //
 // A row is a struct with
 //   int size()                      of the vocabulary
@@ -23,7 +23,7 @@ typedef unsigned long long Order;  // rises in the order of tokens: what stands 
 constexpr int SELECT_THREADS = 1024;
 constexpr int SELECT_WARPS = SELECT_THREADS / WARP_THREADS;
 constexpr int NUM_BINS = 2048;
-constexpr float BINS_PER_LOGIT = 32.0f;  // so they reach 64 below the best, beyond most vocabularies
+constexpr float BINS_PER_LOGIT = 32.0f;  // so they reach 64 below the best
 constexpr int NO_BIN = -1;
 constexpr float MASS_OF_BEST = 17592186044416.0f;  // 2^44
 
