@@ -35,6 +35,13 @@ format: install
 bench: install
 	$(BIN)/python -m tests.bench $(ARGS)
 
+# Needs a GPU of NVIDIA's and CuPy, which comes with `.venv/bin/python -m pip install -e .[cuda13]`.
+# Where another Python has it, beside pytest and what deploy/requirements.txt names:
+# `make test-gpu GPU_PYTHON=python3`. One part: ARGS="-k attention"; compute-sanitizer takes longest,
+# ARGS="-k 'not sanitizer'" leaves it out. FORGE_REHEARSE_GPU=1 runs what can be run without a GPU.
+test-gpu: $(if $(GPU_PYTHON),,install)
+	$(or $(GPU_PYTHON),$(BIN)/python) -m pytest tests/gpu -m gpu $(ARGS)
+
 # The next two make files that are in the tree; they need torch, in a venv of their own.
 demo-model: .venv-torch/installed
 	.venv-torch/bin/python -m forge_common.demo_model.making $(ARGS)

@@ -14,6 +14,7 @@ import pytest
 
 from forge_common.errors import ForgeError
 from forge_worker.cuda.cubin_cache import default_folder
+from forge_worker.cuda.cupy_device import CupyDevice
 from forge_worker.cuda.device import Device
 from forge_worker.cuda.device_check import open_device
 from tests.cuda_emulator.opaque import OpaqueDevice
@@ -41,6 +42,14 @@ def device() -> Device:
         return open_device(INDEX, default_folder(os.environ))
     except ForgeError as error:
         pytest.exit(f"the tests of the GPU need one: {error}", returncode=1)
+
+
+@pytest.fixture(scope="session")
+def gpu(device: Device) -> CupyDevice:
+    """For what only hardware shows."""
+    if not isinstance(device, CupyDevice):
+        pytest.skip("a rehearsal has no GPU")
+    return device
 
 
 @pytest.fixture(scope="session")
