@@ -1,0 +1,189 @@
+"""program.Number as an automaton over bytes, exact at any size.
+
+Integers are written as integers: no fraction, no exponent. Other numbers are written plainly,
+`-12.50`, or in scientific notation with one digit that is not 0 before the point, `1.25e+1`. Under
+`multiples_of` or `is_fractional` only plain notation is left, since no finite automaton can hold
+digits against an exponent; with no condition at all every JSON number is allowed. Knows nothing of
+schemas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from forge_common.grammar.automata.byte_automaton import Budget, ByteAutomaton, Row
+from forge_common.grammar.automata.decimals import parse_decimal
+from forge_common.grammar.automata.lazy_states import LazyStates
+from forge_common.grammar.automata.number_conditions import (
+    Condition,
+    Fractional,
+    Multiple,
+    Verdict,
+)
+from forge_common.grammar.automata.number_notations import (
+    DIGITS,
+    ENDS,
+    MOVES,
+    PLACES,
+    Notation,
+    Phase,
+)
+from forge_common.grammar.automata.number_orders import (
+    AT_LEAST,
+    AT_MOST,
+    LESS_THAN,
+    MORE_THAN,
+    UNEQUAL,
+    Comparison,
+    Orders,
+    ScientificComparison,
+)
+from forge_common.grammar.program import Decimal, Number
+
+MAX_STATES = 10_000
+AnyCondition = Condition[Any]
+
+
+class _Pending(NamedTuple):
+    """A condition that what has been read does not decide."""
+
+    condition: int
+    state: Hashable
+
+
+class _Written(NamedTuple):
+    way: int
+    phase: Phase
+    pending: frozenset[_Pending]
+
+
+class _Way(NamedTuple):
+    """To write a number, and what it has to fulfil."""
+
+    notation: Notation
+    conditions: Sequence[AnyCondition]
+
+
+NumberState = frozenset[_Written]  # at most one a way
+
+
+class NumberSpace:
+    def __init__(self, ways: Sequence[_Way], budget: Budget) -> None:
+        self._ways = ways
+        self._budget = budget
+        self.has_dead_ends = any(way.conditions for way in ways)
+        self.start: NumberState = frozenset(
+            _Written(index, Phase.START, frozenset()) for index in range(len(ways))
+        )
+
+    def is_accepting(self, key: NumberState) -> bool:
+        return any(map(self._can_end, key))
+
+    def follow(self, key: NumberState) -> Mapping[int, NumberState]:
+        following: dict[int, set[_Written]] = {}
+        for written in key:
+            for byte, to in self._moves(written):
+                self._budget.spend_steps(len(written.pending) + 1)
+                following.setdefault(byte, set()).add(to)
+        return {byte: frozenset(found) for byte, found in following.items()}
+
+    def _can_end(self, written: _Written) -> bool:
+        way = self._ways[written.way]
+        return written.phase in ENDS[way.notation] and all(
+            way.conditions[index].holds(state) for index, state in written.pending
+        )
+
+    def _moves(self, written: _Written) -> Iterator[tuple[int, _Written]]:
+        moves = MOVES[self._ways[written.way].notation]
+        for bytes_, phase in moves.get(written.phase, ()):
+            for byte in bytes_:
+                pending = self._read(written, phase, byte)
+                if pending is not None:
+                    yield byte, _Written(written.way, phase, pending)
+
+    def _read(self, written: _Written, phase: Phase, byte: int) -> frozenset[_Pending] | None:
+        """What is left to decide; None where a condition has failed."""
+        place = PLACES.get(phase)
+        if place is None:
+            return written.pending
+        conditions = self._ways[written.way].conditions
+        pending = written.pending
+        if written.phase in (Phase.START, Phase.SIGNED):
+            begun = _begin(conditions, written.phase is Phase.SIGNED)
+            if begun is None:
+                return None
+            pending = begun
+        left = set()
+        for index, state in pending:
+            outcome = conditions[index].read(state, place, byte - DIGITS[0])
+            if outcome is Verdict.FAILS:
+                return None
+            if not isinstance(outcome, Verdict):
+                left.add(_Pending(index, outcome))
+        return frozenset(left)
+
+
+def _begin(conditions: Sequence[AnyCondition], is_negative: bool) -> frozenset[_Pending] | None:
+    begun = set()
+    for index, condition in enumerate(conditions):
+        outcome = condition.begin(is_negative)
+        if outcome is Verdict.FAILS:
+            return None
+        if not isinstance(outcome, Verdict):
+            begun.add(_Pending(index, outcome))
+    return frozenset(begun)
+
+
+class NumberText(ByteAutomaton):
+    def __init__(self, rule: Number) -> None:
+        budget = Budget(max_states=MAX_STATES)
+        self._states = LazyStates(NumberSpace(_ways(rule), budget), budget)
+
+    @property
+    def start(self) -> int:
+        return self._states.start
+
+    @property
+    def num_states(self) -> int:
+        return self._states.num_states
+
+    def row(self, state: int) -> Row:
+        return self._states.edges(state)
+
+    def is_accepting(self, state: int) -> bool:
+        return self._states.is_accepting(state)
+
+    def ends_character(self, state: int) -> bool:
+        return True
+
+
+def _ways(rule: Number) -> list[_Way]:
+    further = [Multiple(parse_decimal(step)) for step in rule.multiples_of]
+    plain: list[AnyCondition] = [*_comparisons(rule, Comparison), *further]
+    if rule.is_fractional:
+        plain.append(Fractional())
+    if rule.is_integer:
+        return [_Way(Notation.INTEGER, plain)]
+    if not plain:
+        return [_Way(Notation.ANY, plain)]
+    ways = [_Way(Notation.PLAIN, plain)]
+    if not further and not rule.is_fractional:
+        scientific = list(_comparisons(rule, ScientificComparison))
+        ways.append(_Way(Notation.SCIENTIFIC, scientific))
+    return ways
+
+
+def _comparisons(
+    rule: Number, kind: type[Comparison] | type[ScientificComparison]
+) -> Iterator[AnyCondition]:
+    bounds: list[tuple[Decimal | None, Orders]] = [
+        (rule.minimum, AT_LEAST),
+        (rule.exclusive_minimum, MORE_THAN),
+        (rule.maximum, AT_MOST),
+        (rule.exclusive_maximum, LESS_THAN),
+        *((excluded, UNEQUAL) for excluded in rule.excluded),
+    ]
+    for text, allowed in bounds:
+        if text is not None:
+            yield kind(parse_decimal(text), allowed)
