@@ -85,6 +85,46 @@ extern "C" __global__ void __launch_bounds__(128) block_votes(const uint32_t* in
     output(out, 2, static_cast<uint32_t>(__syncthreads_count(is_set)));
 }
 
+// in: value. Lanes that hold the same value find each other; the upper half of the warp by itself.
+extern "C" __global__ void matches(const uint32_t* in, uint32_t* out)
+{
+    output(out, 0, static_cast<uint32_t>(__match_any_sync(ALL_LANES, input(in, 0))));
+    output(out, 1, 0u);
+    if (threadIdx.x >= 16) {
+        output(out, 1, static_cast<uint32_t>(__match_any_sync(0xffff0000u, input(in, 0))));
+    }
+}
+
+// ---------------------------------------------------------------- atomics
+
+// in: integer. All threads change the same numbers, in any order.
+extern "C" __global__ void __launch_bounds__(128) block_atomics(const uint32_t* in, uint32_t* out)
+{
+    __shared__ uint32_t shared[8];
+    const uint32_t value = input(in, 0);
+    if (threadIdx.x < 8) {
+        shared[threadIdx.x] = threadIdx.x == 2 || threadIdx.x == 4 ? 0xffffffffu : 0;
+    }
+    __syncthreads();
+    atomicAdd(&shared[0], value);
+    atomicMax(&shared[1], value);
+    atomicMin(&shared[2], value);
+    atomicOr(&shared[3], value);
+    atomicAnd(&shared[4], value);
+    atomicAdd(reinterpret_cast<float*>(&shared[5]), static_cast<float>(value % 16));
+    atomicInc(&shared[6], 99);
+    uint32_t seen = shared[7];
+    uint32_t expected = 0;
+    do {  // adds the value's lowest byte by comparing and swapping
+        expected = seen;
+        seen = atomicCAS(&shared[7], expected, expected + value % 256);
+    } while (seen != expected);
+    __syncthreads();
+    for (int i = 0; i < 8; ++i) {
+        output(out, i, shared[i]);
+    }
+}
+
 // ---------------------------------------------------------------- sums and maxima
 
 // in: float.
