@@ -67,10 +67,9 @@ def heads_per_block(precision: Precision, geometry: AttentionGeometry) -> int:
 
 def tile_shape(geometry: AttentionGeometry) -> TileShape:
     """As large as 255 registers a thread allow: sums take rows * head_dim, scores rows * keys."""
-    rows = 128 if geometry.head_dim <= _WIDE_HEAD else 64
-    keys = 64
-    if geometry.head_dim >= _WIDE_HEAD:
-        keys = 48 if geometry.head_dim == _WIDE_HEAD else 32
+    head_dim = geometry.head_dim
+    rows = 128 if head_dim <= _WIDE_HEAD else 64
+    keys = 64 if head_dim < 96 else 48 if head_dim <= _WIDE_HEAD else 32
     return TileShape(rows, rows // geometry.group, keys)
 
 

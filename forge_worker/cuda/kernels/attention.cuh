@@ -41,20 +41,28 @@ constexpr int ceil_div(int count, int size)
 
 // ---------------------------------------------------------------- the cache
 
-// One KV head of one sequence.
+// One KV head of one sequence, in a cache of [num_blocks, num_kv_heads, BLOCK_SIZE, HEAD_DIM].
 struct Cache {
-    const ELEMENT* keys;    // [num_blocks, num_kv_heads, BLOCK_SIZE, HEAD_DIM]
-    const ELEMENT* values;  // like keys
-    const int* blocks;      // ids of the sequence's blocks, first to last
-    int num_kv_heads;
-    int kv_head;
+    const ELEMENT* keys;  // of this head, in the first block of all
+    const ELEMENT* values;
+    const int* blocks;  // ids of the sequence's blocks, first to last
+    int block_stride;   // numbers from a block to the next
 
-    // Where the numbers of a token begin, in keys and in values alike.
-    __device__ __forceinline__ int64_t offset(int token) const
+    __device__ __forceinline__ Cache(const ELEMENT* all_keys, const ELEMENT* all_values,
+                                     const int* blocks, int num_kv_heads, int kv_head)
+        : keys(all_keys + kv_head * (BLOCK_SIZE * HEAD_DIM)),
+          values(all_values + kv_head * (BLOCK_SIZE * HEAD_DIM)),
+          blocks(blocks),
+          block_stride(num_kv_heads * (BLOCK_SIZE * HEAD_DIM))
+    {
+    }
+
+    // Where the numbers of a token begin, in keys and in values alike. Without a sign, divisions
+    // by powers of two are single instructions.
+    __device__ __forceinline__ int64_t offset(unsigned token) const
     {
         const int64_t block = __ldg(blocks + token / BLOCK_SIZE);
-        const int64_t row = (block * num_kv_heads + kv_head) * BLOCK_SIZE + token % BLOCK_SIZE;
-        return row * HEAD_DIM;
+        return block * block_stride + token % BLOCK_SIZE * HEAD_DIM;
     }
 };
 

@@ -13,6 +13,7 @@
 #include "attention_split.cuh"
 
 constexpr int THREADS = 128;
+constexpr int MIN_BLOCKS = 4;  // on a multiprocessor; the compiler would spill to have more
 constexpr int VECTOR = 8;
 
 constexpr int next_power_of_two(int number)
@@ -153,7 +154,7 @@ __device__ __forceinline__ int sequence_of(int token, const int* query_starts, i
 
 // query: [tokens, query heads, HEAD_DIM], tokens query_stride numbers apart; out: the same, without
 // gaps. partial_*: see attention_split.cuh. Tokens beyond the live ones are padding.
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
     attention_scalar(const ELEMENT* query, int query_stride, const ELEMENT* keys,
                      const ELEMENT* values, ELEMENT* out, const int* counts, const int* positions,
                      const int* query_starts, const int* sequence_rows, const int* block_tables,
@@ -176,8 +177,8 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     const int first_head = blockIdx.y * HEADS;
     const int num_kv_heads = gridDim.y * HEADS / GROUP;
     const int row = sequence_rows[sequence_of(token, query_starts, counts[1])];
-    const Cache cache = {keys, values, block_tables + int64_t(row) * max_blocks, num_kv_heads,
-                         first_head / GROUP};
+    const int* blocks = block_tables + int64_t(row) * max_blocks;
+    const Cache cache(keys, values, blocks, num_kv_heads, first_head / GROUP);
     const Place place;
     float queries[HEADS][VECTOR];
 #pragma unroll

@@ -79,14 +79,15 @@ __device__ __forceinline__ void load_registers(uint32_t* registers, const uint2*
 __device__ __forceinline__ void load_fourth(uint32_t (&registers)[KEY_REGISTERS],
                                             const ELEMENT* row, int place)
 {
+    const uint4* eights = reinterpret_cast<const uint4*>(row) + place;
 #pragma unroll
     for (int dim = 0; dim + 32 <= HEAD_DIM; dim += 32) {
-        load_registers(&registers[dim / 8], reinterpret_cast<const uint4*>(row + dim + 8 * place));
+        load_registers(&registers[dim / 8], eights + dim / 8);
     }
     if (HEAD_DIM % 32 != 0) {
         constexpr int rest = HEAD_DIM / 32 * 32;
-        load_registers(&registers[rest / 8],
-                       reinterpret_cast<const uint2*>(row + rest + 4 * place));
+        const uint2* fours = reinterpret_cast<const uint2*>(row) + place;
+        load_registers(&registers[rest / 8], fours + rest / 4);
     }
 }
 
@@ -94,19 +95,20 @@ __device__ __forceinline__ void load_fourth(uint32_t (&registers)[KEY_REGISTERS]
 __device__ __forceinline__ void load_eighth(uint32_t (&registers)[VALUE_REGISTERS],
                                             const ELEMENT* row, int group)
 {
+    const uint4* eights = reinterpret_cast<const uint4*>(row) + group;
 #pragma unroll
     for (int dim = 0; dim + 64 <= HEAD_DIM; dim += 64) {
-        load_registers(&registers[dim / 16], reinterpret_cast<const uint4*>(row + dim + 8 * group));
+        load_registers(&registers[dim / 16], eights + dim / 8);
     }
     if (HEAD_DIM % 64 >= 32) {
         constexpr int rest = HEAD_DIM / 64 * 64;
-        load_registers(&registers[rest / 16],
-                       reinterpret_cast<const uint2*>(row + rest + 4 * group));
+        const uint2* fours = reinterpret_cast<const uint2*>(row) + group;
+        load_registers(&registers[rest / 16], fours + rest / 4);
     }
     if (HEAD_DIM % 32 != 0) {
         constexpr int rest = HEAD_DIM / 32 * 32;
-        registers[rest / 16] =
-            __ldcs(reinterpret_cast<const uint32_t*>(row + rest + 2 * group));
+        const uint32_t* twos = reinterpret_cast<const uint32_t*>(row) + group;
+        registers[rest / 16] = __ldcs(twos + rest / 2);
     }
 }
 
@@ -435,7 +437,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
     const int first_head = blockIdx.y * HEADS;
     const int num_kv_heads = gridDim.y * HEADS / GROUP;
     const int* blocks = block_tables + int64_t(sequence_rows[sequence]) * max_blocks;
-    Share share = {{keys, values, blocks, num_kv_heads, first_head / GROUP}, {}, this_lane()};
+    Share share = {Cache(keys, values, blocks, num_kv_heads, first_head / GROUP), {}, this_lane()};
     ELEMENT* queries = reinterpret_cast<ELEMENT*>(shared_memory);
     load_queries(queries, query + int64_t(token) * query_stride + first_head * HEAD_DIM);
 

@@ -167,7 +167,7 @@ struct SplitJob {
     {
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
-            out[number + i] = from_float<ELEMENT>(merged.attended[i] / merged.sum);
+            out[number + i] = from_float<ELEMENT>(__fdividef(merged.attended[i], merged.sum));
         }
     }
 };

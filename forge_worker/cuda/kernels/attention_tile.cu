@@ -40,6 +40,7 @@
 
 constexpr int WARPS = 4;
 constexpr int THREADS = WARPS * WARP_THREADS;
+constexpr int MIN_BLOCKS = 2;  // on a multiprocessor; the compiler would spill to have more
 constexpr int WARP_ROWS = ROWS / WARPS;
 constexpr int ROW_TILES = WARP_ROWS / 16;
 constexpr int STRIDE = HEAD_DIM + 8;  // of rows in shared memory
@@ -54,6 +55,7 @@ static_assert(ROWS % (16 * WARPS) == 0 && KEYS % 16 == 0, "fragments have 16 row
 
 struct Tile {
     Cache cache;
+    int kv_head;
     int first_token;     // in the step
     int first_position;  // in the sequence
     int num_queries;
@@ -76,12 +78,12 @@ struct SharedTiles {
 __device__ __forceinline__ void load_queries(ELEMENT* target, const ELEMENT* query,
                                              int query_stride, const Tile& tile)
 {
-    for (int i = threadIdx.x; i < ROWS * VECTORS; i += THREADS) {
+    for (unsigned i = threadIdx.x; i < ROWS * VECTORS; i += THREADS) {
         const int row = i / VECTORS;
         const int dim = i % VECTORS * 8;
         const bool is_wanted = row < tile.num_queries * GROUP;
         const int64_t token = tile.first_token + (is_wanted ? row / GROUP : 0);
-        const int head = tile.cache.kv_head * GROUP + row % GROUP;
+        const int head = tile.kv_head * GROUP + row % GROUP;
         copy_async_16(target + row * STRIDE + dim,
                       query + token * query_stride + head * HEAD_DIM + dim, is_wanted);
     }
@@ -92,7 +94,7 @@ __device__ __forceinline__ void load_cached(ELEMENT* target, const ELEMENT* cach
                                             const Cache& cache, const Range& seen, int first)
 {
 #pragma unroll 4
-    for (int i = threadIdx.x; i < KEYS * VECTORS; i += THREADS) {
+    for (unsigned i = threadIdx.x; i < KEYS * VECTORS; i += THREADS) {
         const int row = i / VECTORS;
         const int dim = i % VECTORS * 8;
         const bool is_wanted = seen.has(first + row);
@@ -285,18 +287,18 @@ __device__ __forceinline__ void add_values(Sums& sums, const Scores& weights,
 __device__ __forceinline__ void write_rows(const Sums& sums, ELEMENT* out, const Tile& tile,
                                            const Rows& rows)
 {
-    const int num_heads = tile.cache.num_kv_heads * GROUP;
+    const int num_heads = gridDim.x * GROUP;
 #pragma unroll
     for (int i = 0; i < 2 * ROW_TILES; ++i) {
         const int m = i / 2;
         const int half = i % 2;
-        const float inverse = 1.0f / sum_of_row(sums.weights[m][half]);
+        const float inverse = __fdividef(1.0f, sum_of_row(sums.weights[m][half]));
         const int row = rows.row(m, half);
         if (row >= tile.num_queries * GROUP) {
             continue;
         }
         const int64_t token = tile.first_token + row / GROUP;
-        const int64_t head = token * num_heads + tile.cache.kv_head * GROUP + row % GROUP;
+        const int64_t head = token * num_heads + tile.kv_head * GROUP + row % GROUP;
         ELEMENT* target = out + head * HEAD_DIM + rows.column();
 #pragma unroll
         for (int n = 0; n < DIM_TILES; ++n) {
@@ -359,7 +361,7 @@ __device__ __forceinline__ void attend(Sums& sums, const SharedTiles& shared, co
 
 // query: [tokens, query heads, HEAD_DIM], tokens query_stride numbers apart; out: the same, without
 // gaps. Tiles of sequences beyond the live ones, and tiles beyond a chunk, are padding.
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
     attention_tile(const ELEMENT* query, int query_stride, const ELEMENT* keys,
                    const ELEMENT* values, ELEMENT* out, const int* counts, const int2* tiles,
                    const int* query_starts, const int* context_lens, const int* sequence_rows,
@@ -378,9 +380,9 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     }
 
     const int* blocks = block_tables + int64_t(sequence_rows[sequence]) * max_blocks;
-    const int num_kv_heads = gridDim.x;
     const int kv_head = blockIdx.x;
-    const Tile tile = {{keys, values, blocks, num_kv_heads, kv_head},
+    const Tile tile = {Cache(keys, values, blocks, gridDim.x, kv_head),
+                       kv_head,
                        first_of_chunk + first_query,
                        context_lens[sequence] - chunk_len + first_query,
                        min(QUERIES, chunk_len - first_query),
