@@ -1,4 +1,4 @@
-"""Cases of what threads of a warp or a block do together: shuffles, votes, sums, atomics, copies."""
+"""Cases of what threads of a warp or a block do together: shuffles, votes, atomics, copies."""
 
 from __future__ import annotations
 
