@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 LIBRARY = "libnvidia-ml.so.1"
 VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
 NAME_BYTES = 96
+MAX_HOLDERS = 256
+UNKNOWN_BYTES = 2**64 - 1  # where the driver may not say, as in a container
 
 
 class Gpu(NamedTuple):
@@ -24,8 +26,24 @@ class Gpu(NamedTuple):
     free_bytes: int
 
 
+class Holder(NamedTuple):
+    """A process that computes on a GPU."""
+
+    process_id: int
+    num_bytes: int | None  # of its memory; None where the driver does not say
+
+
 class _Memory(ctypes.Structure):
     _fields_ = (("total", ctypes.c_uint64), ("free", ctypes.c_uint64), ("used", ctypes.c_uint64))
+
+
+class _Process(ctypes.Structure):
+    _fields_ = (
+        ("pid", ctypes.c_uint),
+        ("used", ctypes.c_ulonglong),
+        ("gpu_instance", ctypes.c_uint),
+        ("compute_instance", ctypes.c_uint),
+    )
 
 
 class NvmlError(Exception):
@@ -40,6 +58,18 @@ def find_gpu(index: int, environment: Mapping[str, str], library: str = LIBRARY)
             return _describe(nvml, visible[index]) if index < len(visible) else None
     except (OSError, NvmlError):
         return None
+
+
+def find_holders(
+    index: int, environment: Mapping[str, str], library: str = LIBRARY
+) -> list[Holder]:
+    """Who computes on a GPU, the largest first; nobody where the driver does not say."""
+    try:
+        with _nvml(library) as nvml:
+            holders = _holders(nvml, _handle(nvml, _visible(environment, nvml)[index]))
+    except (OSError, NvmlError, IndexError, AttributeError):  # an old library lacks the function
+        return []
+    return sorted(holders, key=lambda holder: -(holder.num_bytes or 0))
 
 
 @contextmanager
@@ -67,12 +97,27 @@ def _visible(environment: Mapping[str, str], nvml: Any) -> list[str]:
     return names
 
 
-def _describe(nvml: Any, name: str) -> Gpu:
+def _handle(nvml: Any, name: str) -> ctypes.c_void_p:
     handle = ctypes.c_void_p()
     if name.isdecimal():
         _check(nvml.nvmlDeviceGetHandleByIndex_v2(ctypes.c_uint(int(name)), ctypes.byref(handle)))
     else:
         _check(nvml.nvmlDeviceGetHandleByUUID(name.encode(), ctypes.byref(handle)))
+    return handle
+
+
+def _holders(nvml: Any, handle: ctypes.c_void_p) -> list[Holder]:
+    count = ctypes.c_uint(MAX_HOLDERS)
+    processes = (_Process * MAX_HOLDERS)()
+    _check(nvml.nvmlDeviceGetComputeRunningProcesses_v3(handle, ctypes.byref(count), processes))
+    return [
+        Holder(process.pid, None if process.used == UNKNOWN_BYTES else process.used)
+        for process in processes[: count.value]
+    ]
+
+
+def _describe(nvml: Any, name: str) -> Gpu:
+    handle = _handle(nvml, name)
     text = ctypes.create_string_buffer(NAME_BYTES)
     _check(nvml.nvmlDeviceGetName(handle, text, ctypes.c_uint(NAME_BYTES)))
     memory = _Memory()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from forge_common.errors import ConfigError, DeviceError
-from forge_common.nvidia_gpus import find_gpu
+from forge_common.nvidia_gpus import Holder, find_gpu, find_holders
 from forge_worker.cuda.cubin_cache import CubinCache
 from forge_worker.cuda.cupy_device import CudaFailures, CupyDevice, describe
 from forge_worker.cuda.device import DeviceInfo
@@ -25,6 +25,7 @@ _INSTALL = "pip install forge-server[cuda13]"
 _OUT_OF_MEMORY = 2  # cudaErrorMemoryAllocation
 _UNAVAILABLE = 46  # cudaErrorDevicesUnavailable
 _GIB = 2**30
+_MAX_NAMED_HOLDERS = 3
 
 
 def open_device(index: int, cubin_folder: Path) -> CupyDevice:
@@ -98,9 +99,18 @@ def _check_memory(cuda: Any, index: int, info: DeviceInfo) -> None:
 
 
 def _use(index: int, info: DeviceInfo) -> str:
+    """How full it is, and by whom, as far as the driver tells."""
     total = f"{info.total_bytes / _GIB:.1f} GiB"
     gpu = find_gpu(index, os.environ)
-    return f"{gpu.free_bytes / _GIB:.1f} GiB of {total} are free" if gpu else f"all of {total}"
+    use = f"{gpu.free_bytes / _GIB:.1f} GiB of {total} are free" if gpu else f"all of {total}"
+    held = [_held(holder) for holder in find_holders(index, os.environ)[:_MAX_NAMED_HOLDERS]]
+    return f"{use}; {', '.join(held)}" if held else use
+
+
+def _held(holder: Holder) -> str:
+    if holder.num_bytes is None:
+        return f"process {holder.process_id} computes on it"
+    return f"process {holder.process_id} holds {holder.num_bytes / _GIB:.1f} GiB"
 
 
 def _version(number: int) -> str:

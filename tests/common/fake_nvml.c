@@ -7,6 +7,12 @@ struct memory {
     uint64_t total, free, used;
 };
 
+struct process {
+    unsigned pid;
+    unsigned long long used;
+    unsigned gpu_instance, compute_instance;
+};
+
 static int is_started;
 
 int nvmlInit_v2(void) {
@@ -43,5 +49,17 @@ int nvmlDeviceGetMemoryInfo(void *handle, struct memory *memory) {
     memory->total = 80;
     memory->free = handle == (void *)1 ? 70 : 10;
     memory->used = memory->total - memory->free;
+    return 0;
+}
+
+// On the second GPU, in no order: the smaller, one whose memory is not told, the larger.
+int nvmlDeviceGetComputeRunningProcesses_v3(void *handle, unsigned *count, struct process *processes) {
+    const struct process running[] = {{41, 20, 0, 0}, {42, ~0ull, 0, 0}, {43, 50, 0, 0}};
+    const unsigned room = *count;
+    *count = handle == (void *)2 ? 3 : 0;
+    if (room < *count) {
+        return 7;
+    }
+    memcpy(processes, running, *count * sizeof(running[0]));
     return 0;
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from forge_common.nvidia_gpus import VISIBLE_DEVICES, Gpu, find_gpu
+from forge_common.nvidia_gpus import VISIBLE_DEVICES, Gpu, Holder, find_gpu, find_holders
 
 SOURCE = Path(__file__).with_name("fake_nvml.c")
 FIRST, SECOND = Gpu("Card 0", 80, 70), Gpu("Card 1", 80, 10)
@@ -47,3 +47,18 @@ def test_a_gpu_the_driver_does_not_know_is_none(library: str) -> None:
 
 def test_no_driver_means_no_gpu() -> None:
     assert find_gpu(0, {}, "libthere-is-no-such-library.so") is None
+
+
+def test_holders_are_named_the_largest_first(library: str) -> None:
+    assert find_holders(1, {}, library) == [Holder(43, 50), Holder(41, 20), Holder(42, None)]
+    assert find_holders(0, {VISIBLE_DEVICES: "GPU-one"}, library)[0] == Holder(43, 50)
+
+
+@pytest.mark.parametrize("index", [0, 2])
+def test_gpu_that_nobody_holds_or_that_is_not_there(library: str, index: int) -> None:
+    assert find_holders(index, {}, library) == []
+
+
+def test_without_the_library_nobody_is_known_to_hold_anything() -> None:
+    assert find_holders(0, {}, "libthere-is-no-such-library.so") == []
+    assert find_holders(0, {}, "libc.so.6") == []

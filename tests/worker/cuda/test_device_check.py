@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from forge_common.errors import ConfigError, DeviceError, ForgeError
-from forge_common.nvidia_gpus import Gpu
+from forge_common.nvidia_gpus import Gpu, Holder
 from forge_worker.cuda import device_check
 from forge_worker.cuda.device_check import open_device
 from tests.worker.cuda.fake_cupy import INSUFFICIENT_DRIVER, OUT_OF_MEMORY, FakeCupy
@@ -128,9 +128,15 @@ def test_full_gpu_says_how_full(
     cupy.cuda.runtime.context_status = OUT_OF_MEMORY
     cupy.cuda.runtime.properties["totalGlobalMem"] = 8 << 30
     gpu = Gpu("NVIDIA Test", 8 << 30, 1 << 28)
+    holders = [Holder(41, 7 << 30), Holder(42, None)]
     monkeypatch.setattr(device_check, "find_gpu", lambda *_: gpu)
-    expected = "NVIDIA Test is full: 0.2 GiB of 8.0 GiB are free"
+    monkeypatch.setattr(device_check, "find_holders", lambda *_: holders)
+    expected = (
+        "NVIDIA Test is full: 0.2 GiB of 8.0 GiB are free;"
+        " process 41 holds 7.0 GiB, process 42 computes on it"
+    )
     assert refusal(tmp_path) == (DeviceError, expected)
+    holders.clear()
     monkeypatch.setattr(device_check, "find_gpu", lambda *_: None)
     assert refusal(tmp_path)[1] == "NVIDIA Test is full: all of 8.0 GiB"
 
