@@ -19,9 +19,9 @@ Row = Mapping[int, int]  # byte -> next state
 Table = NDArray[np.int32]  # [num_states, 256]
 DEAD = -1  # in a Table: no edge
 
-MAX_NODES = 50_000
+MAX_NODES = 32_768
 MAX_STATES = 50_000
-MAX_STEPS = 2_000_000
+MAX_STEPS = 1_000_000
 MAX_EDGES = 1_000_000
 EDGE_BYTES = 64  # of a dictionary's entry, with the room it keeps free
 

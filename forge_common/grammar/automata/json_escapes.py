@@ -8,10 +8,12 @@ Knows no quotes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 
 from forge_common.grammar.automata.alphabet import Alphabet
-from forge_common.grammar.automata.spelling import Branch, Leaf, Spelling, SpellingTree
+from forge_common.grammar.automata.byte_automaton import Budget
+from forge_common.grammar.automata.spelling import Branch, Inner, Leaf, SpellingNode, SpellingTree
 from forge_common.grammar.automata.utf8 import utf8_branches
 
 QUOTE, BACKSLASH = 0x22, 0x5C
@@ -26,7 +28,6 @@ SHORT_ESCAPES = {
     "r": 0x0D,
     "t": 0x09,
 }
-FIRST_HIGH, FIRST_LOW, END_OF_LOW = 0xD800, 0xDC00, 0xE000
 FIRST_PAIRED = 0x10000
 PAIRS_OF_A_HIGH = 0x400
 
@@ -36,8 +37,7 @@ class Escapes(Enum):
     ANY = "any"
 
 
-def spell_json(alphabet: Alphabet, escapes: Escapes) -> Spelling:
-    tree = SpellingTree()
+def spell_json(alphabet: Alphabet, escapes: Escapes, tree: SpellingTree) -> SpellingNode:
     hexadecimal = _Hexadecimal(alphabet, tree)
     branches = utf8_branches(alphabet, tree)
     for byte in (*range(NUM_CONTROLS), QUOTE, BACKSLASH):
@@ -45,7 +45,14 @@ def spell_json(alphabet: Alphabet, escapes: Escapes) -> Spelling:
     escaped = {ord(key): hexadecimal.code_point(value) for key, value in SHORT_ESCAPES.items()}
     escaped[ord("u")] = hexadecimal.controls() if escapes is Escapes.SHORTEST else hexadecimal.all()
     branches[BACKSLASH] = tree.add(escaped)
-    return Spelling(tree, tree.add(branches).node)
+    return tree.root(branches)
+
+
+def common_tree() -> SpellingTree:
+    """What the trees of most alphabets have in common: the spellings of their first symbol."""
+    tree = SpellingTree()
+    spell_json(Alphabet((), Budget()), Escapes.ANY, tree)
+    return tree
 
 
 class _Hexadecimal:
@@ -54,25 +61,27 @@ class _Hexadecimal:
     def __init__(self, alphabet: Alphabet, tree: SpellingTree) -> None:
         self._alphabet = alphabet
         self._tree = tree
-        self._uniform: dict[tuple[int, int], Branch] = {}
-        self._uniform_pairs: dict[tuple[int, int], Branch] = {}
 
     def code_point(self, code_point: int) -> Branch:
         return Leaf(self._alphabet.symbol(code_point))
 
-    def controls(self) -> Branch:
+    def controls(self) -> Inner:
         zero = {digit: self._run(digit << 4, 1) for digit in range(NUM_CONTROLS >> 4)}
         return self._digit({0: self._digit({0: self._digit(zero)})})
 
-    def all(self) -> Branch:
-        digits = {digit: self._run(digit << 12, 3) for digit in range(16) if digit != 0xD}
-        surrogates = {digit: self._run(0xD000 + (digit << 8), 2) for digit in range(8)}
+    def all(self) -> Inner:
+        digits: dict[int, Branch] = {
+            digit: self._run(digit << 12, 3) for digit in range(16) if digit != 0xD
+        }
+        surrogates: dict[int, Branch] = {
+            digit: self._run(0xD000 + (digit << 8), 2) for digit in range(8)
+        }
         for digit in range(8, 12):
             surrogates[digit] = self._high_run((digit - 8) << 8, 2)
         digits[0xD] = self._digit(surrogates)
         return self._digit(digits)
 
-    def _digit(self, branches: dict[int, Branch]) -> Branch:
+    def _digit(self, branches: Mapping[int, Branch]) -> Inner:
         """By the value of a digit; letters in either case."""
         by_byte = {ord(f"{digit:x}"): branch for digit, branch in branches.items()}
         by_byte |= {ord(f"{digit:X}"): branch for digit, branch in branches.items()}
@@ -81,35 +90,40 @@ class _Hexadecimal:
     def _run(self, first: int, num_digits: int) -> Branch:
         """The code points from `first` that so many digits tell apart."""
         symbol = self._alphabet.common_symbol(first, first + 16**num_digits - 1)
-        if symbol is not None and num_digits == 0:
-            return Leaf(symbol)
-        if symbol is not None and (symbol, num_digits) in self._uniform:
-            return self._uniform[symbol, num_digits]
-        size = 16 ** (num_digits - 1)
-        found = self._digit({i: self._run(first + i * size, num_digits - 1) for i in range(16)})
-        if symbol is not None:
-            self._uniform[symbol, num_digits] = found
+        if num_digits == 0:
+            return Leaf(self._alphabet.symbol(first))
+        if symbol is None:
+            return self._split_run(first, num_digits)
+        key = (_Hexadecimal, symbol, num_digits)
+        found = self._tree.known.get(key)
+        if found is None:
+            found = self._tree.known[key] = self._split_run(first, num_digits)
         return found
 
-    def _high_run(self, high: int, num_digits: int) -> Branch:
-        """Pairs whose high surrogate is FIRST_HIGH + high, or one behind it by so many digits."""
+    def _split_run(self, first: int, num_digits: int) -> Inner:
+        size = 16 ** (num_digits - 1)
+        return self._digit({i: self._run(first + i * size, num_digits - 1) for i in range(16)})
+
+    def _high_run(self, high: int, num_digits: int) -> Inner:
+        """Pairs whose high surrogate is U+D800 + high, or one behind it by so many digits."""
         first = FIRST_PAIRED + high * PAIRS_OF_A_HIGH
         last = first + 16**num_digits * PAIRS_OF_A_HIGH - 1
         symbol = self._alphabet.common_symbol(first, last)
-        if symbol is not None and (symbol, num_digits) in self._uniform_pairs:
-            return self._uniform_pairs[symbol, num_digits]
-        if num_digits == 0:
-            found = self._low(first)
-        else:
-            size = 16 ** (num_digits - 1)
-            found = self._digit(
-                {i: self._high_run(high + i * size, num_digits - 1) for i in range(16)}
-            )
-        if symbol is not None:
-            self._uniform_pairs[symbol, num_digits] = found
+        if symbol is None:
+            return self._split_high_run(high, num_digits)
+        key = (_Hexadecimal, symbol, num_digits, "pairs")
+        found = self._tree.known.get(key)
+        if found is None:
+            found = self._tree.known[key] = self._split_high_run(high, num_digits)
         return found
 
-    def _low(self, first: int) -> Branch:
+    def _split_high_run(self, high: int, num_digits: int) -> Inner:
+        if num_digits == 0:
+            return self._low(FIRST_PAIRED + high * PAIRS_OF_A_HIGH)
+        size = 16 ** (num_digits - 1)
+        return self._digit({i: self._high_run(high + i * size, num_digits - 1) for i in range(16)})
+
+    def _low(self, first: int) -> Inner:
         """The second half of the pairs from `first`: \\uDC00 to \\uDFFF."""
         thirds = {0xC + i: self._run(first + (i << 8), 2) for i in range(4)}
         after_d = self._digit({0xD: self._digit(thirds)})

@@ -6,12 +6,14 @@ tree, with the states that the symbols below it lead to. Knows nothing of patter
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from functools import cached_property
 from typing import NamedTuple
 
 from forge_common.grammar.automata.byte_automaton import EDGE_BYTES, ByteAutomaton, Row
 from forge_common.grammar.automata.json_escapes import QUOTE, Escapes, spell_json
 from forge_common.grammar.automata.language import Language
-from forge_common.grammar.automata.spelling import Spelling
+from forge_common.grammar.automata.spelling import SpellingNode, SpellingTree
 from forge_common.grammar.automata.utf8 import spell_utf8
 
 
@@ -32,9 +34,9 @@ class _Outside(NamedTuple):
 
 
 class SpelledText(ByteAutomaton):
-    def __init__(self, language: Language, spelling: Spelling) -> None:
+    def __init__(self, language: Language, tree: SpellingTree) -> None:
         self._language = language
-        self._spelling = spelling
+        self._tree = tree
         self._keys: list[_Between | _Within | _Outside] = []
         self._numbers: dict[_Between | _Within | _Outside, int] = {}
         self._rows: dict[int, Row] = {}
@@ -73,6 +75,13 @@ class SpelledText(ByteAutomaton):
     def ends_character(self, state: int) -> bool:
         return isinstance(self._keys[state], _Between)
 
+    @cached_property
+    def _root(self) -> SpellingNode:
+        return self._spell_alphabet()
+
+    @abstractmethod
+    def _spell_alphabet(self) -> SpellingNode: ...
+
     def _begin(self) -> int:
         return self._number(_Between(self._language.states.start))
 
@@ -88,21 +97,20 @@ class SpelledText(ByteAutomaton):
         if isinstance(key, _Between):
             edges = self._language.states.edges(key.language_state)
             targets = {symbol: self._number(_Between(to)) for symbol, to in edges.items()}
-            return self._spell(self._spelling.root, targets)
+            return self._spell(self._root, targets)
         if isinstance(key, _Within):
-            symbols = self._spelling.tree.nodes[key.node].symbols
-            pairs = zip(symbols, key.targets, strict=True)
-            return self._spell(key.node, {symbol: to for symbol, to in pairs if to is not None})
+            node = self._tree.nodes[key.node]
+            pairs = zip(node.symbols, key.targets, strict=True)
+            return self._spell(node, {symbol: to for symbol, to in pairs if to is not None})
         return {}
 
-    def _spell(self, node: int, targets: dict[int, int]) -> dict[int, int]:
+    def _spell(self, node: SpellingNode, targets: dict[int, int]) -> dict[int, int]:
         row: dict[int, int] = {}
-        spelled = self._spelling.tree.nodes[node]
-        for leaf in spelled.leaves:
+        for leaf in node.leaves:
             to = targets.get(leaf.symbol)
             if to is not None:
                 row.update(dict.fromkeys(leaf.bytes, to))
-        for inner in spelled.inner:
+        for inner in node.inner:
             within = self._within(inner.node, targets)
             if within is not None:
                 row.update(dict.fromkeys(inner.bytes, self._number(within)))
@@ -110,27 +118,30 @@ class SpelledText(ByteAutomaton):
 
     def _within(self, node: int, targets: dict[int, int]) -> _Within | None:
         """None where nothing below the node leads anywhere."""
-        spelled = self._spelling.tree.nodes[node]
+        spelled = self._tree.nodes[node]
         self._language.budget.spend_steps(len(spelled.symbols))
         found = tuple(map(targets.get, spelled.symbols))
         distinct = set(found)
         if distinct == {None}:
             return None
-        return _Within(node, found) if len(distinct) > 1 else _Within(spelled.shape, found[:1])
+        if len(distinct) > 1:
+            return _Within(node, found)
+        return _Within(node if spelled.shape is None else spelled.shape, found[:1])
 
 
 class PlainText(SpelledText):
     """UTF-8 as it is."""
 
-    def __init__(self, language: Language) -> None:
-        super().__init__(language, spell_utf8(language.alphabet))
+    def _spell_alphabet(self) -> SpellingNode:
+        return spell_utf8(self._language.alphabet, self._tree)
 
 
 class QuotedText(SpelledText):
     """A JSON string, from its opening quote to its closing one."""
 
-    def __init__(self, language: Language, escapes: Escapes) -> None:
-        super().__init__(language, spell_json(language.alphabet, escapes))
+    def __init__(self, language: Language, escapes: Escapes, tree: SpellingTree) -> None:
+        super().__init__(language, tree)
+        self._escapes = escapes
         self._closed = self._number(_Outside(is_closed=True))
         universal = language.universal
         self._free = None if universal is None else self._number(_Between(universal))
@@ -142,6 +153,9 @@ class QuotedText(SpelledText):
 
     def is_accepting(self, state: int) -> bool:
         return state == self._closed
+
+    def _spell_alphabet(self) -> SpellingNode:
+        return spell_json(self._language.alphabet, self._escapes, self._tree)
 
     def _begin(self) -> int:
         return self._number(_Outside(is_closed=False))

@@ -36,7 +36,7 @@ MAX_DEPTH = 32
 MAX_COUNT_DIGITS = 9
 FIRST_PLACEHOLDER = 0xF0000  # private use: planes 15 and 16
 AT_START, AT_END = "\U0010fffe", "\U0010ffff"
-MAX_CLASSES = 0x10000
+MAX_SPANS = 50_000  # of all classes together
 CONTROL_ESCAPES = {"t": 0x09, "n": 0x0A, "v": 0x0B, "f": 0x0C, "r": 0x0D}
 CLASS_ESCAPES = {"d": DIGITS, "w": WORD, "s": SPACE}
 COUNT = re.compile(r"\{([0-9]+)(?:(,)([0-9]*))?\}")
@@ -52,11 +52,15 @@ class Classes:
     def __init__(self, properties: UnicodeProperties) -> None:
         self.properties = properties
         self._indices: dict[CodePoints, int] = {}
+        self._num_spans = 0
 
     def index(self, code_points: CodePoints) -> int:
-        index = self._indices.setdefault(code_points, len(self._indices))
-        if index >= MAX_CLASSES:
-            raise GrammarTooLarge("more different classes of characters than one pattern may have")
+        index = self._indices.get(code_points)
+        if index is None:
+            index = self._indices[code_points] = len(self._indices)
+            self._num_spans += len(code_points)
+        if self._num_spans > MAX_SPANS:
+            raise GrammarTooLarge("classes of characters of more ranges than one pattern may have")
         return index
 
     @property

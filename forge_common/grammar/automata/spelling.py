@@ -8,7 +8,7 @@ such trees.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import NamedTuple
 
 
@@ -40,15 +40,24 @@ class SpellingNode(NamedTuple):
     leaves: tuple[LeafBytes, ...]
     inner: tuple[InnerBytes, ...]
     symbols: tuple[int, ...]  # of all leaves below
-    shape: int
+    shape: int | None  # None if it is the node itself, or a root
 
 
 class SpellingTree:
-    """Nodes are added children first; the last one to be added is of no special meaning."""
+    """Nodes are added children first. `known` is for builders: what they have made, by key."""
 
     def __init__(self) -> None:
         self.nodes: list[SpellingNode] = []
+        self.known: dict[Hashable, Inner] = {}
         self._numbers: dict[tuple[tuple[int, Branch], ...], int] = {}
+
+    def copy(self) -> SpellingTree:
+        """To add to, with all that this one has."""
+        copied = SpellingTree()
+        copied.nodes = self.nodes.copy()
+        copied.known = self.known.copy()
+        copied._numbers = self._numbers.copy()
+        return copied
 
     def add(self, branches: Branches) -> Inner:
         key = tuple(sorted(branches.items()))
@@ -57,8 +66,12 @@ class SpellingTree:
             shape = self._add_shape(branches)
             number = self._numbers.setdefault(key, len(self.nodes))
             if number == len(self.nodes):
-                self.nodes.append(self._node(branches, number if shape is None else shape))
+                self.nodes.append(self._node(branches, shape))
         return Inner(number)
+
+    def root(self, branches: Branches) -> SpellingNode:
+        """A node that stands below no other, so that nobody needs its number."""
+        return self._node(branches, shape=None)
 
     def _add_shape(self, branches: Branches) -> int | None:
         """None where the tree is its own shape."""
@@ -68,9 +81,10 @@ class SpellingTree:
     def _shape_of(self, branch: Branch) -> Branch:
         if isinstance(branch, Leaf):
             return THE_SYMBOL
-        return Inner(self.nodes[branch.node].shape)
+        shape = self.nodes[branch.node].shape
+        return branch if shape is None else Inner(shape)
 
-    def _node(self, branches: Branches, shape: int) -> SpellingNode:
+    def _node(self, branches: Branches, shape: int | None) -> SpellingNode:
         leaves: dict[int, list[int]] = {}
         inner: dict[int, list[int]] = {}
         for byte, branch in branches.items():
@@ -85,8 +99,3 @@ class SpellingTree:
             symbols=tuple(sorted(symbols)),
             shape=shape,
         )
-
-
-class Spelling(NamedTuple):
-    tree: SpellingTree
-    root: int

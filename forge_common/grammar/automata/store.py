@@ -12,12 +12,13 @@ from collections.abc import Callable
 from typing import TypeVar, cast
 
 from forge_common.grammar.automata.byte_automaton import ByteAutomaton
-from forge_common.grammar.automata.json_escapes import Escapes
+from forge_common.grammar.automata.json_escapes import Escapes, common_tree
 from forge_common.grammar.automata.json_text import PlainText, QuotedText
 from forge_common.grammar.automata.language import Language
 from forge_common.grammar.automata.literals import LiteralTexts
+from forge_common.grammar.automata.numbers import NumberText
 from forge_common.grammar.automata.pattern import PatternCompiler
-from forge_common.grammar.program import JsonString, Literals, Pattern, Text
+from forge_common.grammar.program import JsonString, Literals, Number, Pattern, Text
 
 MAX_KEPT = 1024
 Made = TypeVar("Made")
@@ -26,19 +27,21 @@ Made = TypeVar("Made")
 class AutomatonStore:
     def __init__(self, max_kept: int = MAX_KEPT) -> None:
         self._patterns = PatternCompiler()
+        self._common_tree = common_tree()
         self._kept: OrderedDict[object, object] = OrderedDict()
         self._max_kept = max_kept
 
     def string(self, rule: JsonString) -> QuotedText:
         """Its lengths are left to the caller, who counts: see `ByteAutomaton.ends_character`."""
-        key = (JsonString, rule.patterns, rule.excluded)
-        escapes = Escapes.SHORTEST if rule.patterns else Escapes.ANY
         return self._keep(
-            key, lambda: QuotedText(self._patterns.search(rule.patterns, rule.excluded), escapes)
+            (JsonString, rule.patterns, rule.excluded), lambda: self._make_string(rule)
         )
 
     def text(self, rule: Text) -> ByteAutomaton:
-        return self._keep(rule, lambda: PlainText(self._patterns.whole(rule.pattern)))
+        return self._keep(rule, lambda: self._make_text(rule))
+
+    def number(self, rule: Number) -> ByteAutomaton:
+        return self._keep(rule, lambda: NumberText(rule))
 
     def literals(self, rule: Literals) -> ByteAutomaton:
         return self._keep(rule, lambda: LiteralTexts(rule.texts))
@@ -46,6 +49,14 @@ class AutomatonStore:
     def matches(self, pattern: str, text: str) -> bool:
         """Whether the pattern is found in the text, as JSON Schema's `pattern` means it."""
         return self._search(pattern).accepts(text)
+
+    def _make_string(self, rule: JsonString) -> QuotedText:
+        escapes = Escapes.SHORTEST if rule.patterns else Escapes.ANY
+        language = self._patterns.search(rule.patterns, rule.excluded)
+        return QuotedText(language, escapes, self._common_tree.copy())
+
+    def _make_text(self, rule: Text) -> PlainText:
+        return PlainText(self._patterns.whole(rule.pattern), self._common_tree.copy())
 
     def _search(self, pattern: str) -> Language:
         return self._keep((Pattern, pattern), lambda: self._patterns.search((Pattern(pattern),)))

@@ -71,7 +71,7 @@ class ThreadSpace:
         arrivals: dict[int, set[Thread]] = {}
         for node, duties in key.threads:
             symbols, to = self._nfa.reading[node]
-            self._budget.spend_steps(len(symbols))
+            self._budget.spend_steps(len(symbols) * (1 + len(duties)))
             for symbol in symbols:
                 left = self._advance(duties, symbol) if duties else duties
                 if left is not None:

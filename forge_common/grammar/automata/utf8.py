@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from forge_common.grammar.automata.alphabet import Alphabet
-from forge_common.grammar.automata.spelling import Branch, Leaf, Spelling, SpellingTree
+from forge_common.grammar.automata.spelling import Branch, Leaf, SpellingNode, SpellingTree
 
 CONTINUATION = 0x80
 BLOCK = 64  # code points told apart by one continuation byte
@@ -45,9 +45,8 @@ WELL_FORMED = (
 )
 
 
-def spell_utf8(alphabet: Alphabet) -> Spelling:
-    tree = SpellingTree()
-    return Spelling(tree, tree.add(utf8_branches(alphabet, tree)).node)
+def spell_utf8(alphabet: Alphabet, tree: SpellingTree) -> SpellingNode:
+    return tree.root(utf8_branches(alphabet, tree))
 
 
 def utf8_branches(alphabet: Alphabet, tree: SpellingTree) -> dict[int, Branch]:
@@ -71,7 +70,6 @@ class _Blocks:
     def __init__(self, alphabet: Alphabet, tree: SpellingTree) -> None:
         self._alphabet = alphabet
         self._tree = tree
-        self._uniform: dict[tuple[int, int, Seconds], Branch] = {}
 
     def after_lead(self, first: int, leads: LeadBytes) -> Branch:
         size = BLOCK**leads.num_further
@@ -102,12 +100,12 @@ class _Blocks:
         )
 
     def _uniform_block(self, symbol: int, num_further: int, seconds: Seconds) -> Branch:
-        key = (symbol, num_further, seconds)
-        found = self._uniform.get(key)
+        key = (_Blocks, symbol, num_further, seconds)
+        found = self._tree.known.get(key)
         if found is None:
             child: Branch = Leaf(symbol)
             if num_further:
                 child = self._uniform_block(symbol, num_further - 1, ALL_SECONDS)
             bytes_ = range(seconds.first, seconds.last + 1)
-            found = self._uniform[key] = self._tree.add(dict.fromkeys(bytes_, child))
+            found = self._tree.known[key] = self._tree.add(dict.fromkeys(bytes_, child))
         return found
