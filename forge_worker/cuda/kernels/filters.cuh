@@ -38,16 +38,15 @@ struct TemperedRow {
     float best;
     float temperature;
 
-    __device__ __forceinline__ int size() const { return vocab_size; }
     // So many for one unit of logit, whatever the temperature makes of it.
     __device__ __forceinline__ float bins_per_unit() const { return BINS_PER_LOGIT * temperature; }
     __device__ __forceinline__ float tempered(float logit) const
     {
         return (logit - best) / temperature;
     }
-    __device__ __forceinline__ Token at(int token) const
+    __device__ __forceinline__ Token at(int token, float logit) const
     {
-        const float value = tempered(logits[token]);
+        const float value = tempered(logit);
         return Token{value, order_of(value, token)};
     }
 };

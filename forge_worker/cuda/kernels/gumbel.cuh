@@ -5,9 +5,9 @@
 #pragma once
 
 #include "philox.cuh"
+#include "quad.cuh"
 #include "sampling_row.cuh"
 
-constexpr int QUAD = 4;  // tokens that share a call of Philox
 constexpr float NOISE_RANGE = 25.75f;
 constexpr float LARGEST_U = 0.99999994f;  // 1 - 2^-24
 constexpr float TWO_TO_MINUS_32 = 2.3283064365386963e-10f;

@@ -29,11 +29,9 @@ struct RawRow {
     int vocab_size;
     float best;
 
-    __device__ __forceinline__ int size() const { return vocab_size; }
     __device__ __forceinline__ float bins_per_unit() const { return BINS_PER_LOGIT; }
-    __device__ __forceinline__ Token at(int token) const
+    __device__ __forceinline__ Token at(int token, float logit) const
     {
-        const float logit = logits[token];
         const uint32_t depth = ~rank_of(logit);
         return Token{logit - best, static_cast<Order>(depth) << 32 | static_cast<uint32_t>(token)};
     }
@@ -69,12 +67,11 @@ __device__ __forceinline__ void gather_top(const RawRow& row, int num_top, Selec
         memory.num_gathered = 0;
     }
     __syncthreads();
-    for (int token = threadIdx.x; token < row.vocab_size; token += SELECT_THREADS) {
-        const Order order = row.at(token).order;
-        if (order <= last) {
-            memory.orders[atomicAdd(&memory.num_gathered, 1)] = order;
+    visit_tokens(row, [&](Token token) {
+        if (token.order <= last) {
+            memory.orders[atomicAdd(&memory.num_gathered, 1)] = token.order;
         }
-    }
+    });
     __syncthreads();
 }
 

@@ -41,28 +41,6 @@ struct Draw {
     unsigned num_arrived;  // blocks that are done
 };
 
-struct Quad {
-    float logits[QUAD];
-};
-
-__device__ __forceinline__ Quad load_quad(const float* row, int first, int vocab_size)
-{
-    Quad quad;
-    if (vocab_size % QUAD == 0) {
-        const float4 vector = *reinterpret_cast<const float4*>(row + first);
-        quad.logits[0] = vector.x;
-        quad.logits[1] = vector.y;
-        quad.logits[2] = vector.z;
-        quad.logits[3] = vector.w;
-        return quad;
-    }
-#pragma unroll
-    for (int lane = 0; lane < QUAD; ++lane) {
-        quad.logits[lane] = first + lane < vocab_size ? row[first + lane] : minus_infinity();
-    }
-    return quad;
-}
-
 __device__ __forceinline__ Slice own_slice(int vocab_size)
 {
     const int first = static_cast<int>(blockIdx.x) * SLICE_TOKENS;

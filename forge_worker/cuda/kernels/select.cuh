@@ -45,9 +45,11 @@ struct Group {
     int free_bits;  // of the order, at its lower end
     Order prefix;
 
-    __device__ __forceinline__ bool has(int bin_of_token, Order order) const
+    template <class Row>
+    __device__ __forceinline__ bool has(const Row& row, Token token) const
     {
-        return bin_of_token == bin && (free_bits == ORDER_BITS || order >> free_bits == prefix);
+        const bool begins_so = free_bits == ORDER_BITS || token.order >> free_bits == prefix;
+        return begins_so && bin_of(row, token) == bin;
     }
 };
 
@@ -106,14 +108,10 @@ __device__ __forceinline__ void split(const Row& row, Group group, SelectMemory&
 {
     clear(memory.fine_bins);
     const int shift = group.free_bits - FINE_BITS;
-    for (int first = 0; first < row.size(); first += SELECT_THREADS) {
-        const int id = first + threadIdx.x;
-        const Token token = id < row.size() ? row.at(id) : Token{0.0f, 0};
-        const bool is_member =
-            id < row.size() && group.has(bin_of(row, token.value), token.order);
+    visit_tokens(row, [&](Token token) {
         const int bin = static_cast<int>(token.order >> shift) & (NUM_FINE_BINS - 1);
-        count<HAS_MASSES>(memory.fine_bins, is_member ? bin : NO_BIN, token.value);
-    }
+        count<HAS_MASSES>(memory.fine_bins, group.has(row, token) ? bin : NO_BIN, token.value);
+    });
     __syncthreads();
 }
 
@@ -125,14 +123,13 @@ __device__ __forceinline__ void gather(const Row& row, Group group, SelectMemory
         memory.last = 0;
     }
     __syncthreads();
-    for (int id = threadIdx.x; id < row.size(); id += SELECT_THREADS) {
-        const Token token = row.at(id);
-        if (group.has(bin_of(row, token.value), token.order)) {
+    visit_tokens(row, [&](Token token) {
+        if (group.has(row, token)) {
             const int place = atomicAdd(&memory.num_gathered, 1);
             memory.orders[place] = token.order;
             memory.masses[place] = mass_of(token.value);
         }
-    }
+    });
     __syncthreads();
 }
 

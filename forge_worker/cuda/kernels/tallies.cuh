@@ -6,8 +6,9 @@
 // less may be kept than by exact arithmetic.
 //
 // A row is a struct with
-//   int size()                      of the vocabulary
-//   Token at(int token)
+//   const float* logits
+//   int vocab_size
+//   Token at(int token, float logit)
 //   float bins_per_unit()           of a token's `value`
 //   HAS_IMPOSSIBLE                  whether tokens at -inf stand in the order too
 //
@@ -15,6 +16,7 @@
 #pragma once
 
 #include "intrinsics.cuh"
+#include "quad.cuh"
 #include "row_status.cuh"
 
 typedef unsigned long long Mass;
@@ -25,6 +27,7 @@ constexpr int SELECT_WARPS = SELECT_THREADS / WARP_THREADS;
 constexpr int NUM_BINS = 2048;
 constexpr float BINS_PER_LOGIT = 32.0f;  // so they reach 64 below the best
 constexpr int NO_BIN = -1;
+constexpr Order NO_TOKEN = ~0ull;  // stands behind all that are
 constexpr float MASS_OF_BEST = 17592186044416.0f;  // 2^44
 
 struct Token {
@@ -56,13 +59,33 @@ __device__ __forceinline__ Mass mass_of(float value)
 }
 
 template <class Row>
-__device__ __forceinline__ int bin_of(const Row& row, float value)
+__device__ __forceinline__ int bin_of(const Row& row, Token token)
 {
-    if (!Row::HAS_IMPOSSIBLE && value == minus_infinity()) {
+    const bool is_left_out = !Row::HAS_IMPOSSIBLE && token.value == minus_infinity();
+    if (is_left_out || token.order == NO_TOKEN) {
         return NO_BIN;
     }
-    const float place = fminf(-value * row.bins_per_unit(), static_cast<float>(NUM_BINS - 1));
+    const float place = fminf(-token.value * row.bins_per_unit(), static_cast<float>(NUM_BINS - 1));
     return static_cast<int>(place);
+}
+
+// Calls `visit(Token)` for all tokens, a quad of each thread in turn, so that enough loads are on
+// their way at once. Whole warps call it together: where a row ends in between, for tokens at -inf
+// that are NO_TOKEN.
+template <class Row, class Visit>
+__device__ __forceinline__ void visit_tokens(const Row& row, Visit visit)
+{
+    const int lane_of_warp = threadIdx.x % WARP_THREADS;
+    for (int start = QUAD * (static_cast<int>(threadIdx.x) - lane_of_warp); start < row.vocab_size;
+         start += QUAD * SELECT_THREADS) {
+        const int first = start + QUAD * lane_of_warp;
+        const Quad quad = load_quad(row.logits, first, row.vocab_size);
+#pragma unroll
+        for (int lane = 0; lane < QUAD; ++lane) {
+            const Token token = row.at(first + lane, quad.logits[lane]);
+            visit(first + lane < row.vocab_size ? token : Token{minus_infinity(), NO_TOKEN});
+        }
+    }
 }
 
 // ---------------------------------------------------------------- counting
@@ -119,11 +142,9 @@ template <bool HAS_MASSES, class Row>
 __device__ __forceinline__ void survey(const Row& row, Bins<NUM_BINS>& bins)
 {
     clear(bins);
-    for (int first = 0; first < row.size(); first += SELECT_THREADS) {
-        const int id = first + threadIdx.x;
-        const float value = id < row.size() ? row.at(id).value : 0.0f;
-        count<HAS_MASSES>(bins, id < row.size() ? bin_of(row, value) : NO_BIN, value);
-    }
+    visit_tokens(row, [&](Token token) {
+        count<HAS_MASSES>(bins, bin_of(row, token), token.value);
+    });
     __syncthreads();
 }
 
