@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from forge_common.sampling import SamplingParams
+from forge_worker.cuda.device import Device
 from forge_worker.cuda.sampler import RowStatus
+from forge_worker.ops.protocol import Array
 from forge_worker.sampler.sampler import ALL_RULED_OUT, NOT_FINITE
 from tests.worker.cuda.arrays import on_device, to_host
 from tests.worker.cuda.both_samplers import (
@@ -207,6 +209,28 @@ def test_rows_beyond_the_live_ones_are_left_alone(device) -> None:
     assert to_host(device, drawing.tokens)[4:].tolist() == [4, 5]
     assert to_host(device, drawing.statuses)[4:].tolist() == stale[4:]
     assert to_host(device, drawing.tokens)[:4].tolist() == draw_on_cpu(logits, asked).token_ids[:4]
+
+
+def test_recorded_launches_draw_for_what_is_live_when_they_are_replayed(device) -> None:
+    logits, asked = logits_of(5, 44), mixed_rows(5, 44, seed=9)
+    held = OnDevice(device, limits_of(5, 44))
+    drawing = held.drawing(np.zeros_like(logits), wanted_of(asked), num_live=0)
+    graph = device.capture(lambda: held.sampler.sample(drawing))
+    for row, one in enumerate(asked):
+        held.set(row, one.params, one.choice_index, one.history)
+    held.flush()
+    overwrite(device, drawing.logits, logits)
+    overwrite(device, drawing.counts, np.array([0, 0, 3, 0], np.int32))
+    graph.launch()
+    expected = draw_on_cpu(logits, asked).token_ids[:3]
+    assert to_host(device, drawing.tokens).tolist() == [*expected, -1, -1]
+
+
+def overwrite(device: Device, target: Array, values: np.ndarray) -> None:
+    pinned = device.allocate_pinned(values.nbytes)
+    pinned[:] = values.reshape(-1).view(np.uint8)
+    device.upload(target, pinned)
+    device.synchronize()
 
 
 def test_a_row_of_the_tables_may_stand_anywhere_in_the_batch(device) -> None:
