@@ -36,7 +36,7 @@ MAX_DEPTH = 32
 MAX_COUNT_DIGITS = 9
 FIRST_PLACEHOLDER = 0xF0000  # private use: planes 15 and 16
 AT_START, AT_END = "\U0010fffe", "\U0010ffff"
-MAX_SPANS = 50_000  # of all classes together
+MAX_SPANS = 100_000  # in all classes of a grammar together
 CONTROL_ESCAPES = {"t": 0x09, "n": 0x0A, "v": 0x0B, "f": 0x0C, "r": 0x0D}
 CLASS_ESCAPES = {"d": DIGITS, "w": WORD, "s": SPACE}
 COUNT = re.compile(r"\{([0-9]+)(?:(,)([0-9]*))?\}")
@@ -52,16 +52,19 @@ class Classes:
     def __init__(self, properties: UnicodeProperties) -> None:
         self.properties = properties
         self._indices: dict[CodePoints, int] = {}
-        self._num_spans = 0
+        self._num_spans_left = MAX_SPANS
 
     def index(self, code_points: CodePoints) -> int:
         index = self._indices.get(code_points)
         if index is None:
             index = self._indices[code_points] = len(self._indices)
-            self._num_spans += len(code_points)
-        if self._num_spans > MAX_SPANS:
-            raise GrammarTooLarge("classes of characters of more ranges than one pattern may have")
+            self.spend_spans(len(code_points))
         return index
+
+    def spend_spans(self, num_spans: int) -> None:
+        self._num_spans_left -= num_spans
+        if self._num_spans_left < 0:
+            raise GrammarTooLarge("classes of characters with more ranges than a pattern may have")
 
     @property
     def in_order(self) -> list[CodePoints]:
@@ -282,6 +285,7 @@ class _Reader:
             if self._at >= len(self._text):
                 raise self._error("a class is not closed")
             spans += self._read_class_item()
+        self._classes.spend_spans(len(spans))
         self._at += 1
         code_points = union(spans)
         self._add_class(complement(code_points) if is_negated else code_points)
