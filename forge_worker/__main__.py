@@ -16,8 +16,9 @@ def serve_from(config: WorkerConfig) -> None:
     prepare_blas(os.environ)
     # NumPy reads its environment once, when it is first imported.
     from forge_worker.process import serve
+    from forge_worker.start import load
 
-    serve(config, num_threads)
+    serve(config, lambda config, on_progress: load(config, num_threads, on_progress))
 
 
 if __name__ == "__main__":

@@ -21,10 +21,8 @@ from typing import NamedTuple, NoReturn, assert_never
 
 import zmq
 
-from forge_common.backend import choose_backend
 from forge_common.config import WorkerConfig
 from forge_common.curve_keys import client_security
-from forge_common.demo_model import model_directory
 from forge_common.errors import ConfigError, LinkError, WorkerError
 from forge_common.link_security import require_safe
 from forge_common.protocol.message import PROTOCOL_VERSION
@@ -37,16 +35,19 @@ from forge_common.protocol.scheduler_worker import (
 )
 from forge_common.readiness import Readiness
 from forge_common.transport import ClientChannel, Undecodable, read_event
-from forge_worker.cpu.start import load_on_host
 from forge_worker.loaded_model import LoadedModel
 from forge_worker.runner import Runner
 from forge_worker.scheduler_connection import SchedulerConnection, SchedulerGone
 from forge_worker.sequence_mirror import Limits
+from forge_worker.weights.loader import OnProgress
 
 FAREWELL_LINGER_MS = 1000
 WAKE_BYTES = 4096  # more than there are wake-ups at a time
 
 logger = logging.getLogger(__name__)
+
+
+Load = Callable[[WorkerConfig, OnProgress], LoadedModel]
 
 
 def announcement(limits: Limits) -> WorkerReady:
@@ -60,7 +61,7 @@ def announcement(limits: Limits) -> WorkerReady:
     )
 
 
-def serve(config: WorkerConfig, num_threads: int) -> None:
+def serve(config: WorkerConfig, load: Load) -> None:
     """Until the scheduler says Shutdown, or SIGTERM. Raises ForgeError where it cannot go on."""
     endpoint = config.links.worker_endpoint
     if endpoint is None:
@@ -69,7 +70,7 @@ def serve(config: WorkerConfig, num_threads: int) -> None:
     require_safe(endpoint, security)  # before a model loads in vain
     signal.signal(signal.SIGTERM, _exit_cleanly)
     readiness = Readiness.from_environment()
-    loaded = load(config, num_threads, readiness)
+    loaded = load(config, readiness.progress)
     with zmq.Context() as context:
         channel: ClientChannel[ToWorker] = ClientChannel(
             context, endpoint, ToWorker, fresh_identity(), security
@@ -90,18 +91,6 @@ def serve(config: WorkerConfig, num_threads: int) -> None:
 def fresh_identity() -> bytes:
     """Another one at every start: what an earlier worker said is never taken for this one's."""
     return b"worker-" + secrets.token_hex(8).encode()
-
-
-def load(config: WorkerConfig, num_threads: int, readiness: Readiness) -> LoadedModel:
-    """The model and its cache in memory. Raises ModelError, ConfigError or DeviceError."""
-    path = model_directory(config.model.model_path)
-    backend = choose_backend(config.device)
-    if backend.name == "cuda":
-        # CuPy is there only where there are GPUs.
-        from forge_worker.cuda.start import load_on_gpu
-
-        return load_on_gpu(config, path, readiness.progress)
-    return load_on_host(config, path, num_threads, readiness.progress)
 
 
 class Loop(NamedTuple):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import zmq
 
-from forge_common.config import DeviceSettings, LinkSettings, WorkerConfig
+from forge_common.config import LinkSettings, WorkerConfig
 from forge_common.errors import ConfigError, ForgeError, LinkError, WorkerError
 from forge_common.protocol.message import PROTOCOL_VERSION
 from forge_common.protocol.scheduler_worker import (
@@ -27,10 +27,11 @@ from forge_common.protocol.scheduler_worker import (
     WorkerFailed,
     WorkerReady,
 )
-from forge_common.readiness import Readiness
 from forge_common.transport import ClientChannel, ServerChannel
-from forge_worker.process import answer_steps, fresh_identity, load, serve, woken
+from forge_worker.loaded_model import LoadedModel
+from forge_worker.process import answer_steps, fresh_identity, serve, woken
 from forge_worker.scheduler_connection import SchedulerConnection, SchedulerGone
+from forge_worker.weights.loader import OnProgress
 from tests.worker.fakes import FakeSequence, fake_runner, new_sequence
 
 GOLDEN_MODEL = Path(__file__).parent.parent / "golden" / "models" / "llama2"
@@ -204,20 +205,17 @@ def test_steps_on_a_device_are_launched_ahead_and_answered_when_they_are_done(sc
     assert runner.num_spare_times >= 1
 
 
-def test_cuda_without_cupy_is_refused_in_one_sentence(monkeypatch) -> None:
-    monkeypatch.setitem(sys.modules, "cupy", None)
-    config = WorkerConfig(device=DeviceSettings(backend="cuda"))
-    with pytest.raises(ConfigError, match="--backend cuda needs CuPy: pip install forge-server"):
-        load(config, 1, Readiness(None))
-
-
 def test_no_start_has_the_name_of_another() -> None:
     assert fresh_identity() != fresh_identity()
 
 
+def never(config: WorkerConfig, on_progress: OnProgress) -> LoadedModel:
+    raise AssertionError("nothing should be loaded")
+
+
 def test_endpoint_must_be_stated() -> None:
     with pytest.raises(ConfigError, match="--worker-endpoint"):
-        serve(WorkerConfig(links=LinkSettings()), 1)
+        serve(WorkerConfig(links=LinkSettings()), never)
 
 
 @pytest.fixture
