@@ -1,0 +1,1 @@
+"""What can be tested of `make bench-gpu` without a GPU: all but the numbers."""
