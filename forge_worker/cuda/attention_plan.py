@@ -69,7 +69,7 @@ def tile_shape(geometry: AttentionGeometry) -> TileShape:
     """As large as 255 registers a thread allow: sums take rows * head_dim, scores rows * keys."""
     head_dim = geometry.head_dim
     rows = 128 if head_dim <= _WIDE_HEAD else 64
-    keys = 64 if head_dim < 96 else 48 if head_dim <= _WIDE_HEAD else 32
+    keys = 64 if head_dim <= 64 else 48 if head_dim <= _WIDE_HEAD else 32
     return TileShape(rows, rows // geometry.group, keys)
 
 

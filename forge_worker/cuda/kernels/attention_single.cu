@@ -8,18 +8,18 @@
 //     scores   [16 tokens, 8 heads] = keys [16 tokens, D] . queries [D, 8 heads]
 //     attended [D, 8 heads]        += values [D, 16 tokens] . weights [16 tokens, 8 heads]
 // Heads are the narrow side of mma.m16n8k16, since there are few; this halves the sums a thread
-// keeps. Nothing passes through shared memory on the way: the order of the numbers that are summed
+// keeps. Keys and values pass through no shared memory: the order of the numbers that are summed
 // over is free as long as both factors agree on it, so a lane's fragment of keys is 16 neighbouring
-// bytes of the cache. Values need their tokens side by side in a register: two moves for two
-// registers. Which of a head's numbers stand in a row of `attended` is free, too.
+// bytes of the cache. Which of a head's numbers stand in a row of `attended` is free, too; values
+// only need their tokens side by side in a register, one instruction for each.
 //
-// Per 16 tokens and KV head at D = 128: 8 KiB of cache in 16 loads a lane, 16 mma, and about 170
-// other instructions, for up to 8 query heads. An H200 has 16 warps a multiprocessor in flight, each
-// with 4 to 8 KiB on its way (values of this run and keys of the next are asked for before the
-// products), where 25 KiB hide the latency of its memory; it could issue seven times as many
-// instructions in the time the bytes take. So memory bandwidth is what should limit this kernel,
-// except where there are few tokens: then it is the chain of four dependent reads at the start
-// (singles, sequence, block table, keys).
+// Per 16 tokens and KV head at D = 128: 8 KiB of cache in 16 loads a lane, 16 mma, and about 350
+// other instructions (as compiled for sm_90), for up to 8 query heads. In the time an H200's memory
+// takes for 8 KiB its multiprocessor can issue some 1600. It has 12 warps in flight, each with 4 to
+// 8 KiB on its way (values of this run and keys of the next are asked for before the products), where
+// 25 KiB hide the latency of memory. So bandwidth is what should limit this kernel, unless tokens are
+// few: then it is the chain of four dependent reads at the start (singles, sequence, block table,
+// keys), and the merge of the splits at the end. D = 64 has 4 KiB, 250 instructions and 16 warps.
 //
 // Constants: HEADS, query heads a block serves, and those of attention.cuh. The order of sums: tokens of a warp upwards, warps 0 to 3, splits
 // upwards.

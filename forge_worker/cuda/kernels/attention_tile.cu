@@ -20,9 +20,11 @@
 // Sums of a row are over tiles of keys that begin at multiples of KEYS, upwards; a tile that a row
 // does not see changes nothing in it. So a row's bits do not depend on where its chunk was cut.
 //
-// At D = 128 a warp spends 256 mma on a tile of 64 keys, about 1600 cycles of its tensor core, and
-// issues about 1000 other instructions. mma.sync reaches about 60 % of what the H100's own wgmma
-// could do; FlashAttention-2 as published has about 350 TFLOP/s there.
+// At D = 128 a warp spends 192 mma on a tile of 48 keys, some 1200 cycles of its tensor core, and
+// about 800 other instructions, as compiled for sm_90; two warps share a scheduler, so that one
+// multiplies while the other works on its softmax. mma.sync reaches about 60 % of what the H100's own
+// wgmma could do; FlashAttention-2 as published has about 350 TFLOP/s there. A long prefix and few
+// queries are this kernel's weak side: keys are not split among blocks.
 //
 // Constants: those of attention.cuh, and of a tile
 //   ROWS     64 or 128
@@ -74,18 +76,34 @@ struct SharedTiles {
     ELEMENT* values;   // [KEYS, STRIDE]
 };
 
+// Which 16 bytes of which rows this thread copies. A thread keeps its column, so that from one row
+// to the next addresses grow by constants; where rows have 10 or 12 columns, some threads have none.
+struct Copier {
+    int first_row;
+    int dim;
+
+    static constexpr int STEP = THREADS / VECTORS;  // rows
+
+    __device__ __forceinline__ Copier()
+        : first_row(threadIdx.x / VECTORS), dim(threadIdx.x % VECTORS * 8)
+    {
+        if (first_row >= STEP) {
+            first_row = max(ROWS, KEYS);
+        }
+    }
+};
+
 // Rows beyond the queries become zeros.
 __device__ __forceinline__ void load_queries(ELEMENT* target, const ELEMENT* query,
                                              int query_stride, const Tile& tile)
 {
-    for (unsigned i = threadIdx.x; i < ROWS * VECTORS; i += THREADS) {
-        const int row = i / VECTORS;
-        const int dim = i % VECTORS * 8;
+    const Copier copier;
+    for (int row = copier.first_row; row < ROWS; row += Copier::STEP) {
         const bool is_wanted = row < tile.num_queries * GROUP;
         const int64_t token = tile.first_token + (is_wanted ? row / GROUP : 0);
         const int head = tile.kv_head * GROUP + row % GROUP;
-        copy_async_16(target + row * STRIDE + dim,
-                      query + token * query_stride + head * HEAD_DIM + dim, is_wanted);
+        copy_async_16(target + row * STRIDE + copier.dim,
+                      query + token * query_stride + head * HEAD_DIM + copier.dim, is_wanted);
     }
 }
 
@@ -93,13 +111,12 @@ __device__ __forceinline__ void load_queries(ELEMENT* target, const ELEMENT* que
 __device__ __forceinline__ void load_cached(ELEMENT* target, const ELEMENT* cached,
                                             const Cache& cache, const Range& seen, int first)
 {
-#pragma unroll 4
-    for (unsigned i = threadIdx.x; i < KEYS * VECTORS; i += THREADS) {
-        const int row = i / VECTORS;
-        const int dim = i % VECTORS * 8;
+    const Copier copier;
+#pragma unroll 2
+    for (int row = copier.first_row; row < KEYS; row += Copier::STEP) {
         const bool is_wanted = seen.has(first + row);
         const int64_t offset = is_wanted ? cache.offset(first + row) : 0;
-        copy_async_16(target + row * STRIDE + dim, cached + offset + dim, is_wanted);
+        copy_async_16(target + row * STRIDE + copier.dim, cached + offset + copier.dim, is_wanted);
     }
 }
 
