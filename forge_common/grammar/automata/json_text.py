@@ -13,6 +13,7 @@ from typing import NamedTuple
 from forge_common.grammar.automata.byte_automaton import EDGE_BYTES, ByteAutomaton, Row
 from forge_common.grammar.automata.json_escapes import QUOTE, Escapes, spell_json
 from forge_common.grammar.automata.language import Language
+from forge_common.grammar.automata.lengths import Completions
 from forge_common.grammar.automata.spelling import SpellingNode, SpellingTree
 from forge_common.grammar.automata.utf8 import spell_utf8
 
@@ -150,6 +151,28 @@ class QuotedText(SpelledText):
     def free_state(self) -> int | None:
         """Where any string may follow, and its closing quote; None where that is nowhere."""
         return self._free
+
+    def can_finish(self, state: int, fewest: int, most: int | None) -> bool:
+        """Whether the string can be closed after `fewest` to `most` more code points.
+
+        Within a code point that one is still to come. GrammarTooLarge where a pattern has more
+        states than lengths can be counted for.
+        """
+        key = self._keys[state]
+        if isinstance(key, _Between):
+            return self._completions.can_finish(key.language_state, fewest, most)
+        if isinstance(key, _Within):
+            rest = None if most is None else most - 1
+            targets = {to for to in key.targets if to is not None}
+            return any(self.can_finish(to, fewest - 1, rest) for to in targets)
+        if key.is_closed:
+            return fewest <= 0
+        start = self._language.states.start
+        return not self.is_empty and self._completions.can_finish(start, fewest, most)
+
+    @cached_property
+    def _completions(self) -> Completions:
+        return Completions(self._language)
 
     def is_accepting(self, state: int) -> bool:
         return state == self._closed

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from interegular.patterns import Pattern as Tree
+
 from forge_common.grammar.automata.alphabet import Alphabet
 from forge_common.grammar.automata.byte_automaton import Budget
 from forge_common.grammar.automata.code_points import is_surrogate, single
@@ -21,6 +23,9 @@ from forge_common.grammar.program import Pattern
 class PatternCompiler:
     def __init__(self) -> None:
         self._properties = UnicodeProperties()
+
+    def parse(self, text: str) -> Tree:
+        return parse_pattern(text, Classes(self._properties))
 
     def whole(self, text: str) -> Language:
         """Texts that match from end to end."""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TypeVar, cast
 
 from forge_common.grammar.automata.byte_automaton import ByteAutomaton
+from forge_common.grammar.automata.counted_class import with_counts_as_lengths
 from forge_common.grammar.automata.json_escapes import Escapes, common_tree
 from forge_common.grammar.automata.json_text import PlainText, QuotedText
 from forge_common.grammar.automata.language import Language
@@ -35,6 +36,22 @@ class AutomatonStore:
         """Its lengths are left to the caller, who counts: see `ByteAutomaton.ends_character`."""
         return self._keep(
             (JsonString, rule.patterns, rule.excluded), lambda: self._make_string(rule)
+        )
+
+    def is_string_empty(self, rule: JsonString) -> bool:
+        """Whether no string fits, its lengths included."""
+        has_lengths = rule.min_length > 0 or rule.max_length is not None
+        if not has_lengths:
+            return self.string(rule).is_empty
+        if rule.max_length is not None and rule.max_length < rule.min_length:
+            return True
+        string = self.string(rule)
+        return not string.can_finish(string.start, rule.min_length, rule.max_length)
+
+    def with_counts_as_lengths(self, rule: JsonString) -> JsonString:
+        """The same strings, with `^[a-z]{3,12}$` as `^[a-z]*$` and a length from 3 to 12."""
+        return self._keep(
+            ("counts", rule), lambda: with_counts_as_lengths(rule, self._patterns.parse)
         )
 
     def text(self, rule: Text) -> ByteAutomaton:
