@@ -34,7 +34,14 @@ COMMON_FLAGS = (
     "-fno-stack-protector",
     "-fcf-protection=none",
 )
-RUNTIME_FLAGS = ("-O2", "-shared", "-Wall", "-Wextra", "-Werror")
+RUNTIME_FLAGS = (
+    "-O2",
+    "-shared",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-Wl,-soname,emulator-runtime.so",  # kernels find it loaded, whichever folder it came from
+)
 KERNEL_FLAGS = (
     "-O1",  # compiles a sixth faster than -O2; with peeled loops, kernels are as fast
     "-fpeel-loops",

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from forge_worker.cuda.device import Argument, Dim3
-from tests.cuda_emulator.compiler import CompiledFile
+from tests.cuda_emulator.compiler import CompiledFile, runtime_library
 from tests.cuda_emulator.faults import emulated_fault
 
 # Grid, block, bytes of shared memory, order, seconds, address of the arguments; see cpp/launch.h.
@@ -102,6 +102,7 @@ class EmulatedKernel:
 
 def load(compiled: CompiledFile) -> ctypes.PyDLL:
     """With the interpreter's lock held during calls: the emulator runs one launch at a time."""
+    ctypes.CDLL(str(runtime_library()))  # which kernels know by its name alone
     return ctypes.PyDLL(str(compiled.path))
 
 
