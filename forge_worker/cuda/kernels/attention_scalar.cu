@@ -1,15 +1,18 @@
-// Attention of every token of a step, each on its own, without tensor cores: for float, and for heads
-// that the other kernels cannot cut into 16s (those of tiny models).
+// Attention of every token of a step, each on its own, without tensor cores: for float, and for
+// heads that the other kernels cannot cut into 16s (those of tiny models).
 //
-// Grid: (tokens, query heads / HEADS, blocks a query); block: 128 threads. HEADS is at most 4, so that
-// a thread's sums stay in registers: a larger group reads its KV head more than once.
+// Grid: (tokens, query heads / HEADS, blocks a query); block: 128 threads. HEADS is at most 4, so
+// that a thread's sums stay in registers: a larger group reads its KV head more than once.
 //
 // 8 numbers of a token lie in a lane, a token in the next power of two of HEAD_DIM / 8 lanes, and a
 // warp takes 32 / LANES tokens at a time. It is the exact and simple form: a token of a chunk reads
-// its whole context again, and at 4 heads a warp issues some 150 instructions for every KiB of cache.
+// its whole context again, and at 4 heads a warp issues some 150 instructions for every KiB of
+// cache.
 //
-// Constants: HEADS, query heads a block serves, and those of attention.cuh. The order of sums: every group of lanes takes its tokens upwards;
-// then groups, and then splits, upwards.
+// Sums are taken by every group of lanes over its tokens upwards, then over groups, then over
+// splits upwards.
+//
+// Constants: those of attention.cuh, and HEADS, query heads that a block serves.
 #include "attention_split.cuh"
 
 constexpr int THREADS = 128;
@@ -167,9 +170,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
     if (token >= counts[0]) {
         return;
     }
-    const SplitJob job = split_job(
-        token, seen_from(positions[token], window), {scale, cap}, {min_split_tokens, max_splits},
-        {partial_softmax, partial_attended}, arrivals, out);
+    const Range seen = seen_from(positions[token], window);
+    const SplitJob job = split_job(token, seen, {scale, cap}, {min_split_tokens, max_splits},
+                                   {partial_softmax, partial_attended}, arrivals, out);
     if (static_cast<int>(blockIdx.z) >= job.splits.count) {
         return;
     }

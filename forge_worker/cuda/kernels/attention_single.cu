@@ -1,7 +1,8 @@
 // Attention of the sequences that run one token, on tensor cores (Bf16 or Half).
 //
-// Grid: (singles, query heads / HEADS, blocks a query); block: 128 threads. HEADS are all query heads
-// of a KV head, as far as their sums fit the registers, so that keys and values are read once.
+// Grid: (singles, query heads / HEADS, blocks a query); block: 128 threads. HEADS are all query
+// heads of a KV head, as far as their sums fit the registers, so that keys and values are read
+// once.
 //
 // A warp takes every fourth run of 16 tokens and computes, transposed, with heads padded to a
 // multiple of 8, two products:
@@ -16,25 +17,22 @@
 // Per 16 tokens and KV head at D = 128: 8 KiB of cache in 16 loads a lane, 16 mma, and about 350
 // other instructions (as compiled for sm_90), for up to 8 query heads. In the time an H200's memory
 // takes for 8 KiB its multiprocessor can issue some 1600. It has 12 warps in flight, each with 4 to
-// 8 KiB on its way (values of this run and keys of the next are asked for before the products), where
-// 25 KiB hide the latency of memory. So bandwidth is what should limit this kernel, unless tokens are
-// few: then it is the chain of four dependent reads at the start (singles, sequence, block table,
-// keys), and the merge of the splits at the end. D = 64 has 4 KiB, 250 instructions and 16 warps.
+// 8 KiB on its way (values of this run and keys of the next are asked for before the products),
+// where 25 KiB hide the latency of memory. So bandwidth is what should limit this kernel, unless
+// tokens are few: then it is the chain of four dependent reads at the start (singles, sequence,
+// block table, keys), and the merge of the splits at the end. D = 64 has 4 KiB, 250 instructions
+// and 16 warps.
 //
-// Constants: HEADS, query heads a block serves, and those of attention.cuh. The order of sums: tokens of a warp upwards, warps 0 to 3, splits
-// upwards.
+// Sums are taken over a warp's tokens upwards, then over warps 0 to 3, then over splits upwards.
+//
+// Constants: those of attention.cuh, and HEADS, query heads that a block serves.
 #include "attention_split.cuh"
-
-#if HEAD_DIM % 16 != 0
-#error "attention_single works on 16 numbers of a head at a time; attention_scalar takes any 8"
-#endif
+#include "cached_fragments.cuh"
 
 constexpr int WARPS = 4;
 constexpr int THREADS = WARPS * WARP_THREADS;
 constexpr int TILE = 16;  // tokens
 constexpr int HEAD_TILES = ceil_div(HEADS, 8);
-constexpr int KEY_REGISTERS = HEAD_DIM / 8;     // a token's numbers lie in 4 lanes
-constexpr int VALUE_REGISTERS = HEAD_DIM / 16;  // a token's numbers lie in 8 lanes
 constexpr int DIM_TILES = HEAD_DIM / 16;
 constexpr int QUERY_STRIDE = HEAD_DIM + 32;  // in shared memory, of heads
 
@@ -44,105 +42,6 @@ constexpr int FRAGMENTS = HEAD_TILES * 4 * DIM_TILES + 2 * KEY_REGISTERS + 4 * V
 constexpr int MIN_BLOCKS = FRAGMENTS <= 64 ? 4 : FRAGMENTS <= 96 ? 3 : 2;
 
 static_assert(SPLIT_STEP % (WARPS * TILE) == 0, "every warp has the same share of a split");
-
-// ---------------------------------------------------------------- fragments
-
-// The lane's place in fragments, as the PTX manual has them.
-struct Lane {
-    int group;  // 0..7
-    int place;  // 0..3
-};
-
-__device__ __forceinline__ Lane this_lane()
-{
-    const int lane = threadIdx.x % WARP_THREADS;
-    return {lane / 4, lane % 4};
-}
-
-__device__ __forceinline__ void load_registers(uint32_t* registers, const uint4* address)
-{
-    const uint4 loaded = __ldcs(address);
-    registers[0] = loaded.x;
-    registers[1] = loaded.y;
-    registers[2] = loaded.z;
-    registers[3] = loaded.w;
-}
-
-__device__ __forceinline__ void load_registers(uint32_t* registers, const uint2* address)
-{
-    const uint2 loaded = __ldcs(address);
-    registers[0] = loaded.x;
-    registers[1] = loaded.y;
-}
-
-// A fourth of a row of HEAD_DIM numbers: 8 of every 32, then 4 of the 16 that may be left.
-__device__ __forceinline__ void load_fourth(uint32_t (&registers)[KEY_REGISTERS],
-                                            const ELEMENT* row, int place)
-{
-    const uint4* eights = reinterpret_cast<const uint4*>(row) + place;
-#pragma unroll
-    for (int dim = 0; dim + 32 <= HEAD_DIM; dim += 32) {
-        load_registers(&registers[dim / 8], eights + dim / 8);
-    }
-    if (HEAD_DIM % 32 != 0) {
-        constexpr int rest = HEAD_DIM / 32 * 32;
-        const uint2* fours = reinterpret_cast<const uint2*>(row) + place;
-        load_registers(&registers[rest / 8], fours + rest / 4);
-    }
-}
-
-// An eighth of a row: 8 of every 64, then 4 of 32 and 2 of 16 where so many are left.
-__device__ __forceinline__ void load_eighth(uint32_t (&registers)[VALUE_REGISTERS],
-                                            const ELEMENT* row, int group)
-{
-    const uint4* eights = reinterpret_cast<const uint4*>(row) + group;
-#pragma unroll
-    for (int dim = 0; dim + 64 <= HEAD_DIM; dim += 64) {
-        load_registers(&registers[dim / 16], eights + dim / 8);
-    }
-    if (HEAD_DIM % 64 >= 32) {
-        constexpr int rest = HEAD_DIM / 64 * 64;
-        const uint2* fours = reinterpret_cast<const uint2*>(row) + group;
-        load_registers(&registers[rest / 16], fours + rest / 4);
-    }
-    if (HEAD_DIM % 32 != 0) {
-        constexpr int rest = HEAD_DIM / 32 * 32;
-        const uint32_t* twos = reinterpret_cast<const uint32_t*>(row) + group;
-        registers[rest / 16] = __ldcs(twos + rest / 2);
-    }
-}
-
-// Which number of the head is the first of the two in register `index` of load_eighth.
-__device__ __forceinline__ int dim_of_register(int index, int group)
-{
-    const int dim = index * 16;
-    if (dim < HEAD_DIM / 64 * 64) {
-        return dim / 64 * 64 + 8 * group + dim % 64 / 8;
-    }
-    if (dim < HEAD_DIM / 32 * 32) {
-        return HEAD_DIM / 64 * 64 + 4 * group + dim % 32 / 8;
-    }
-    return HEAD_DIM / 32 * 32 + 2 * group;
-}
-
-template <int COUNT>
-__device__ __forceinline__ void clear(uint32_t (&registers)[COUNT])
-{
-#pragma unroll
-    for (int i = 0; i < COUNT; ++i) {
-        registers[i] = 0u;
-    }
-}
-
-__device__ __forceinline__ uint32_t low_halves(uint32_t first, uint32_t second)
-{
-    return (first & 0xffffu) | (second << 16);
-}
-
-__device__ __forceinline__ uint32_t high_halves(uint32_t first, uint32_t second)
-{
-    return (first >> 16) | (second & 0xffff0000u);
-}
 
 // ---------------------------------------------------------------- a warp's share
 
@@ -338,8 +237,8 @@ __device__ __forceinline__ void add_values(Sums& sums, int n, const float (&weig
     }
 }
 
-// Values of a tile are asked for before its scores are computed, and the next keys before the values
-// are used.
+// Values of a tile are asked for before its scores are computed, and the next keys before the
+// values are used.
 __device__ __forceinline__ void attend(Sums& sums, const Share& share, const ELEMENT* queries,
                                        int first, const Scoring& scoring)
 {
@@ -427,9 +326,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
         return;
     }
     const int token = query_starts[sequence];
-    const SplitJob job = split_job(
-        token, seen_from(context_lens[sequence] - 1, window), {scale, cap}, {min_split_tokens, max_splits},
-        {partial_softmax, partial_attended}, arrivals, out);
+    const Range seen = seen_from(context_lens[sequence] - 1, window);
+    const SplitJob job = split_job(token, seen, {scale, cap}, {min_split_tokens, max_splits},
+                                   {partial_softmax, partial_attended}, arrivals, out);
     if (static_cast<int>(blockIdx.z) >= job.splits.count) {
         return;
     }

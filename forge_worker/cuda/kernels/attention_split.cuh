@@ -3,10 +3,10 @@
 //
 // A launch has gridDim.z blocks for a query, however long its context; they deal its splits out
 // among them, and those left without one leave at once. How a context is cut is derived here, from
-// its length, so that a recorded graph serves every length. A split that is alone writes the output;
-// otherwise each leaves three sums in the workspace, and the block that arrives last merges them in
-// order. That costs one atomic addition a block; a second kernel would cost a launch a layer, one or
-// two microseconds, which is as much as one short context takes.
+// its length, so that a recorded graph serves every length. A split that is alone writes the
+// output; otherwise each leaves three sums in the workspace, and the block that arrives last merges
+// them in order. That costs one atomic addition a block; a second kernel would cost a launch a
+// layer, one or two microseconds, which is as much as one short context takes.
 #pragma once
 
 #include "attention.cuh"
