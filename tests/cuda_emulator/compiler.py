@@ -102,8 +102,8 @@ def compile_kernels(source: KernelSource, folder: Path) -> CompiledFile:
     return CompiledFile(library, tuple(names.read_text().split()))
 
 
-@cache
 def runtime_library() -> Path:
+    """In the same folder as the libraries that are linked to it, wherever that is at the moment."""
     library = _cache_folder() / f"runtime-{_key(RUNTIME_FOLDER.iterdir(), [])}.so"
     if not library.exists():
         sources = sorted(RUNTIME_FOLDER.glob("*.cpp"))
