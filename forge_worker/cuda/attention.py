@@ -30,7 +30,7 @@ _WARPS = 4
 _LANE_NUMBERS = 8  # of a head, in attention_scalar
 _HEAD_TILE = 8  # in attention_single
 _SOFTMAX_BYTES = 8  # highest score and sum of weights
-_UNLIMITED = np.iinfo(np.int32).max
+_MAX_INT = np.iinfo(np.int32).max
 _MAX_HEAD_DIM = 256
 
 
@@ -108,7 +108,7 @@ class PagedAttention:
         shape = step.shape
         tensors = (query, np.int32(query.shape[1]), kv_layer.keys, kv_layer.values, out)
         tables = (step.sequence_rows, step.block_tables, np.int32(step.block_tables.shape[1]))
-        numbers = (np.int32(_UNLIMITED if window is None else window), *self._scoring)
+        numbers = (np.int32(_MAX_INT if window is None else window), *self._scoring)
         if self._tile is None:
             live = (step.counts, step.positions, step.query_starts)
             self._launch_alone(shape.num_tokens, (*tensors, *live, *tables, *numbers))
@@ -195,5 +195,7 @@ def _scoring(geometry: AttentionGeometry) -> tuple[Any, Any]:
 def _check(geometry: AttentionGeometry) -> None:
     if geometry.head_dim % _LANE_NUMBERS or geometry.head_dim > _MAX_HEAD_DIM:
         raise ValueError(f"No kernel for heads of {geometry.head_dim} numbers")
+    if geometry.num_kv_heads * geometry.block_size * geometry.head_dim > _MAX_INT:
+        raise ValueError(f"Blocks of {geometry.block_size} tokens are too large to be indexed")
     if geometry.num_heads % geometry.num_kv_heads:
         raise ValueError(f"{geometry.num_heads} heads cannot share {geometry.num_kv_heads}")

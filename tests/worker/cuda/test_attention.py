@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from forge_worker.cuda.attention import PagedAttention, workspace_bytes
+from forge_worker.cuda.attention import PagedAttention, attention_sources, workspace_bytes
 from forge_worker.cuda.attention_plan import AttentionGeometry
 from forge_worker.cuda.attention_split import AttentionLimits
 from forge_worker.cuda.device import Device
@@ -175,6 +175,21 @@ def test_query_may_stand_alone(device: Device) -> None:
     assert to_host(device, out).tobytes() == placed.run().tobytes()
 
 
+@pytest.mark.parametrize("kind", TENSOR_CORES, ids=named)
+def test_tensor_cores_have_a_kernel_for_chunks(kind: Kind) -> None:
+    alone, tile = attention_sources(*kind)
+    assert alone.file == "attention_single.cu"
+    assert tile is not None
+    assert tile.file == "attention_tile.cu"
+
+
+@pytest.mark.parametrize("kind", SCALAR, ids=named)
+def test_without_tensor_cores_one_kernel_does_all(kind: Kind) -> None:
+    alone, tile = attention_sources(*kind)
+    assert alone.file == "attention_scalar.cu"
+    assert tile is None
+
+
 class TestRefusals:
     def test_arrays_of_other_shapes_or_types(self, device: Device) -> None:
         placed = PlacedCase(device, AttentionCase(*PLAIN, EDGES))
@@ -203,6 +218,10 @@ class TestRefusals:
 
     def test_heads_that_cannot_be_shared(self, device: Device) -> None:
         self._expect_refusal(device, AttentionGeometry(3, 2, 64, 16), "3 heads cannot share 2")
+
+    def test_blocks_whose_numbers_an_index_cannot_count(self, device: Device) -> None:
+        geometry = AttentionGeometry(32, 32, 128, 1 << 20)
+        self._expect_refusal(device, geometry, "too large to be indexed")
 
     def test_workspace_of_another_size(self, device: Device) -> None:
         limits = AttentionLimits(4, 100)
