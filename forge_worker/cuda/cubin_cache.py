@@ -111,7 +111,7 @@ def _read_own(path: Path) -> bytes:
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    descriptor, unfinished = tempfile.mkstemp(dir=path.parent)
+    descriptor, unfinished = tempfile.mkstemp(_SUFFIX, dir=path.parent)  # _shrink sees it too
     try:
         with open(descriptor, "wb") as file:
             file.write(content)

@@ -29,9 +29,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     ours = [item for item in items if HERE in item.path.parents]
     for item in ours:
         item.add_marker(pytest.mark.gpu)
-    without_device = [item for item in ours if "device" not in getattr(item, "fixturenames", ())]
-    config.hook.pytest_deselected(items=without_device)
-    items[:] = [item for item in items if item not in set(without_device)]
+    without_device = {item for item in ours if "device" not in getattr(item, "fixturenames", ())}
+    config.hook.pytest_deselected(items=list(without_device))
+    items[:] = [item for item in items if item not in without_device]
 
 
 @pytest.fixture(scope="session")
