@@ -97,6 +97,9 @@ class NumpyOps:
 
         self._by_slab(len(residual), add)
 
+    def clear(self, residual: FloatArray) -> None:
+        residual.fill(0)
+
     def rotate_and_store(
         self, qkv: FloatArray, norms: HeadNorms | None, step: NumpyStep, kv_layer: KVLayer
     ) -> FloatArray:

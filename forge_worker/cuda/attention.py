@@ -18,7 +18,7 @@ from forge_worker.cuda.attention_plan import (
     tile_shape,
     uses_tensor_cores,
 )
-from forge_worker.cuda.attention_split import AttentionLimits, Splitting, whole_steps
+from forge_worker.cuda.attention_split import AttentionLimits, Splitting
 from forge_worker.cuda.device import Argument, Device, DeviceInfo, Kernel, KernelSource
 from forge_worker.cuda.device_step import DeviceStep
 from forge_worker.cuda.precision import Precision
@@ -178,9 +178,6 @@ def _splitting(
     info: DeviceInfo, precision: Precision, geometry: AttentionGeometry, limits: AttentionLimits
 ) -> Splitting:
     num_head_sets = geometry.num_heads // heads_per_block(precision, geometry)
-    if limits.split_size is not None and not uses_tensor_cores(precision, geometry):
-        # Rows are tokens then, too many for a workspace of fixed splits: contexts stay whole.
-        limits = limits._replace(split_size=whole_steps(limits.max_context))
     return Splitting(limits, num_head_sets, info.num_multiprocessors)
 
 

@@ -73,24 +73,28 @@ def tile_shape(geometry: AttentionGeometry) -> TileShape:
     return TileShape(rows, rows // geometry.group, keys)
 
 
-def plan_work(
-    query_lens: IntArray, context_lens: IntArray, geometry: AttentionGeometry
-) -> AttentionWork:
-    """`query_lens` and `context_lens` [num_sequences]. Tiles with most keys come first, so that
-    the device is busy to the end."""
-    queries = tile_shape(geometry).queries
-    chunks = np.flatnonzero(query_lens > 1).tolist()
-    tiles = [
-        tile
-        for sequence in chunks
-        for tile in _tiles(
-            sequence, int(query_lens[sequence]), int(context_lens[sequence]), queries
-        )
-    ]
-    tiles.sort(key=lambda tile: -tile.num_keys)
-    pairs = np.array([(tile.sequence, tile.first_query) for tile in tiles], np.int32)
-    singles = np.flatnonzero(query_lens == 1).astype(np.int32)
-    return AttentionWork(singles, pairs.reshape(-1, 2))
+class AttentionPlanner(NamedTuple):
+    """`has_singles`: a sequence that runs one token may go another way than in a chunk, which is
+    quicker and has other bits."""
+
+    geometry: AttentionGeometry
+    has_singles: bool = True
+
+    def plan(self, query_lens: IntArray, context_lens: IntArray) -> AttentionWork:
+        """`query_lens` and `context_lens` [num_sequences]. Tiles with most keys come first, so
+        that the device is busy to the end."""
+        queries = tile_shape(self.geometry).queries
+        is_single = (query_lens == 1) & self.has_singles
+        tiles = [
+            tile
+            for sequence in np.flatnonzero(~is_single).tolist()
+            for tile in _tiles(
+                sequence, int(query_lens[sequence]), int(context_lens[sequence]), queries
+            )
+        ]
+        tiles.sort(key=lambda tile: -tile.num_keys)
+        pairs = np.array([(tile.sequence, tile.first_query) for tile in tiles], np.int32)
+        return AttentionWork(np.flatnonzero(is_single).astype(np.int32), pairs.reshape(-1, 2))
 
 
 def _tiles(sequence: int, query_len: int, context_len: int, queries: int) -> Iterator[_Tile]:

@@ -79,7 +79,9 @@ def build_runner(
     library.prepare(sizes, arena.rest())
     limits = sizes.limits
     kv_cache = allocate_kv_cache(model.config, model.ops, limits.num_blocks, limits.block_size)
-    queue = StepQueue(device, model, kv_cache, memory, feed, drawer, results, sizes.geometry)
+    queue = StepQueue(
+        device, model, kv_cache, memory, feed, drawer, results, sizes.attention_planner
+    )
     return CudaRunner(SequenceMirror(limits, tables), queue)
 
 

@@ -19,6 +19,7 @@ from forge_common.errors import DeviceError
 from forge_worker.cuda.cupy_kernel import CupyKernel, LaunchTarget
 from forge_worker.cuda.device import Bytes, DeviceInfo, Kernel, KernelSource
 from forge_worker.cuda.kernel_compiler import KernelCompiler
+from forge_worker.cuda.libraries import majors_for
 from forge_worker.ops.protocol import Array
 
 _OUT_OF_MEMORY = 2  # cudaErrorMemoryAllocation
@@ -100,6 +101,12 @@ class CupyDevice:
     @property
     def stream(self) -> int:
         return int(self._stream.ptr)
+
+    @property
+    def library_majors(self) -> list[int]:
+        """Versions of CUDA whose libraries the driver can serve, the preferred one first."""
+        with self._failures:
+            return majors_for(self._runtime.driverGetVersion())
 
     def free_bytes(self) -> int:
         with self._failures:

@@ -16,7 +16,7 @@ from forge_worker.cuda.cubin_cache import CubinCache
 from forge_worker.cuda.cupy_device import CudaFailures, CupyDevice, describe
 from forge_worker.cuda.device import DeviceInfo
 from forge_worker.cuda.kernel_compiler import KernelCompiler
-from forge_worker.cuda.libraries import MAJORS, open_library
+from forge_worker.cuda.libraries import majors_for, open_library
 from forge_worker.cuda.nvrtc import Nvrtc
 
 MIN_COMPUTE_CAPABILITY = (8, 0)  # bfloat16 in tensor cores, and asynchronous copies
@@ -31,10 +31,10 @@ _MAX_NAMED_HOLDERS = 3
 def open_device(index: int, cubin_folder: Path) -> CupyDevice:
     """The GPU that CUDA numbers `index`, with its compiler; kernels are kept in `cubin_folder`."""
     cupy = _import_cupy()
-    driver_major = _check_driver(cupy.cuda.runtime) // 1000
+    majors = majors_for(_check_driver(cupy.cuda.runtime))
     info = _check_gpu(cupy.cuda, index)
     _check_memory(cupy.cuda, index, info)
-    library = open_library("nvrtc", [major for major in MAJORS if major <= driver_major])
+    library = open_library("nvrtc", majors)
     nvrtc = Nvrtc(library)
     architecture = nvrtc.architecture(info.compute_capability)
     compiler = KernelCompiler(nvrtc, architecture, CubinCache(cubin_folder))

@@ -18,8 +18,13 @@ from forge_common.device_workspace import (
     rotation_table_bytes,
 )
 from forge_worker.cuda.attention import workspace_bytes
-from forge_worker.cuda.attention_plan import AttentionGeometry, tile_shape, uses_tensor_cores
-from forge_worker.cuda.attention_split import AttentionLimits
+from forge_worker.cuda.attention_plan import (
+    AttentionGeometry,
+    AttentionPlanner,
+    tile_shape,
+    uses_tensor_cores,
+)
+from forge_worker.cuda.attention_split import AttentionLimits, whole_steps
 from forge_worker.cuda.device import DeviceInfo
 from forge_worker.cuda.device_tables import table_bytes
 from forge_worker.cuda.precision import Precision
@@ -27,8 +32,6 @@ from forge_worker.cuda.sampler import sampler_bytes
 from forge_worker.cuda.step_header import HeaderLimits, header_bytes
 from forge_worker.cuda.step_results import ResultLimits, result_bytes
 from forge_worker.sequence_mirror import Limits
-
-DETERMINISTIC_SPLIT = 256  # tokens of a context that one block attends to
 
 
 class EngineSizes(NamedTuple):
@@ -52,10 +55,18 @@ class EngineSizes(NamedTuple):
     @property
     def attention_limits(self) -> AttentionLimits:
         """Where tensor cores cannot be used, every token of a chunk attends on its own."""
-        split_size = DETERMINISTIC_SPLIT if self.is_deterministic else None
         has_tiles = uses_tensor_cores(self.precision, self.geometry)
         max_rows = self.limits.max_batch_size if has_tiles else self.max_tokens
-        return AttentionLimits(max_rows, self.limits.max_model_len, split_size)
+        length = self.limits.max_model_len
+        return AttentionLimits(
+            max_rows, length, whole_steps(length) if self.is_deterministic else None
+        )
+
+    @property
+    def attention_planner(self) -> AttentionPlanner:
+        """A token's bits depend on how its context is gone through, so that, to be the same
+        decoded, in any chunk, or computed anew, it must always be gone through the same way."""
+        return AttentionPlanner(self.geometry, has_singles=not self.is_deterministic)
 
     @property
     def header_limits(self) -> HeaderLimits:

@@ -27,6 +27,11 @@ _TOOLKIT = "/usr/local/cuda"
 _LIBRARY_FOLDERS = ("lib64", "lib")
 
 
+def majors_for(driver_version: int) -> list[int]:
+    """The versions of CUDA a driver can serve, by what it says of itself: 1000 · major + …"""
+    return [major for major in MAJORS if major <= driver_version // 1000]
+
+
 def open_library(name: LibraryName, majors: Sequence[int] = MAJORS) -> ctypes.CDLL:
     """The library for the first of these CUDA versions that is to be found."""
     candidates = [path for major in majors for path in places(name, major, os.environ, sys.path)]

@@ -108,6 +108,9 @@ class CudaOps:
     def add_linear(self, residual: Array, x: Array, weights: LinearWeights) -> None:
         self._kernels.products.add_linear(residual, x, weights)
 
+    def clear(self, residual: Array) -> None:
+        self._device.fill_zero(residual)
+
     def rotate_and_store(
         self, qkv: Array, norms: HeadNorms | None, step: DeviceStep, kv_layer: KVLayer
     ) -> Array:

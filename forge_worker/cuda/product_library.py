@@ -46,7 +46,7 @@ class CublasLtLibrary:
     def __init__(self, device: CupyDevice, folder: Path) -> None:
         self._device = device
         self._folder = folder
-        self._library = CublasLt(open_library("cublasLt"))
+        self._library = CublasLt(open_library("cublasLt", device.library_majors))
 
     def compile_ahead(self, sizes: EngineSizes) -> None:
         self._device.compile_ahead(kernel_sources(sizes), COMPILER_THREADS)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from forge_common.errors import WorkerError
-from forge_worker.cuda.attention_plan import AttentionGeometry, AttentionWork, plan_work
+from forge_worker.cuda.attention_plan import AttentionPlanner, AttentionWork
 from forge_worker.cuda.device import Device, Event
 from forge_worker.cuda.device_step import StepShape
 from forge_worker.cuda.device_tables import DeviceTables
@@ -72,10 +72,10 @@ class StepQueue:
         feed: TableFeed,
         drawer: Drawer,
         results: StepResults,
-        geometry: AttentionGeometry,
+        planner: AttentionPlanner,
     ) -> None:
         self.results = results
-        self._geometry = geometry
+        self._planner = planner
         self._device = device
         self._model = model
         self._kv_cache = kv_cache
@@ -110,15 +110,15 @@ class StepQueue:
 
     def _decode(self, width: int) -> None:
         """Every kernel of a step of `width` sequences, of which fewer may be live."""
-        step = self._memory.step(
-            StepShape(width, width, width, width, 0), self._feed.tables.block_tables
-        )
+        singles, tiles = (width, 0) if self._planner.has_singles else (0, width)
+        shape = StepShape(width, width, width, singles, tiles)
+        step = self._memory.step(shape, self._feed.tables.block_tables)
         self._feed.kernels.expand(step)
         self._draw(self._model.hidden(step, self._kv_cache), width)
 
     def _attention_work(self, pending: PendingStep) -> AttentionWork:
         scheduled = pending.scheduled
-        return plan_work(scheduled.num_scheduled_tokens, scheduled.context_lens, self._geometry)
+        return self._planner.plan(scheduled.num_scheduled_tokens, scheduled.context_lens)
 
     def _run_mixed(self, pending: PendingStep, shape: StepShape) -> None:
         step = self._memory.step(shape, self._feed.tables.block_tables)

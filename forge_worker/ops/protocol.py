@@ -79,6 +79,9 @@ class Ops(Protocol):
     def add_linear(self, residual: Array, x: Array, weights: LinearWeights) -> None:
         """Add x · weightᵀ + bias into `residual` [T, hidden_size], which is overwritten."""
 
+    def clear(self, residual: Array) -> None:
+        """Overwrite all of `residual` with zeros."""
+
     def rotate_and_store(
         self, qkv: Array, norms: HeadNorms | None, step: Step, kv_layer: KVLayer
     ) -> Array:

@@ -21,6 +21,7 @@ class ShardedOps:
         self.kv_layer = ops.kv_layer
         self.scrub = ops.scrub
         self.begin_step = ops.begin_step
+        self.clear = ops.clear
         self.embed = ops.embed
         self.norm_linear = ops.norm_linear
         self.norm_gated = ops.norm_gated
@@ -31,7 +32,7 @@ class ShardedOps:
     def add_linear(self, residual: Array, x: Array, weights: LinearWeights) -> None:
         """Rank 0 alone brings residual and bias into the sum, so that both are added once."""
         if not self._is_first:
-            residual.fill(0)
+            self._ops.clear(residual)
             weights = LinearWeights(weights.weight, None)
         self._ops.add_linear(residual, x, weights)
         self._communicator.all_reduce_sum(residual)

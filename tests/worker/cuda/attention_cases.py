@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from forge_worker.cuda.attention import PagedAttention, workspace_bytes
-from forge_worker.cuda.attention_plan import AttentionGeometry, plan_work
+from forge_worker.cuda.attention_plan import AttentionGeometry, AttentionPlanner
 from forge_worker.cuda.attention_split import AttentionLimits
 from forge_worker.cuda.device import Device
 from forge_worker.cuda.device_step import DeviceStep, StepShape
@@ -161,8 +161,16 @@ def _is_seen(chunk: Chunk, window: int | None) -> npt.NDArray[np.bool_]:
 class PlacedCase:
     """A case on a device: blocks anywhere in the cache, sequences anywhere in the tables."""
 
-    def __init__(self, device: Device, case: AttentionCase, padding: Padding | None = None) -> None:
+    def __init__(
+        self,
+        device: Device,
+        case: AttentionCase,
+        padding: Padding | None = None,
+        *,
+        has_singles: bool = True,
+    ) -> None:
         self._device = device
+        self._planner = AttentionPlanner(case.geometry, has_singles)
         self._case = case
         self._padding = padding or Padding()
         rng = np.random.default_rng(7)
@@ -199,7 +207,7 @@ class PlacedCase:
         """Sequence i has the row rows[i] in the tables of the step."""
         chunks, padding = self._case.chunks, self._padding
         query_lens, context_lens = (np.array(lens, np.int32) for lens in zip(*chunks, strict=True))
-        work = plan_work(query_lens, context_lens, self._case.geometry)
+        work = self._planner.plan(query_lens, context_lens)
         num_sequences = len(chunks) + padding.sequences
         singles = np.concatenate([work.singles, range(len(chunks), num_sequences)])
         num_tokens = self._case.num_tokens + padding.tokens

@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 
 from forge_worker.cuda.attention_plan import (
     AttentionGeometry,
+    AttentionPlanner,
     heads_per_block,
-    plan_work,
     tile_shape,
     uses_tensor_cores,
 )
 from forge_worker.cuda.precision import Precision
 
 GEOMETRY = AttentionGeometry(num_heads=32, num_kv_heads=8, head_dim=128, block_size=16)
+PLANNER = AttentionPlanner(GEOMETRY)
 QUERIES = tile_shape(GEOMETRY).queries
 
 
@@ -25,19 +26,25 @@ def ints(*values: int) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
 
 
 def test_sequences_with_one_token_are_singles() -> None:
-    work = plan_work(ints(1, 5, 1), ints(10, 5, 1), GEOMETRY)
+    work = PLANNER.plan(ints(1, 5, 1), ints(10, 5, 1))
     assert work.singles.tolist() == [0, 2]
     assert work.tiles.tolist() == [[1, 0]]
 
 
+def test_without_singles_every_token_is_of_a_tile() -> None:
+    work = PLANNER._replace(has_singles=False).plan(ints(1, 5, 1), ints(10, 5, 12))
+    assert work.singles.tolist() == []
+    assert work.tiles.tolist() == [[2, 0], [0, 0], [1, 0]]
+
+
 def test_step_without_chunks_has_no_tiles() -> None:
-    work = plan_work(ints(1, 1), ints(10, 20), GEOMETRY)
+    work = PLANNER.plan(ints(1, 1), ints(10, 20))
     assert work.tiles.shape == (0, 2)
     assert work.tiles.dtype == work.singles.dtype == np.int32
 
 
 def test_tiles_with_most_keys_come_first() -> None:
-    work = plan_work(ints(2 * QUERIES + 1, 3), ints(2 * QUERIES + 1, 2 * QUERIES), GEOMETRY)
+    work = PLANNER.plan(ints(2 * QUERIES + 1, 3), ints(2 * QUERIES + 1, 2 * QUERIES))
     assert work.tiles.tolist() == [[0, 2 * QUERIES], [0, QUERIES], [1, 0], [0, 0]]
 
 
@@ -45,7 +52,7 @@ def test_tiles_with_most_keys_come_first() -> None:
 def test_every_query_is_served_once(lengths: list[tuple[int, int]]) -> None:
     query_lens = ints(*(num_queries for num_queries, _ in lengths))
     context_lens = ints(*(sum(length) for length in lengths))
-    work = plan_work(query_lens, context_lens, GEOMETRY)
+    work = PLANNER.plan(query_lens, context_lens)
     served = [(int(sequence), 0) for sequence in work.singles]
     for sequence, first in work.tiles.tolist():
         last = min(first + QUERIES, int(query_lens[sequence]))

@@ -60,6 +60,16 @@ def test_bits_do_not_depend_on_where_a_prompt_is_cut(device: Device, window: int
         assert np.concatenate(outs).tobytes() == whole.tobytes()
 
 
+def test_decoded_token_has_the_bits_it_has_in_a_prompt_where_all_are_tiles(device: Device) -> None:
+    """Deterministic mode: computed anew after a preemption, or found in a cache, it is the same."""
+    case = AttentionCase(*PLAIN, [Chunk(150, 150), Chunk(3, 70)])
+    whole = PlacedCase(device, case, has_singles=False).run()
+    for sequence, query, row in ((0, 149, 149), (0, 63, 63), (1, 2, 152)):
+        single = case.only(sequence, slice(query, query + 1))
+        alone = PlacedCase(device, single, has_singles=False).run()
+        assert alone.tobytes() == whole[row : row + 1].tobytes()
+
+
 @pytest.mark.parametrize("offset", [-1, 0, 1])
 def test_chunks_around_the_size_of_a_tile(device: Device, offset: int) -> None:
     precision, geometry = BF16, AttentionGeometry(2, 1, 64, 16)

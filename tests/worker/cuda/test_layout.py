@@ -46,9 +46,10 @@ def test_float32_attends_token_by_token() -> None:
     assert sizes.attention_limits.max_rows == 4096
 
 
-def test_fixed_splits_of_a_context_take_their_own_workspace() -> None:
+def test_deterministic_contexts_stay_whole_and_take_less_workspace() -> None:
     plain = sizes_of(LLAMA_8B, 4096, 8192)
-    fixed = plain._replace(is_deterministic=True)
-    parts = [workspace_parts(sizes, INFO) for sizes in (plain, fixed)]
-    assert parts[1].attention > parts[0].attention
+    whole = plain._replace(is_deterministic=True)
+    parts = [workspace_parts(sizes, INFO) for sizes in (plain, whole)]
+    assert parts[1].attention < parts[0].attention
     assert parts[1]._replace(attention=0) == parts[0]._replace(attention=0)
+    assert not whole.attention_planner.has_singles

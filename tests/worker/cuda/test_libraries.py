@@ -8,7 +8,7 @@ import pytest
 
 from forge_common.errors import DeviceError
 from forge_worker.cuda import libraries
-from forge_worker.cuda.libraries import open_library, places
+from forge_worker.cuda.libraries import majors_for, open_library, places
 
 
 def touch(path: Path) -> str:
@@ -52,3 +52,8 @@ def test_damaged_library_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_pat
     damaged = touch(tmp_path / "libnvrtc.so.13")
     monkeypatch.setattr(libraries, "places", lambda *_: [damaged, "libc.so.6"])
     assert open_library("nvrtc", [13])._name == "libc.so.6"
+
+
+@pytest.mark.parametrize(("driver", "majors"), [(13000, [13, 12]), (12040, [12]), (11080, [])])
+def test_libraries_are_no_newer_than_the_driver(driver: int, majors: list[int]) -> None:
+    assert majors_for(driver) == majors

@@ -140,6 +140,22 @@ def test_preempted_equals_undisturbed(engine: Engine) -> None:
     assert sequence.output == alone("qwen3")
 
 
+def test_deterministic_mode_gives_the_same_however_a_request_is_run(device: Device) -> None:
+    """Also from graphs, which then run tiles."""
+    sizes = sizes_of(MODELS / "qwen3", Precision.BFLOAT16, is_deterministic=True)
+    engine = engine_of(device, MODELS / "qwen3", sizes)
+    first = output_of(engine, **SAMPLED)
+    engine.run(RunBatch(0, [1], [], []))
+    engine.runner.use_spare_time()
+    sequence, other = sequence_of(**SAMPLED), FakeSequence(2, [5, 6], list(range(20, 36)), seed=1)
+    for _ in range(3):
+        step(engine, sequence, num_tokens=3)
+    generate(engine, sequence, other, num_tokens=9)
+    sequence.start_over(list(range(40, 56)))
+    generate(engine, sequence, num_tokens=NUM_TOKENS - 9)
+    assert sequence.output == first
+
+
 def test_graphs_equal_kernel_by_kernel(device: Device) -> None:
     engine = on_device(device, "qwen3")
     first = output_of(engine, **SAMPLED)
