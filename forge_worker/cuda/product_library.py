@@ -26,7 +26,7 @@ from forge_worker.cuda.tuning_scratch import TuningScratch
 from forge_worker.ops.protocol import Array
 
 COMPILER_THREADS = 8
-TUNING_SECONDS = 10.0  # at the first start with a model; afterwards what was found is kept
+TUNING_SECONDS = 6.0  # at the first start with a model; what was found is kept
 
 logger = logging.getLogger(__name__)
 
