@@ -37,7 +37,7 @@ class Piece(NamedTuple):
 
 
 class WeightUpload:
-    """`with WeightUpload(device, precision) as upload`: its buffers go with the block."""
+    """`with closing(WeightUpload(…)) as upload`: its threads and buffers go with the block."""
 
     def __init__(self, device: Device, precision: Precision) -> None:
         self._device = device
