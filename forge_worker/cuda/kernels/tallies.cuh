@@ -100,12 +100,29 @@ __device__ __forceinline__ void clear(Bins<N>& bins)
     __syncthreads();
 }
 
+// To a sum in shared memory. There, GPUs add 32 bits in one instruction, but 64 only in a loop of
+// comparisons that lanes with one address take in turns. So the halves are added one by one, and
+// the upper one, which few tokens have, only where there is something to add.
+__device__ __forceinline__ void add_mass(Mass& sum, Mass mass)
+{
+    uint32_t* halves = reinterpret_cast<uint32_t*>(&sum);  // the lower one first
+    const uint32_t low = static_cast<uint32_t>(mass);
+    if (mass == 0) {
+        return;
+    }
+    const uint32_t carry = atomicAdd(&halves[0], low) > ~low ? 1 : 0;
+    const uint32_t high = static_cast<uint32_t>(mass >> 32) + carry;
+    if (high != 0) {
+        atomicAdd(&halves[1], high);
+    }
+}
+
 template <bool HAS_MASSES, int N>
 __device__ __forceinline__ void add_to(Bins<N>& bins, int bin, Tally tally)
 {
     atomicAdd(&bins.counts[bin], tally.count);
     if (HAS_MASSES) {
-        atomicAdd(&bins.masses[bin], tally.mass);
+        add_mass(bins.masses[bin], tally.mass);
     }
 }
 
