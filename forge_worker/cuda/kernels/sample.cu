@@ -55,6 +55,30 @@ __device__ __forceinline__ const float* ruled_row(const float* logits, const flo
     return from + static_cast<long long>(index) * vocab_size;
 }
 
+// The best token of a slice that this thread sees; beyond the row there is only -inf.
+__device__ __forceinline__ Packed best_of_quads(const float* values, Slice slice, int vocab_size)
+{
+    constexpr int STEP = QUAD * SLICE_THREADS;
+    constexpr int NUM_QUADS = SLICE_TOKENS / STEP;
+    static_assert(SLICE_TOKENS % STEP == 0, "a thread has whole quads");
+    const int own = slice.first + QUAD * static_cast<int>(threadIdx.x);
+    Quad quads[NUM_QUADS];
+#pragma unroll
+    for (int i = 0; i < NUM_QUADS; ++i) {
+        quads[i] = load_quad(values, own + i * STEP, vocab_size);
+    }
+    __syncwarp();  // else the compiler moves each load to its use, and they wait one by one
+    Packed best = 0;
+#pragma unroll
+    for (int i = 0; i < NUM_QUADS; ++i) {
+#pragma unroll
+        for (int lane = 0; lane < QUAD; ++lane) {
+            best = greater(best, pack(quads[i].logits[lane], own + i * STEP + lane));
+        }
+    }
+    return best;
+}
+
 extern "C" __global__ void __launch_bounds__(SLICE_THREADS)
     find_best(const float* logits, float* processed, const int* rows, const int* context_lens,
               const int* counts, const int* params, const int* rules, const uint32_t* masks,
@@ -74,16 +98,7 @@ extern "C" __global__ void __launch_bounds__(SLICE_THREADS)
                     processed + start, slice);
     }
     const float* values = ruled_row(logits, processed, row, index, vocab_size);
-    Packed best = 0;
-    for (int first = slice.first + QUAD * threadIdx.x; first < slice.last;
-         first += QUAD * SLICE_THREADS) {
-        const Quad quad = load_quad(values, first, vocab_size);
-#pragma unroll
-        for (int lane = 0; lane < QUAD; ++lane) {
-            best = greater(best, pack(quad.logits[lane], first + lane));
-        }
-    }
-    best = block_best<SLICE_THREADS>(best);
+    const Packed best = block_best<SLICE_THREADS>(best_of_quads(values, slice, vocab_size));
     if (threadIdx.x == 0) {
         partials[static_cast<long long>(index) * gridDim.x + blockIdx.x] = best;
     }
