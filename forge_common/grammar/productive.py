@@ -1,0 +1,298 @@
+"""A Program without what can never be finished: dead alternatives, dead optional properties, …
+
+A rule is live if it allows some text, found as a least fixpoint over all rules: one that needs
+itself is not. Then rules nobody reaches are left out, and a choice of one is that one. Knows
+nothing of schemas.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from forge_common.grammar.automata.store import AutomatonStore
+from forge_common.grammar.program import (
+    AnyRule,
+    AnyValue,
+    Array,
+    Choice,
+    Item,
+    JsonString,
+    Literals,
+    Number,
+    Object,
+    Program,
+    Repeat,
+    RuleIndex,
+    Text,
+)
+from forge_common.grammar.program import Sequence as SequenceRule
+
+
+def productive(program: Program, automata: AutomatonStore) -> Program:
+    """Allows the same texts. Where there are none its root is a choice of nothing."""
+    live = _LiveRules(program.rules, automata)
+    live.find(_reachable(program))
+    left = [
+        live.without_dead(rule) if live.is_live(index) else Choice(())
+        for index, rule in enumerate(program.rules)
+    ]
+    return _renumbered(replace(program, rules=tuple(left)))
+
+
+def is_empty(program: Program) -> bool:
+    """Of what `productive` returned: whether it allows no text at all."""
+    return program.rules[program.root] == Choice(())
+
+
+def callees(rule: AnyRule) -> Iterator[RuleIndex]:
+    match rule:
+        case Choice():
+            yield from rule.alternatives
+        case SequenceRule():
+            yield from rule.parts
+        case Repeat():
+            yield rule.part
+        case Array():
+            for item in (*rule.prefix, rule.rest or Item()):
+                yield from (index for index in (item.other, item.matching) if index is not None)
+        case Object():
+            yield from (named.value for named in rule.properties)
+            for other in rule.others:
+                yield from (other.key, other.value)
+        case _:
+            pass
+
+
+def _reachable(program: Program) -> list[RuleIndex]:
+    """Callers before callees, as far as that goes."""
+    found = {program.root: None}
+    waiting = deque([program.root])
+    while waiting:
+        for callee in callees(program.rules[waiting.popleft()]):
+            if callee not in found:
+                found[callee] = None
+                waiting.append(callee)
+    return list(found)
+
+
+class _NumItems(NamedTuple):
+    least: int
+    most: int | None
+
+    @property
+    def is_possible(self) -> bool:
+        return self.most is None or self.least <= self.most
+
+
+class _LiveRules:
+    def __init__(self, rules: Sequence[AnyRule], automata: AutomatonStore) -> None:
+        self._rules = rules
+        self._automata = automata
+        self._live: set[RuleIndex] = set()
+
+    def is_live(self, index: RuleIndex | None) -> bool:
+        return index in self._live
+
+    def find(self, reachable: Sequence[RuleIndex]) -> None:
+        callers: dict[RuleIndex, list[RuleIndex]] = {index: [] for index in reachable}
+        for index in reachable:
+            for callee in set(callees(self._rules[index])):
+                callers[callee].append(index)
+        waiting = dict.fromkeys(reachable)
+        while waiting:
+            index, _ = waiting.popitem()  # the last first: callees before their callers
+            if index not in self._live and self._is_productive(self._rules[index]):
+                self._live.add(index)
+                waiting.update(dict.fromkeys(callers[index]))
+
+    def without_dead(self, rule: AnyRule) -> AnyRule:
+        """A live rule without its dead parts."""
+        match rule:
+            case Choice():
+                return Choice(tuple(filter(self.is_live, rule.alternatives)))
+            case Repeat() if not self.is_live(rule.part):
+                return SequenceRule(())
+            case Array():
+                return self._live_array(rule)
+            case Object():
+                return replace(
+                    rule,
+                    properties=tuple(
+                        named for named in rule.properties if self.is_live(named.value)
+                    ),
+                    others=tuple(
+                        other
+                        for other in rule.others
+                        if self.is_live(other.key) and self.is_live(other.value)
+                    ),
+                )
+            case _:
+                return rule
+
+    def _is_productive(self, rule: AnyRule) -> bool:
+        match rule:
+            case AnyValue() | Literals():
+                return True
+            case Text():
+                return not self._automata.text(rule).is_empty
+            case JsonString():
+                return not self._automata.is_string_empty(rule)
+            case Number():
+                return not self._automata.number(rule).is_empty
+            case Choice():
+                return any(map(self.is_live, rule.alternatives))
+            case SequenceRule():
+                return all(map(self.is_live, rule.parts))
+            case Repeat():
+                has_counts = rule.max_count is None or rule.min_count <= rule.max_count
+                return has_counts and (rule.min_count == 0 or self.is_live(rule.part))
+            case Array():
+                return self._num_items(rule).is_possible
+            case Object():
+                return self._is_object_productive(rule)
+
+    def _is_object_productive(self, rule: Object) -> bool:
+        if not all(self.is_live(named.value) for named in rule.properties if named.is_required):
+            return False
+        most = rule.max_properties
+        if most is not None and sum(named.is_required for named in rule.properties) > most:
+            return False
+        if most is not None and rule.min_properties > most:
+            return False
+        num_named = sum(self.is_live(named.value) for named in rule.properties)
+        return rule.min_properties <= num_named or any(
+            self.is_live(other.key) and self.is_live(other.value) for other in rule.others
+        )
+
+    def _live_array(self, rule: Array) -> Array:
+        least, most = self._num_items(rule)
+        prefix = tuple(map(self._live_item, rule.prefix))
+        rest = None if rule.rest is None else self._live_item(rule.rest)
+        if most is not None and most <= len(prefix):
+            prefix, rest = prefix[:most], None
+        return replace(rule, prefix=prefix, rest=rest, min_items=least, max_items=most)
+
+    def _live_item(self, item: Item) -> Item:
+        return Item(
+            item.other if self.is_live(item.other) else None,
+            item.matching if self.is_live(item.matching) else None,
+        )
+
+    def _num_items(self, rule: Array) -> _NumItems:
+        """How many items there may be, as far as live ones and what is to be counted allow."""
+        least, most = rule.min_items, _least_of(rule.max_items, self._num_live_places(rule))
+        if rule.distinct is not None:
+            most = _least_of(most, len(rule.distinct))
+        if rule.contains is None:
+            return _NumItems(least, most)
+        counted, max_counted = rule.contains.min_count, rule.contains.max_count
+        needed = _num_places_until(rule, counted, self._can_count)
+        if needed is None:
+            return _NumItems(1, 0)
+        if max_counted is not None:
+            too_many = _num_places_until(rule, max_counted + 1, self._must_count)
+            most = _least_of(most, None if too_many is None else too_many - 1)
+            most = most if counted <= max_counted else 0
+            needed = needed if counted <= max_counted else 1
+        return _NumItems(max(least, needed), most)
+
+    def _num_live_places(self, rule: Array) -> int | None:
+        """None where any number of items can follow each other."""
+        for index, item in enumerate(rule.prefix):
+            if not self._is_item_live(item):
+                return index
+        is_open = rule.rest is not None and self._is_item_live(rule.rest)
+        return None if is_open else len(rule.prefix)
+
+    def _is_item_live(self, item: Item) -> bool:
+        return self.is_live(item.other) or self.is_live(item.matching)
+
+    def _can_count(self, item: Item) -> bool:
+        return self.is_live(item.matching)
+
+    def _must_count(self, item: Item) -> bool:
+        return self.is_live(item.matching) and not self.is_live(item.other)
+
+
+def _least_of(first: int | None, second: int | None) -> int | None:
+    """Of two limits, where None is none at all."""
+    return min((limit for limit in (first, second) if limit is not None), default=None)
+
+
+def _num_places_until(rule: Array, num_wanted: int, holds: Callable[[Item], bool]) -> int | None:
+    """How many places it takes until so many of them hold; None if there never are."""
+    num_found = 0
+    if num_wanted == 0:
+        return 0
+    for index, item in enumerate(rule.prefix):
+        num_found += holds(item)
+        if num_found == num_wanted:
+            return index + 1
+    if rule.rest is None or not holds(rule.rest):
+        return None
+    return len(rule.prefix) + num_wanted - num_found
+
+
+def _renumbered(program: Program) -> Program:
+    """Root first; without rules that nobody reaches, and without choices of one."""
+    rules = program.rules
+    targets = [_target(rules, index) for index in range(len(rules))]
+    order = [targets[program.root]]
+    numbers = {order[0]: 0}
+    for index in order:
+        for callee in callees(rules[index]):
+            to = targets[callee]
+            if to not in numbers:
+                numbers[to] = len(order)
+                order.append(to)
+    new = [numbers.get(target, 0) for target in targets]
+    left = tuple(_with_callees(rules[index], new) for index in order)
+    return replace(program, rules=left, root=0)
+
+
+def _target(rules: Sequence[AnyRule], index: RuleIndex) -> RuleIndex:
+    """Where choices of one lead; live ones do not lead in a circle."""
+    rule = rules[index]
+    while isinstance(rule, Choice) and len(rule.alternatives) == 1:
+        index = rule.alternatives[0]
+        rule = rules[index]
+    return index
+
+
+def _with_callees(rule: AnyRule, new: Sequence[RuleIndex]) -> AnyRule:
+    match rule:
+        case Choice():
+            return Choice(tuple(dict.fromkeys(new[index] for index in rule.alternatives)))
+        case SequenceRule():
+            return SequenceRule(tuple(new[index] for index in rule.parts))
+        case Repeat():
+            return replace(rule, part=new[rule.part])
+        case Array():
+            rest = None if rule.rest is None else _new_item(rule.rest, new)
+            return replace(
+                rule, prefix=tuple(_new_item(item, new) for item in rule.prefix), rest=rest
+            )
+        case Object():
+            return replace(
+                rule,
+                properties=tuple(
+                    replace(named, value=new[named.value]) for named in rule.properties
+                ),
+                others=tuple(
+                    replace(other, key=new[other.key], value=new[other.value])
+                    for other in rule.others
+                ),
+            )
+        case _:
+            return rule
+
+
+def _new_item(item: Item, new: Sequence[RuleIndex]) -> Item:
+    return Item(
+        None if item.other is None else new[item.other],
+        None if item.matching is None else new[item.matching],
+    )

@@ -1,0 +1,229 @@
+"""Branches: what an outcome leaves of each kind of value, its facts merged into one description.
+
+    StringBranch · NumberBranch · ArrayBranch · ObjectBranch · ConstantsBranch
+
+A branch may still be impossible to fulfil; see `emptiness` and, in the end, `productive`. Knows
+nothing of rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeVar
+
+from forge_common.grammar.errors import GrammarError
+from forge_common.grammar.program import JsonString, Number, Pattern
+from forge_common.grammar.schema.evaluation import Evaluation
+from forge_common.grammar.schema.expansion import Expanded, Outcome
+from forge_common.grammar.schema.facts import (
+    NUMBERS,
+    AtLeast,
+    AtMost,
+    Conjunction,
+    Contains,
+    Excluded,
+    Fact,
+    Items,
+    Length,
+    Matches,
+    MultipleOf,
+    Names,
+    NumItems,
+    NumProperties,
+    Properties,
+    Required,
+    Term,
+    Unique,
+)
+from forge_common.grammar.schema.json_values import Kind, is_number, kind_of, number_text
+from forge_common.grammar.schema.meanings import Meanings
+
+
+class StringBranch(NamedTuple):
+    rule: JsonString
+
+
+class NumberBranch(NamedTuple):
+    rule: Number
+
+
+class ArrayBranch(NamedTuple):
+    layers: tuple[Items, ...]
+    num_items: NumItems
+    contains: Contains | None
+    is_unique: bool
+
+    def at(self, index: int) -> Conjunction:
+        return frozenset[Term]().union(*(layer.at(index) for layer in self.layers))
+
+    @property
+    def num_places(self) -> int:
+        """Those that any layer tells apart from what follows."""
+        return max((len(layer.prefix) for layer in self.layers), default=0)
+
+
+class ObjectBranch(NamedTuple):
+    layers: tuple[Properties, ...]
+    num_properties: NumProperties
+    required: tuple[str, ...]
+    names: Conjunction
+
+    @property
+    def declared(self) -> tuple[str, ...]:
+        """Keys that are named, in their order: those of `properties`, then the required ones."""
+        named = [named.key for layer in self.layers for named in layer.named]
+        return tuple(dict.fromkeys((*named, *self.required)))
+
+
+class ConstantsBranch(NamedTuple):
+    values: tuple[object, ...]
+
+
+Branch = StringBranch | NumberBranch | ArrayBranch | ObjectBranch | ConstantsBranch
+Range = TypeVar("Range", Length, NumItems, NumProperties)
+OneFact = TypeVar("OneFact")
+
+
+class BranchMaker:
+    def __init__(self, meanings: Meanings, evaluation: Evaluation) -> None:
+        self._meanings = meanings
+        self._evaluation = evaluation
+
+    def branches_of(self, expanded: Expanded) -> list[Branch]:
+        found = [branch for outcome in expanded.outcomes for branch in self.branches(outcome)]
+        found = list(dict.fromkeys(found))
+        if expanded.values:
+            found.append(ConstantsBranch(expanded.values))
+        return found
+
+    def branches(self, outcome: Outcome) -> list[Branch]:
+        kinds, facts = outcome
+        found: list[Branch | None] = [self._constants(outcome)]
+        if kinds & NUMBERS:
+            found.append(self._number(kinds, facts))
+        if Kind.STRING in kinds:
+            found.append(self._string(facts))
+        if Kind.ARRAY in kinds:
+            self._refuse_excluded(facts, Kind.ARRAY)
+            found.append(_array(facts))
+        if Kind.OBJECT in kinds:
+            self._refuse_excluded(facts, Kind.OBJECT)
+            found.append(_object(facts))
+        return [branch for branch in found if branch is not None]
+
+    def _constants(self, outcome: Outcome) -> ConstantsBranch | None:
+        """Of null, true and false, those that are left."""
+        values = tuple(
+            value
+            for value in (None, True, False)
+            if kind_of(value) in outcome.kinds
+            and all(
+                self._evaluation.fact_holds(fact, value) for fact in _only(Excluded, outcome.facts)
+            )
+        )
+        return ConstantsBranch(values) if values else None
+
+    def _excluded(self, facts: Sequence[Fact]) -> list[object]:
+        lists = [self._meanings.values(fact.values) for fact in _only(Excluded, facts)]
+        return [value for values in lists for value in values]
+
+    def _refuse_excluded(self, facts: Sequence[Fact], kind: Kind) -> None:
+        if any(kind_of(value) is kind for value in self._excluded(facts)):
+            raise GrammarError(f"an {kind.value} cannot be excluded exactly", keyword="not")
+
+    def _string(self, facts: Sequence[Fact]) -> StringBranch | None:
+        length = _intersection(Length(), _only(Length, facts))
+        if length is None:
+            return None
+        patterns = dict.fromkeys(
+            Pattern(fact.pattern, fact.is_negated) for fact in _only(Matches, facts)
+        )
+        excluded = [value for value in self._excluded(facts) if isinstance(value, str)]
+        return StringBranch(
+            JsonString(tuple(patterns), *length, tuple(dict.fromkeys(sorted(excluded))))
+        )
+
+    def _number(self, kinds: frozenset[Kind], facts: Sequence[Fact]) -> NumberBranch | None:
+        lower = max(
+            (fact.bound for fact in _only(AtLeast, facts)),
+            key=lambda bound: (bound.value, bound.is_exclusive),
+            default=None,
+        )
+        upper = min(
+            (fact.bound for fact in _only(AtMost, facts)),
+            key=lambda bound: (bound.value, not bound.is_exclusive),
+            default=None,
+        )
+        if lower and upper and lower.value > upper.value:
+            return None
+        lowest = None if lower is None else number_text(lower.value)
+        highest = None if upper is None else number_text(upper.value)
+        excluded = {number_text(value) for value in self._excluded(facts) if is_number(value)}
+        steps = {number_text(fact.step) for fact in _only(MultipleOf, facts)}
+        return NumberBranch(
+            Number(
+                is_integer=Kind.FRACTIONAL not in kinds,
+                is_fractional=Kind.INTEGER not in kinds,
+                minimum=None if lower and lower.is_exclusive else lowest,
+                exclusive_minimum=lowest if lower and lower.is_exclusive else None,
+                maximum=None if upper and upper.is_exclusive else highest,
+                exclusive_maximum=highest if upper and upper.is_exclusive else None,
+                multiples_of=tuple(sorted(steps)),
+                excluded=tuple(sorted(excluded)),
+            )
+        )
+
+
+def _only(kind: type[OneFact], facts: Iterable[Fact]) -> list[OneFact]:
+    return [fact for fact in facts if isinstance(fact, kind)]
+
+
+def _intersection(whole: Range, ranges: Iterable[Range]) -> Range | None:
+    least, most = whole
+    for minimum, maximum in ranges:
+        least = max(least, minimum)
+        if maximum is not None:
+            most = maximum if most is None else min(most, maximum)
+    if most is not None and least > most:
+        return None
+    return type(whole)(least, most)
+
+
+def _array(facts: Sequence[Fact]) -> ArrayBranch | None:
+    num_items = _intersection(NumItems(), _only(NumItems, facts))
+    if num_items is None:
+        return None
+    contains = _only(Contains, facts)
+    terms = {fact.term for fact in contains}
+    if len(terms) > 1:
+        raise GrammarError("several conditions to count items by", keyword="contains")
+    return ArrayBranch(
+        layers=tuple(_only(Items, facts)),
+        num_items=num_items,
+        contains=_same_contains(contains) if contains else None,
+        is_unique=bool(_only(Unique, facts)),
+    )
+
+
+def _same_contains(contains: Sequence[Contains]) -> Contains:
+    """Of one term: all counts at once. An impossible range stays one."""
+    maxima = [fact.maximum for fact in contains if fact.maximum is not None]
+    return Contains(
+        contains[0].term,
+        max(fact.minimum for fact in contains),
+        min(maxima) if maxima else None,
+    )
+
+
+def _object(facts: Sequence[Fact]) -> ObjectBranch | None:
+    num_properties = _intersection(NumProperties(), _only(NumProperties, facts))
+    if num_properties is None:
+        return None
+    required = [key for fact in _only(Required, facts) for key in fact.keys]
+    names = [fact.conjunction for fact in _only(Names, facts)]
+    return ObjectBranch(
+        layers=tuple(_only(Properties, facts)),
+        num_properties=num_properties,
+        required=tuple(dict.fromkeys(required)),
+        names=frozenset[Term]().union(*names),
+    )

@@ -1,0 +1,187 @@
+"""compile_schema: JSON Schema (draft 2020-12 and before) to a Program with exactly its values.
+
+    document ─▶ meanings of terms ─▶ expansion to outcomes ─▶ branches by kind ─▶ rules ─▶ pruned
+
+A schema whose values cannot be told exactly is refused with the pointer and the keyword that are
+to blame; nothing is loosened. Recursion of schemas is recursion of rules. Knows no tokens.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+from msgspec import Struct
+
+from forge_common.grammar.automata.store import AutomatonStore
+from forge_common.grammar.errors import GrammarError
+from forge_common.grammar.productive import productive
+from forge_common.grammar.program import (
+    AnyRule,
+    AnyValue,
+    Array,
+    Choice,
+    Item,
+    Literals,
+    Object,
+    Program,
+    Property,
+    RuleIndex,
+    Whitespace,
+)
+from forge_common.grammar.schema.arrays import ArrayRules
+from forge_common.grammar.schema.branches import (
+    ArrayBranch,
+    Branch,
+    BranchMaker,
+    ConstantsBranch,
+    NumberBranch,
+    ObjectBranch,
+    StringBranch,
+)
+from forge_common.grammar.schema.documents import Document
+from forge_common.grammar.schema.emptiness import Emptiness
+from forge_common.grammar.schema.evaluation import Evaluation
+from forge_common.grammar.schema.expansion import Expansion
+from forge_common.grammar.schema.facts import Conjunction, Term, is_nothing, nothing
+from forge_common.grammar.schema.json_values import is_encodable, value_text
+from forge_common.grammar.schema.meanings import Meanings
+from forge_common.grammar.schema.objects import Callees, ObjectRules
+from forge_common.grammar.schema.rules import RuleTable
+from forge_common.grammar.schema.steps import Steps
+
+PropertyOrder = Literal["schema", "any"]
+
+
+class SchemaOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """How values are written. `schema` order: as properties are listed, all others behind them."""
+
+    property_order: PropertyOrder = "schema"
+    whitespace: Whitespace = "compact"
+
+
+def compile_schema(
+    schema: object, options: SchemaOptions, automata: AutomatonStore | None = None
+) -> Program:
+    """GrammarError where it is malformed, too large, or not to be expressed exactly.
+
+    The program of a schema that no value fulfils allows nothing: `program.is_empty`.
+    """
+    document = Document(schema)
+    compiler = _Compiler(document, options, automata or AutomatonStore())
+    return compiler.compile()
+
+
+class _Compiler:
+    def __init__(
+        self, document: Document, options: SchemaOptions, automata: AutomatonStore
+    ) -> None:
+        steps = Steps()
+        meanings = Meanings(document, automata)
+        evaluation = Evaluation(meanings, automata, steps)
+        emptiness = Emptiness(meanings, evaluation, automata, steps)
+        self._document = document
+        self._options = options
+        self._automata = automata
+        self._maker = BranchMaker(meanings, evaluation)
+        self._expansion = Expansion(meanings, evaluation, steps, emptiness.disjoint_one_of)
+        self._rules = RuleTable()
+        self._known: dict[Conjunction, RuleIndex] = {}
+        self._waiting: deque[Conjunction] = deque()
+        callees = Callees(self._rule_of, self._branches_of)
+        self._objects = ObjectRules(self._rules, callees, evaluation, automata)
+        self._arrays = ArrayRules(self._rules, callees)
+
+    def compile(self) -> Program:
+        root = self._rule_of(frozenset({Term(self._document.root)}))
+        while self._waiting:
+            conjunction = self._waiting.popleft()
+            with self._at(conjunction):
+                self._rules.set(self._known[conjunction], self._make(conjunction))
+        program = Program(self._rules.rules, root, self._options.whitespace)
+        return productive(program, self._automata)
+
+    @contextmanager
+    def _at(self, conjunction: Conjunction) -> Iterator[None]:
+        """Errors from within say where in the schema they arose, if they do not already."""
+        try:
+            yield
+        except GrammarError as error:
+            place = min(conjunction, default=Term(self._document.root)).place
+            raise error.located(self._document.pointer(place)) from error
+
+    def _rule_of(self, conjunction: Conjunction) -> RuleIndex:
+        if not conjunction:
+            return self._rules.add(AnyValue())
+        if is_nothing(conjunction):
+            return self._rules.add(Choice(()))
+        index = self._known.get(conjunction)
+        if index is None:
+            index = self._known[conjunction] = self._rules.reserve()
+            self._waiting.append(conjunction)
+        return index
+
+    def _branches_of(self, conjunction: Conjunction) -> Sequence[Branch]:
+        return self._maker.branches_of(self._expansion.expand(conjunction))
+
+    def _make(self, conjunction: Conjunction) -> AnyRule:
+        expanded = self._expansion.expand(conjunction)
+        if any(outcome.is_everything for outcome in expanded.outcomes):
+            return Choice((self._rules.add(AnyValue()),))
+        alternatives: list[RuleIndex] = []
+        texts: list[bytes] = []
+        for branch in self._maker.branches_of(expanded):
+            if isinstance(branch, ConstantsBranch):
+                alternatives += self._structures(branch)
+                texts += _scalars(branch)
+            else:
+                alternatives.append(self._rule_of_branch(branch))
+        if texts:
+            alternatives.append(self._rules.add(Literals(tuple(dict.fromkeys(texts)))))
+        return Choice(tuple(dict.fromkeys(alternatives)))
+
+    def _rule_of_branch(
+        self, branch: StringBranch | NumberBranch | ArrayBranch | ObjectBranch
+    ) -> RuleIndex:
+        match branch:
+            case StringBranch(rule):
+                return self._rules.add(self._automata.with_counts_as_lengths(rule))
+            case NumberBranch(rule):
+                return self._rules.add(rule)
+            case ArrayBranch():
+                return self._arrays.make(branch)
+            case ObjectBranch():
+                return self._objects.make(branch, self._is_ordered)
+
+    @property
+    def _is_ordered(self) -> bool:
+        return self._options.property_order == "schema"
+
+    def _structures(self, branch: ConstantsBranch) -> list[RuleIndex]:
+        return [self._constant(value) for value in branch.values if isinstance(value, dict | list)]
+
+    def _constant(self, value: object) -> RuleIndex:
+        """Recurses as deep as the value is nested, which is bounded."""
+        if isinstance(value, list):
+            items = tuple(Item(other=self._constant(item)) for item in value)
+            return self._rules.add(Array(prefix=items, min_items=len(items), max_items=len(items)))
+        if isinstance(value, dict):
+            properties = tuple(
+                Property(key, self._constant(member), is_required=True)
+                for key, member in value.items()
+            )
+            return self._rules.add(Object(properties, is_ordered=self._is_ordered))
+        if isinstance(value, str) and not is_encodable(value):
+            return self._rule_of(nothing())
+        return self._rules.add(Literals((value_text(value).encode(),)))
+
+
+def _scalars(branch: ConstantsBranch) -> list[bytes]:
+    return [
+        value_text(value).encode()
+        for value in branch.values
+        if not isinstance(value, dict | list)
+        and (not isinstance(value, str) or is_encodable(value))
+    ]

@@ -1,0 +1,226 @@
+"""Document: one schema with its parts, each a place with a JSON pointer, and what refers to what.
+
+Bounded in size and depth before anything else looks at it. References stay within the document,
+by pointer, by anchor or by the `$id` of a part; whatever lies outside is refused. Knows nothing of
+what keywords mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+from urllib.parse import unquote, urldefrag, urljoin
+
+from forge_common.grammar.errors import GrammarError, GrammarTooLarge
+from forge_common.grammar.schema.keywords import (
+    Draft,
+    draft_of,
+    known_keywords,
+    subschemas,
+)
+
+MAX_DEPTH = 96
+MAX_VALUES = 2**17
+
+Place = int  # of a schema within its document
+FALSE_PLACE = 0  # the schema `false`, which stands nowhere
+
+
+class _Anchor(NamedTuple):
+    resource: str
+    name: str
+
+
+class _Found(NamedTuple):
+    pointer: str
+    schema: object
+    base: str  # the URI that its references are relative to
+
+
+class Document:
+    def __init__(self, root: object) -> None:
+        check_bounds(root)
+        self._root = root
+        self.draft = draft_of(root, Draft.DRAFT_2020)
+        self._resources: dict[str, str] = {}  # URI -> pointer
+        self._anchors: dict[_Anchor, str] = {}
+        self._num_dynamic: dict[str, int] = {}  # anchors of a name
+        self._num_recursive = 0
+        self._bases: dict[str, str] = {}  # pointer -> URI
+        self._pointers = [""]
+        self._schemas: list[object] = [False]
+        self._keywords: dict[Place, Mapping[str, object]] = {}
+        self._places: dict[str, Place] = {}
+        self._read_identifiers()
+        self.root = self.place("")
+
+    def pointer(self, place: Place) -> str:
+        return self._pointers[place]
+
+    def schema(self, place: Place) -> bool | Mapping[str, object]:
+        """A schema without the words that say nothing about values."""
+        schema = self._schemas[place]
+        if isinstance(schema, bool):
+            return schema
+        found = self._keywords.get(place)
+        if found is None:
+            assert isinstance(schema, dict)  # noqa: S101 - `place` has seen to it
+            found = self._keywords[place] = known_keywords(schema, self.draft)
+        return found
+
+    def place(self, pointer: str) -> Place:
+        place = self._places.get(pointer)
+        if place is None:
+            schema = self._look_up(pointer)
+            if not isinstance(schema, dict | bool):
+                raise GrammarError("not a schema", pointer=pointer)
+            place = self._places[pointer] = len(self._schemas)
+            self._schemas.append(schema)
+            self._pointers.append(pointer)
+        return place
+
+    def child(self, place: Place, *path: str) -> Place:
+        return self.place(self._pointers[place] + "".join(map(pointer_token, path)))
+
+    def resolve(self, place: Place, reference: str) -> Place:
+        """Where a `$ref` leads."""
+        resource, fragment = self._target(place, reference)
+        root = self._resources.get(resource)
+        if root is None:
+            raise GrammarError(f"{reference!r} lies outside of the schema")
+        if not fragment or fragment.startswith("/"):
+            return self._place_of_reference(root + fragment, reference)
+        pointer = self._anchors.get(_Anchor(resource, fragment))
+        if pointer is None:
+            raise GrammarError(f"{reference!r} leads nowhere")
+        return self.place(pointer)
+
+    def resolve_dynamic(self, place: Place, reference: str) -> Place:
+        """Where a `$dynamicRef` leads, if that does not depend on how it was reached."""
+        _, name = self._target(place, reference)
+        if self._num_dynamic.get(name, 0) > 1:
+            raise GrammarError(f"several parts of the schema have the dynamic anchor {name!r}")
+        return self.resolve(place, reference)
+
+    def resolve_recursive(self, place: Place, reference: str) -> Place:
+        if self._num_recursive > 1:
+            raise GrammarError("several parts of the schema have a recursive anchor")
+        return self.resolve(place, reference)
+
+    def _target(self, place: Place, reference: str) -> tuple[str, str]:
+        base = self._base(self._pointers[place])
+        if reference.startswith("#"):
+            return base, unquote(reference[1:])
+        resource, fragment = urldefrag(urljoin(base, reference))
+        return resource, unquote(fragment)
+
+    def _place_of_reference(self, pointer: str, reference: str) -> Place:
+        try:
+            return self.place(pointer)
+        except LookupError:
+            raise GrammarError(f"{reference!r} leads nowhere") from None
+
+    def _look_up(self, pointer: str) -> object:
+        """LookupError where there is nothing."""
+        value = self._root
+        for token in pointer.split("/")[1:]:
+            token = token.replace("~1", "/").replace("~0", "~")
+            if isinstance(value, list) and token.isdecimal():
+                value = value[int(token)]
+            elif isinstance(value, dict):
+                value = value[token]
+            else:
+                raise LookupError(pointer)
+        return value
+
+    def _base(self, pointer: str) -> str:
+        while pointer not in self._bases:
+            pointer = pointer.rpartition("/")[0]
+        return self._bases[pointer]
+
+    def _read_identifiers(self) -> None:
+        """Only where schemas stand: an `$id` in an enum names nothing."""
+        self._resources[""] = self._bases[""] = ""
+        waiting = [_Found("", self._root, "")]
+        while waiting:
+            found = waiting.pop()
+            if not isinstance(found.schema, dict):
+                continue
+            base = self._read_identifier(found)
+            self._bases[found.pointer] = base
+            for inner in subschemas(found.schema):
+                path = found.pointer + "".join(map(pointer_token, inner.path))
+                waiting.append(_Found(path, inner.schema, base))
+
+    def _read_identifier(self, found: _Found) -> str:
+        """The base URI of the schema."""
+        assert isinstance(found.schema, dict)  # noqa: S101 - the caller has seen to it
+        schema, base = found.schema, found.base
+        if draft_of(schema, self.draft) != self.draft:
+            raise GrammarError("parts of several drafts", pointer=found.pointer, keyword="$schema")
+        if "$ref" in schema and self.draft <= Draft.DRAFT_7:
+            return base
+        for keyword in ("$id", "id") if self.draft <= Draft.DRAFT_7 else ("$id",):
+            identifier = schema.get(keyword)
+            if isinstance(identifier, str):
+                base = self._add_resource(identifier, found)
+        self._read_anchors(schema, base, found.pointer)
+        return base
+
+    def _add_resource(self, identifier: str, found: _Found) -> str:
+        resource, name = urldefrag(identifier)
+        if resource:
+            resource = urljoin(found.base, resource)
+            self._resources.setdefault(resource, found.pointer)
+        else:
+            resource = found.base
+        if name:  # how anchors were named up to draft 7
+            self._anchors.setdefault(_Anchor(resource, name), found.pointer)
+        return resource
+
+    def _read_anchors(self, schema: Mapping[str, object], base: str, pointer: str) -> None:
+        for keyword in ("$anchor", "$dynamicAnchor"):
+            name = schema.get(keyword)
+            if isinstance(name, str):
+                self._anchors.setdefault(_Anchor(base, name), pointer)
+                if keyword == "$dynamicAnchor":
+                    self._num_dynamic[name] = self._num_dynamic.get(name, 0) + 1
+        if schema.get("$recursiveAnchor") is True:
+            self._num_recursive += 1
+
+
+def pointer_token(token: str) -> str:
+    return "/" + token.replace("~", "~0").replace("/", "~1")
+
+
+class _Nested(NamedTuple):
+    value: object
+    depth: int
+    pointer: str
+
+
+def check_bounds(root: object) -> None:
+    """GrammarTooLarge where a value is nested too deep or holds too many others."""
+    waiting = [_Nested(root, 0, "")]
+    num_values = 1
+    while waiting:
+        nested = waiting.pop()
+        if isinstance(nested.value, dict | list):
+            num_values += len(nested.value)
+            _check_bounds_at(nested, num_values)
+            waiting += _inner_containers(nested)
+
+
+def _check_bounds_at(nested: _Nested, num_values: int) -> None:
+    if nested.depth > MAX_DEPTH:
+        raise GrammarTooLarge(f"nested more than {MAX_DEPTH} deep", pointer=nested.pointer)
+    if num_values > MAX_VALUES:
+        raise GrammarTooLarge(f"more than {MAX_VALUES} values", pointer=nested.pointer)
+
+
+def _inner_containers(nested: _Nested) -> Iterator[_Nested]:
+    value = nested.value
+    members = value.items() if isinstance(value, dict) else enumerate(value)  # type: ignore[arg-type]
+    for token, member in members:
+        if isinstance(member, dict | list):
+            yield _Nested(member, nested.depth + 1, nested.pointer + pointer_token(str(token)))

@@ -1,0 +1,263 @@
+"""A recogniser for Programs that is slow and obvious: what is right is easy to see here.
+
+Every rule maps a position in the text to the set of positions where it may end. No states, no
+masks, nothing kept but the answers. Recurses as deep as the text is nested; grammars that call
+themselves without reading anything are not for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from forge_common.grammar.automata.byte_automaton import ByteAutomaton
+from forge_common.grammar.automata.store import AutomatonStore
+from forge_common.grammar.program import (
+    AnyValue,
+    Array,
+    Choice,
+    Item,
+    JsonString,
+    Literals,
+    Number,
+    Object,
+    Program,
+    Property,
+    Repeat,
+    RuleIndex,
+    Sequence,
+    Text,
+)
+
+SPACE = b" \t\n\r"
+Ends = frozenset[int]
+
+
+def accepts(program: Program, text: bytes, automata: AutomatonStore | None = None) -> bool:
+    return len(text) in Recogniser(program, text, automata or AutomatonStore()).ends(program.root, 0)
+
+
+class Recogniser:
+    def __init__(self, program: Program, text: bytes, automata: AutomatonStore) -> None:
+        self._program = program
+        self._text = text
+        self._automata = automata
+        self._known: dict[tuple[RuleIndex, int], Ends] = {}
+
+    def ends(self, index: RuleIndex, at: int) -> Ends:
+        key = (index, at)
+        if key not in self._known:
+            self._known[key] = frozenset(self._ends_of(index, at))
+        return self._known[key]
+
+    def _ends_of(self, index: RuleIndex, at: int) -> Iterator[int]:
+        rule = self._program.rules[index]
+        match rule:
+            case Literals():
+                return (at + len(text) for text in rule.texts if self._text.startswith(text, at))
+            case Text():
+                return self._walk(self._automata.text(rule), at)
+            case Number():
+                return self._walk(self._automata.number(rule), at)
+            case JsonString():
+                return self._string(rule, at)
+            case AnyValue():
+                return self._any_value(at)
+            case Choice():
+                return (end for inner in rule.alternatives for end in self.ends(inner, at))
+            case Sequence():
+                return iter(self._in_sequence(rule.parts, at))
+            case Repeat():
+                return iter(self._repeat(rule, at))
+            case Array():
+                return iter(self._array(rule, at))
+            case Object():
+                return iter(self._object(rule, at))
+        raise AssertionError(rule)
+
+    def _walk(self, automaton: ByteAutomaton, at: int) -> Iterator[int]:
+        state: int | None = automaton.start
+        while state is not None:
+            if automaton.is_accepting(state):
+                yield at
+            state = automaton.row(state).get(self._text[at]) if at < len(self._text) else None
+            at += 1
+
+    def _string(self, rule: JsonString, at: int) -> Iterator[int]:
+        automaton = self._automata.string(rule)
+        state: int | None = automaton.start
+        num_ends = 0
+        while at < len(self._text):
+            state = automaton.row(state).get(self._text[at])
+            if state is None:
+                return
+            at += 1
+            num_ends += automaton.ends_character(state)
+            if automaton.is_accepting(state):
+                length = num_ends - 1
+                if rule.min_length <= length and (
+                    rule.max_length is None or length <= rule.max_length
+                ):
+                    yield at
+
+    def _in_sequence(self, parts: tuple[RuleIndex, ...], at: int) -> set[int]:
+        here = {at}
+        for part in parts:
+            here = {end for start in here for end in self.ends(part, start)}
+        return here
+
+    def _repeat(self, rule: Repeat, at: int) -> set[int]:
+        found: set[int] = {at} if rule.min_count == 0 else set()
+        here, num_done = {at}, 0
+        seen: set[tuple[int, frozenset[int]]] = set()
+        while here and (rule.max_count is None or num_done < rule.max_count):
+            here = {end for start in here for end in self.ends(rule.part, start)}
+            num_done += 1
+            if num_done >= rule.min_count:
+                if here <= found:
+                    break
+                found |= here
+        return found
+
+    # JSON
+
+    def _space(self, starts: set[int]) -> set[int]:
+        """Where free white space may end; its bound is left to the engine."""
+        if self._program.whitespace == "compact":
+            return starts
+        found = set(starts)
+        for at in starts:
+            while at < len(self._text) and self._text[at] in SPACE:
+                at += 1
+                found.add(at)
+        return found
+
+    def _token(self, byte: bytes, starts: set[int]) -> set[int]:
+        return {at + 1 for at in self._space(starts) if self._text.startswith(byte, at)}
+
+    def _value(self, index: RuleIndex, starts: set[int]) -> set[int]:
+        return {end for at in self._space(starts) for end in self.ends(index, at)}
+
+    def _array(self, rule: Array, at: int) -> set[int]:
+        found: set[int] = set()
+        waiting = [(inner, 0, 0, frozenset[bytes]()) for inner in self._token(b"[", {at})]
+        seen = set(waiting)
+        while waiting:
+            here, num_items, num_counted, used = waiting.pop()
+            if _can_close_array(rule, num_items, num_counted):
+                found |= self._token(b"]", {here})
+            item = rule.prefix[num_items] if num_items < len(rule.prefix) else rule.rest
+            if item is None or num_items == rule.max_items:
+                continue
+            starts = self._token(b",", {here}) if num_items else {here}
+            for end, counts, text in self._item(rule, item, starts):
+                if text is not None and text in used:
+                    continue
+                following = (
+                    end,
+                    num_items + 1,
+                    num_counted + counts,
+                    used | {text} if text is not None else used,
+                )
+                if following not in seen:
+                    seen.add(following)
+                    waiting.append(following)
+        return found
+
+    def _item(
+        self, rule: Array, item: Item, starts: set[int]
+    ) -> Iterator[tuple[int, int, bytes | None]]:
+        if rule.distinct is not None:
+            for at in self._space(starts):
+                for text in rule.distinct:
+                    if self._text.startswith(text, at):
+                        yield at + len(text), 0, text
+            return
+        for index, counts in ((item.other, 0), (item.matching, 1)):
+            if index is not None:
+                for end in self._value(index, starts):
+                    yield end, counts, None
+
+    def _object(self, rule: Object, at: int) -> set[int]:
+        found: set[int] = set()
+        waiting = [(inner, frozenset[int](), 0) for inner in self._token(b"{", {at})]
+        seen = set(waiting)
+        while waiting:
+            here, used, num_others = waiting.pop()
+            num_properties = len(used) + num_others
+            if _can_close_object(rule, used, num_properties):
+                found |= self._token(b"}", {here})
+            if num_properties == rule.max_properties:
+                continue
+            starts = self._token(b",", {here}) if num_properties else {here}
+            for end, named in self._member(rule, used, num_others, starts):
+                following = (
+                    (end, used, num_others + 1)
+                    if named is None
+                    else (end, used | {named}, num_others)
+                )
+                if following not in seen:
+                    seen.add(following)
+                    waiting.append(following)
+        return found
+
+    def _member(
+        self, rule: Object, used: frozenset[int], num_others: int, starts: set[int]
+    ) -> Iterator[tuple[int, int | None]]:
+        first = max(used, default=-1) + 1 if rule.is_ordered else 0
+        for index in range(first, len(rule.properties)):
+            named = rule.properties[index]
+            if index not in used and not (rule.is_ordered and num_others):
+                for end in self._value(named.value, self._token(b":", self._key(named, starts))):
+                    yield end, index
+        for other in rule.others:
+            keys = self._value(other.key, starts)
+            for end in self._value(other.value, self._token(b":", keys)):
+                yield end, None
+
+    def _key(self, named: Property, starts: set[int]) -> set[int]:
+        """A named key, in whichever way a patterned string of that value may be written."""
+        from json import dumps
+
+        text = dumps(named.key, ensure_ascii=False).encode()
+        return {
+            at + len(text) for at in self._space(starts) if self._text.startswith(text, at)
+        }
+
+    def _any_value(self, at: int) -> Iterator[int]:
+        anything = Program(
+            (
+                Choice((1, 2, 3, 4, 5)),
+                Literals((b"null", b"true", b"false")),
+                Number(),
+                JsonString(),
+                Array(rest=Item(other=0)),
+                _object_of_anything(),
+            ),
+            0,
+            self._program.whitespace,
+        )
+        inner = Recogniser(anything, self._text, self._automata)
+        yield from inner.ends(0, at)
+
+
+def _object_of_anything() -> Object:
+    from forge_common.grammar.program import OtherProperties
+
+    return Object(others=(OtherProperties(3, 0),))
+
+
+def _can_close_array(rule: Array, num_items: int, num_counted: int) -> bool:
+    contains = rule.contains
+    return num_items >= rule.min_items and (
+        contains is None
+        or (
+            num_counted >= contains.min_count
+            and (contains.max_count is None or num_counted <= contains.max_count)
+        )
+    )
+
+
+def _can_close_object(rule: Object, used: frozenset[int], num_properties: int) -> bool:
+    return num_properties >= rule.min_properties and all(
+        index in used for index, named in enumerate(rule.properties) if named.is_required
+    )
