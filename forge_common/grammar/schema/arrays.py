@@ -20,7 +20,7 @@ class ArrayRules:
         self._callees = callees
 
     def make(self, branch: ArrayBranch) -> RuleIndex:
-        least, most = branch.num_items
+        least, most = branch.num_items.minimum, branch.num_items.maximum
         if branch.is_unique and (most is None or most > 1):
             return self._distinct(branch)
         num_places = branch.num_places if most is None else min(branch.num_places, most)
@@ -39,9 +39,10 @@ class ArrayRules:
         conjunction = branch.at(index)
         if branch.contains is None:
             return Item(other=self._rule_of(conjunction))
-        term, _, most = branch.contains
+        term = branch.contains.term
         # Without a maximum nobody minds what is not counted although it could be.
-        other = conjunction if most is None else conjunction | {term.opposite}
+        is_exact = branch.contains.maximum is not None
+        other = conjunction | {term.opposite} if is_exact else conjunction
         return Item(other=self._rule_of(other), matching=self._rule_of(conjunction | {term}))
 
     def _rule_of(self, conjunction: Conjunction) -> RuleIndex | None:
@@ -55,7 +56,7 @@ class ArrayRules:
             raise GrammarError("not together with contains", keyword="uniqueItems")
         conjunction = branch.at(0)
         texts = self._texts(conjunction)
-        least, most = branch.num_items
+        least, most = branch.num_items.minimum, branch.num_items.maximum
         return self._rules.add(
             Array(
                 rest=Item(other=self._rule_of(conjunction)) if texts else None,

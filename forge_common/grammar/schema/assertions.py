@@ -326,9 +326,10 @@ class PositiveMeanings:
         return facts
 
 
-def _listed(reader: SchemaReader) -> Listed | None:
-    keyword = "const" if "const" in reader else "enum"
-    return Listed(reader.place, keyword) if keyword in reader else None
+def _listed(reader: SchemaReader) -> tuple[Listed, ...]:
+    return tuple(
+        Listed(reader.place, keyword) for keyword in ("const", "enum") if keyword in reader
+    )
 
 
 def any_of(places: Sequence[Place]) -> Choice:

@@ -140,7 +140,9 @@ class BranchMaker:
         )
         excluded = [value for value in self._excluded(facts) if isinstance(value, str)]
         return StringBranch(
-            JsonString(tuple(patterns), *length, tuple(dict.fromkeys(sorted(excluded))))
+            JsonString(
+                tuple(patterns), length.minimum, length.maximum, tuple(sorted(set(excluded)))
+            )
         )
 
     def _number(self, kinds: frozenset[Kind], facts: Sequence[Fact]) -> NumberBranch | None:
@@ -179,11 +181,11 @@ def _only(kind: type[OneFact], facts: Iterable[Fact]) -> list[OneFact]:
 
 
 def _intersection(whole: Range, ranges: Iterable[Range]) -> Range | None:
-    least, most = whole
-    for minimum, maximum in ranges:
-        least = max(least, minimum)
-        if maximum is not None:
-            most = maximum if most is None else min(most, maximum)
+    least, most = whole.minimum, whole.maximum
+    for found in ranges:
+        least = max(least, found.minimum)
+        if found.maximum is not None:
+            most = found.maximum if most is None else min(most, found.maximum)
     if most is not None and least > most:
         return None
     return type(whole)(least, most)

@@ -89,7 +89,7 @@ class Evaluation:
 
     def _fulfils(self, meaning: Meaning, value: object) -> bool:
         return (
-            (meaning.listed is None or self.is_listed(meaning.listed, value))
+            all(self.is_listed(listed, value) for listed in meaning.listed)
             and self._is_alternative(meaning.always, value)
             and all(
                 any(self._is_alternative(alternative, value) for alternative in choice)

@@ -117,7 +117,7 @@ class Expansion:
 
     def _add(self, state: _State, term: Term, meaning: Meaning) -> _State:
         choices = state.choices + meaning.choices
-        listed = state.listed or meaning.listed
+        listed = state.listed or next(iter(meaning.listed), None)
         # What values are listed is only looked at: no choice has to be worked out for that.
         if meaning.one_of is not None and listed is None:
             choices = (*choices, self._choice_of_one_of(term, meaning))
@@ -179,7 +179,7 @@ class Expansion:
         if state.facts or state.choices or state.taken != {Term(listed.place)}:
             return False
         meaning = self._meanings.of(Term(listed.place))
-        return meaning is not None and meaning.one_of is None and meaning.listed == listed
+        return meaning is not None and meaning.one_of is None and meaning.listed == (listed,)
 
 
 class OuterExpansion(Expansion):

@@ -2,7 +2,8 @@
 
 Each speaks of values of one kind and lets all others pass, but for kinds and values themselves.
 Where a fact speaks of the values inside, it names a conjunction of terms: schemas that these have
-to fulfil, or must not. Knows no keywords.
+to fulfil, or must not. Facts are Structs, not tuples: equal ones are of one class. Knows no
+keywords.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from forge_common.grammar.schema.documents import FALSE_PLACE, Place
 from forge_common.grammar.schema.json_values import Kind
@@ -54,7 +57,7 @@ class Listed(NamedTuple):
     keyword: str
 
 
-class Excluded(NamedTuple):
+class Excluded(Struct, frozen=True):
     """The value is none of these."""
 
     values: Listed
@@ -65,34 +68,34 @@ class Bound(NamedTuple):
     is_exclusive: bool
 
 
-class AtLeast(NamedTuple):
+class AtLeast(Struct, frozen=True):
     bound: Bound
 
 
-class AtMost(NamedTuple):
+class AtMost(Struct, frozen=True):
     bound: Bound
 
 
-class MultipleOf(NamedTuple):
+class MultipleOf(Struct, frozen=True):
     step: Fraction
 
 
-class Length(NamedTuple):
+class Length(Struct, frozen=True):
     minimum: int = 0
     maximum: int | None = None
 
 
-class Matches(NamedTuple):
+class Matches(Struct, frozen=True):
     pattern: str
     is_negated: bool = False
 
 
-class NumItems(NamedTuple):
+class NumItems(Struct, frozen=True):
     minimum: int = 0
     maximum: int | None = None
 
 
-class Items(NamedTuple):
+class Items(Struct, frozen=True):
     prefix: tuple[Conjunction, ...]
     rest: Conjunction
 
@@ -100,17 +103,17 @@ class Items(NamedTuple):
         return self.prefix[index] if index < len(self.prefix) else self.rest
 
 
-class Contains(NamedTuple):
+class Contains(Struct, frozen=True):
     term: Term
     minimum: int
     maximum: int | None = None
 
 
-class Unique(NamedTuple):
+class Unique(Struct, frozen=True):
     """No two items are equal."""
 
 
-class NumProperties(NamedTuple):
+class NumProperties(Struct, frozen=True):
     minimum: int = 0
     maximum: int | None = None
 
@@ -125,7 +128,7 @@ class PatternProperty(NamedTuple):
     value: Conjunction
 
 
-class Properties(NamedTuple):
+class Properties(Struct, frozen=True):
     """Conditions on the values of an object, by their keys. None has to be there."""
 
     named: tuple[NamedProperty, ...] = ()
@@ -133,11 +136,11 @@ class Properties(NamedTuple):
     additional: Conjunction = frozenset()
 
 
-class Required(NamedTuple):
+class Required(Struct, frozen=True):
     keys: tuple[str, ...]
 
 
-class Names(NamedTuple):
+class Names(Struct, frozen=True):
     """What the keys themselves have to fulfil, as strings."""
 
     conjunction: Conjunction
@@ -180,7 +183,7 @@ class Meaning(NamedTuple):
     always: Alternative = Alternative()
     choices: tuple[Choice, ...] = ()
     one_of: tuple[Place, ...] | None = None  # exactly one of these
-    listed: Listed | None = None  # one of these values
+    listed: tuple[Listed, ...] = ()  # in each of these the value is found
 
 
 def on_objects(*facts: Fact, terms: Iterable[Term] = ()) -> Alternative:

@@ -163,7 +163,8 @@ class NegativeMeanings:
         return [on_arrays(Contains(term.opposite, 1)) for term in items.rest]
 
     def _contains(self, reader: SchemaReader) -> Violations:
-        term, least, most = self._assertions.contains(reader)
+        contains = self._assertions.contains(reader)
+        term, least, most = contains.term, contains.minimum, contains.maximum
         violations = []
         if least == 1:
             violations.append(on_arrays(Items((), frozenset({term.opposite}))))
