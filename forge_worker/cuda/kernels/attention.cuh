@@ -111,11 +111,20 @@ struct Scoring {
 #endif
     }
 
-    // exp(score - highest) of the true scores; `highest` is finite.
+    // What sums made with `before` as the highest score are multiplied by: exactly 1 where it did
+    // not change. weight() would leave a rounding there, for every key or tile that comes after.
+    __device__ __forceinline__ float rescale(float before, float highest) const
+    {
+        const float unit = HAS_SOFTCAP ? 1.0f : scale;
+        return fast_exp2(__fmul_rn(before, unit) - __fmul_rn(highest, unit));
+    }
+
+    // exp(score - highest) of the true scores; `highest` is finite. The rounding is spelled out, or
+    // a compiler might leave out now this one and now the other.
     __device__ __forceinline__ float weight(float score, float highest) const
     {
         const float unit = HAS_SOFTCAP ? 1.0f : scale;
-        return fast_exp2(score * unit - highest * unit);
+        return fast_exp2(__fmaf_rn(score, unit, -__fmul_rn(highest, unit)));
     }
 };
 

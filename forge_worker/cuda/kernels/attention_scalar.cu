@@ -89,7 +89,7 @@ struct Sums {
                                         const Scoring& scoring)
     {
         const float raised = fmaxf(highest, score);
-        const float scale = scoring.weight(highest, raised);
+        const float scale = scoring.rescale(highest, raised);
         const float weight = scoring.weight(score, raised);
         highest = raised;
         weights = weights * scale + weight;

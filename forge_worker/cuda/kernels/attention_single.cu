@@ -127,7 +127,7 @@ struct Sums {
     __device__ __forceinline__ void raise(int n, int head, float reached, const Scoring& scoring)
     {
         const float raised = fmaxf(highest[n][head], reached);
-        const float scale = scoring.weight(highest[n][head], finite_highest(raised));
+        const float scale = scoring.rescale(highest[n][head], finite_highest(raised));
         highest[n][head] = raised;
         weights[n][head] *= scale;
 #pragma unroll

@@ -75,7 +75,7 @@ __device__ __forceinline__ Merged merge(const Parts& parts, int softmax_stride,
         const float2 softmax = parts.softmax[i * softmax_stride];
         const float4 attended =
             *reinterpret_cast<const float4*>(parts.attended + int64_t(i) * attended_stride);
-        const float weight = scoring.weight(softmax.x, highest);
+        const float weight = scoring.rescale(softmax.x, highest);
         merged.sum += weight * softmax.y;
         merged.attended[0] += weight * attended.x;
         merged.attended[1] += weight * attended.y;

@@ -182,7 +182,7 @@ __device__ __forceinline__ void weigh(float (&scores)[KEY_TILES][4], Sums& sums,
     }
     reached = highest_of_row(reached);
     const float highest = finite_highest(reached);
-    const float scale = scoring.weight(sums.highest[m][half], highest);
+    const float scale = scoring.rescale(sums.highest[m][half], highest);
     sums.highest[m][half] = reached;
     sums.weights[m][half] *= scale;
 #pragma unroll

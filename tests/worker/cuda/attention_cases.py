@@ -99,6 +99,14 @@ class AttentionCase:
             for part in context:
                 part[:first] = self.precision.rounded(np.full(part[:first].shape, np.nan))
 
+    def make_keys_equal(self) -> None:
+        """So all that a query sees weighs the same; the first half of a context holds ones, the
+        second zeros."""
+        for keys, values in self.contexts:
+            keys[:] = keys[:1]
+            ones = np.arange(len(values)) < len(values) // 2
+            values[:] = self.precision.rounded(ones.astype(np.float32))[:, None, None]
+
     def expected(self, window: int | None = None) -> Expected:
         ends = np.cumsum([chunk.num_queries for chunk in self.chunks])
         parts = [

@@ -99,6 +99,17 @@ def test_large_scores_do_not_overflow(device: Device, kind: Kind) -> None:
 
 
 @EITHER
+def test_equal_keys_weigh_the_same_however_long_the_context(device: Device, kind: Kind) -> None:
+    """Sums are scaled at every key, tile or split: were that off 1 a little, it would add up."""
+    precision, geometry = kind
+    case = AttentionCase(precision, geometry._replace(scale=1e5), [Chunk(1, 700)])
+    case.make_keys_equal()
+    placed = PlacedCase(device, case)
+    for split_size in (64, 704):
+        case.assert_close(placed.run(split_size=split_size))
+
+
+@EITHER
 def test_padded_rows_are_not_written(device: Device, kind: Kind) -> None:
     case = AttentionCase(*kind, EDGES)
     out = PlacedCase(device, case, Padding(tokens=3, sequences=3)).run()

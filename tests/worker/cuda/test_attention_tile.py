@@ -50,9 +50,12 @@ def test_what_lies_before_a_window_is_never_looked_at(device: Device) -> None:
     case.assert_close(PlacedCase(device, case).run(window=20), window=20)
 
 
-@pytest.mark.parametrize("window", [None, 30])
-def test_bits_do_not_depend_on_where_a_prompt_is_cut(device: Device, window: int | None) -> None:
-    case = AttentionCase(*PLAIN, [Chunk(150, 170)])
+@pytest.mark.parametrize(("window", "scale"), [(None, None), (30, None), (None, 2.0)])
+def test_bits_do_not_depend_on_where_a_prompt_is_cut(
+    device: Device, window: int | None, scale: float | None
+) -> None:
+    precision, geometry = PLAIN
+    case = AttentionCase(precision, geometry._replace(scale=scale), [Chunk(150, 170)])
     whole = PlacedCase(device, case).run(window)
     for cut in (2, 37, 64):
         pieces = (case.only(0, slice(0, cut)), case.only(0, slice(cut, 150)))
@@ -81,6 +84,14 @@ def test_chunks_around_the_size_of_a_tile(device: Device, offset: int) -> None:
 def test_large_scores_do_not_overflow(device: Device) -> None:
     precision, geometry = PLAIN
     case = AttentionCase(precision, geometry._replace(scale=1000.0), PROMPTS)
+    case.assert_close(PlacedCase(device, case).run())
+
+
+def test_equal_keys_weigh_the_same_however_long_the_context(device: Device) -> None:
+    """Sums are scaled at every tile of keys: were that ever so little off 1, it would add up."""
+    precision, geometry = PLAIN
+    case = AttentionCase(precision, geometry._replace(scale=1e5), [Chunk(2, 700)])
+    case.make_keys_equal()
     case.assert_close(PlacedCase(device, case).run())
 
 
