@@ -77,6 +77,11 @@ class ByteAutomaton(ABC):
     def num_states(self) -> int:
         """Those found so far: 0 to num_states - 1 are valid."""
 
+    @property
+    @abstractmethod
+    def num_bytes(self) -> int:
+        """What the rows made so far take in memory, about."""
+
     @abstractmethod
     def row(self, state: int) -> Row:
         """Made at the first call and kept; not to be changed. GrammarTooLarge beyond the budget."""

@@ -54,7 +54,7 @@ class SpelledText(ByteAutomaton):
 
     @property
     def num_bytes(self) -> int:
-        return self._num_edges * EDGE_BYTES
+        return (self._num_edges + self._language.states.num_edges) * EDGE_BYTES
 
     @property
     def is_empty(self) -> bool:

@@ -43,6 +43,7 @@ class LazyStates(Generic[Key]):
         self._keys: list[Key] = []
         self._edges: dict[int, dict[int, int]] = {}
         self._live_edges: dict[int, dict[int, int]] = {}
+        self.num_edges = 0
         self._fates: dict[int, Fate] = {}
         self.start = self.number(space.start)
 
@@ -85,6 +86,7 @@ class LazyStates(Generic[Key]):
             self._budget.spend_steps(len(following) + 1)
             found = {symbol: self.number(key) for symbol, key in following.items()}
             self._edges[state] = found
+            self.num_edges += len(found)
         return found
 
     def _is_live(self, state: int) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from forge_common.grammar.automata.byte_automaton import (
+    EDGE_BYTES,
     MAX_EDGES,
     Budget,
     ByteAutomaton,
@@ -30,6 +31,7 @@ class LiteralTexts(ByteAutomaton):
         self._budget = Budget(max_states=MAX_EDGES)
         self._runs = [_Run(0, len(self._texts), 0)]
         self._rows: dict[int, Row] = {}
+        self._text_bytes = sum(map(len, self._texts))
 
     @property
     def start(self) -> int:
@@ -38,6 +40,10 @@ class LiteralTexts(ByteAutomaton):
     @property
     def num_states(self) -> int:
         return len(self._runs)
+
+    @property
+    def num_bytes(self) -> int:
+        return self._text_bytes + len(self._runs) * EDGE_BYTES
 
     @property
     def is_empty(self) -> bool:

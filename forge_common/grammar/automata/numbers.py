@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from forge_common.grammar.automata.byte_automaton import Budget, ByteAutomaton, Row
+from forge_common.grammar.automata.byte_automaton import EDGE_BYTES, Budget, ByteAutomaton, Row
 from forge_common.grammar.automata.decimals import parse_decimal
 from forge_common.grammar.automata.lazy_states import LazyStates
 from forge_common.grammar.automata.number_conditions import (
@@ -147,6 +147,10 @@ class NumberText(ByteAutomaton):
     @property
     def num_states(self) -> int:
         return self._states.num_states
+
+    @property
+    def num_bytes(self) -> int:
+        return self._states.num_edges * EDGE_BYTES
 
     def row(self, state: int) -> Row:
         return self._states.edges(state)

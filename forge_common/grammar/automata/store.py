@@ -32,6 +32,13 @@ class AutomatonStore:
         self._kept: OrderedDict[object, object] = OrderedDict()
         self._max_kept = max_kept
 
+    @property
+    def num_bytes(self) -> int:
+        """What the kept automata have grown to, about."""
+        return sum(
+            kept.num_bytes for kept in self._kept.values() if isinstance(kept, ByteAutomaton)
+        )
+
     def string(self, rule: JsonString) -> QuotedText:
         """Its lengths are left to the caller, who counts: see `ByteAutomaton.ends_character`."""
         return self._keep(

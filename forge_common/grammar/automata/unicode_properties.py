@@ -71,8 +71,17 @@ CASED = ("Lu", "Ll", "Lt")
 
 
 class UnicodeProperties:
+    def __init__(self) -> None:
+        self._found: dict[str, CodePoints] = {}
+
     def find(self, name: str) -> CodePoints:
         """The set behind \\p{name}."""
+        found = self._found.get(name)
+        if found is None:
+            found = self._found[name] = self._find(name)
+        return found
+
+    def _find(self, name: str) -> CodePoints:
         key, is_pair, value = name.partition("=")
         if is_pair and key not in ("General_Category", "gc"):
             raise GrammarError(f"\\p{{{name}}} is not supported: only general categories are")
