@@ -238,17 +238,22 @@ __device__ __forceinline__ void add_values(Sums& sums, int n, const float (&weig
 }
 
 // Values of a tile are asked for before its scores are computed, and the next keys before the
-// values are used.
+// values are used. __syncwarp() holds the compiler to it: where loads stand before one, they are
+// not moved to their use. The first keys are on their way while the queries are waited for.
 __device__ __forceinline__ void attend(Sums& sums, const Share& share, const ELEMENT* queries,
                                        int first, const Scoring& scoring)
 {
     uint32_t keys[2][KEY_REGISTERS];
     TilePlace place = share.place(first);
     share.load_keys(keys, place);
+    __syncwarp();
+    copy_async_wait<0>();
+    __syncthreads();  // the queries are there
     while (place.first < share.tokens.end) {
         const TilePlace next = share.place(place.first + WARPS * TILE);
         uint32_t values[4][VALUE_REGISTERS];
         share.load_values(values, place);
+        __syncwarp();
         float scores[HEAD_TILES][4] = {};
 #pragma unroll
         for (int n = 0; n < HEAD_TILES; ++n) {
@@ -267,20 +272,18 @@ __device__ __forceinline__ void attend(Sums& sums, const Share& share, const ELE
 
 // ---------------------------------------------------------------- a block
 
-// To shared memory, [8 HEAD_TILES, QUERY_STRIDE]; zeros for heads that pad a tile.
+// On their way to shared memory, [8 HEAD_TILES, QUERY_STRIDE]; zeros for heads that pad a tile.
 __device__ __forceinline__ void load_queries(ELEMENT* queries, const ELEMENT* query)
 {
     constexpr int vectors = HEAD_DIM / 8;
     for (int i = threadIdx.x; i < 8 * HEAD_TILES * vectors; i += THREADS) {
         const int head = i / vectors;
         const int dim = i % vectors * 8;
-        uint4 vector = make_uint4(0u, 0u, 0u, 0u);
-        if (head < HEADS) {
-            vector = *reinterpret_cast<const uint4*>(query + head * HEAD_DIM + dim);
-        }
-        *reinterpret_cast<uint4*>(queries + head * QUERY_STRIDE + dim) = vector;
+        const bool is_wanted = head < HEADS;
+        const ELEMENT* source = query + (is_wanted ? head * HEAD_DIM + dim : 0);
+        copy_async_16(queries + head * QUERY_STRIDE + dim, source, is_wanted);
     }
-    __syncthreads();
+    copy_async_commit();
 }
 
 // Into parts [WARPS, HEADS] in shared memory.
@@ -326,7 +329,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
         return;
     }
     const int token = query_starts[sequence];
+    const int row = sequence_rows[sequence];
     const Range seen = seen_from(context_lens[sequence] - 1, window);
+    __syncwarp();  // these three are waited for together
     const SplitJob job = split_job(token, seen, {scale, cap}, {min_split_tokens, max_splits},
                                    {partial_softmax, partial_attended}, arrivals, out);
     if (static_cast<int>(blockIdx.z) >= job.splits.count) {
@@ -335,7 +340,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
 
     const int first_head = blockIdx.y * HEADS;
     const int num_kv_heads = gridDim.y * HEADS / GROUP;
-    const int* blocks = block_tables + int64_t(sequence_rows[sequence]) * max_blocks;
+    const int* blocks = block_tables + int64_t(row) * max_blocks;
     Share share = {Cache(keys, values, blocks, num_kv_heads, first_head / GROUP), {}, this_lane()};
     ELEMENT* queries = reinterpret_cast<ELEMENT*>(shared_memory);
     load_queries(queries, query + int64_t(token) * query_stride + first_head * HEAD_DIM);
