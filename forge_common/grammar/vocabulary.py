@@ -1,0 +1,71 @@
+"""Vocabulary: the tokens of a model as bytes, in a trie, and sets of them as bits.
+
+Special tokens, tokens without bytes and those longer than MAX_TOKEN_BYTES are never allowed; a text
+can do without them as long as there is a token for every byte. Tokens with equal bytes are all
+allowed or none. End tokens are no part of a text: they are allowed where it may end. Knows no
+grammars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forge_common.grammar.vocabulary_trie import VocabularyTrie
+from forge_common.tokenizer import Tokenizer
+
+MAX_TOKEN_BYTES = 256
+BITS = 32
+
+Words = NDArray[np.uint32]  # bit t % 32 of word t // 32 is token t
+TokenIds = NDArray[np.int32]
+
+
+class Vocabulary:
+    def __init__(self, tokens: Sequence[bytes], end_ids: Iterable[int] = ()) -> None:
+        """`tokens` by id; b"" for those that are never allowed within a text."""
+        self.end_ids = frozenset(end_ids)
+        self.num_tokens = len(tokens)
+        self.num_words = -(-len(tokens) // BITS)
+        self.tokens = [
+            b"" if len(token) > MAX_TOKEN_BYTES or token_id in self.end_ids else token
+            for token_id, token in enumerate(tokens)
+        ]
+        self.trie = VocabularyTrie(self.tokens)
+        self.longest_token = max(map(len, self.tokens), default=0)
+        self._end_words = self._bits(np.array(sorted(self.end_ids), np.int64))
+
+    @classmethod
+    def of_tokenizer(
+        cls, tokenizer: Tokenizer, end_ids: Iterable[int], num_tokens: int | None = None
+    ) -> Vocabulary:
+        """`num_tokens` where the model has more logits than the tokenizer has tokens."""
+        size = tokenizer.vocab_size if num_tokens is None else num_tokens
+        pieces = tokenizer.pieces(skip_special_tokens=True)
+        return cls([pieces[token_id] for token_id in range(size)], end_ids)
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """b"" for what is never part of a text."""
+        return self.tokens[token_id] if 0 <= token_id < self.num_tokens else b""
+
+    def words(self, ids: TokenIds) -> Words:
+        """As bits, together with all tokens of the same bytes."""
+        is_in = np.zeros(self.num_words * BITS, bool)
+        is_in[ids] = True
+        twins = self.trie.twins
+        if len(twins.ids):
+            is_in[twins.ids] |= is_in[twins.first_ids]
+        return np.packbits(is_in, bitorder="little").view(np.uint32)
+
+    def with_ends(self, words: Words) -> Words:
+        return words | self._end_words
+
+    def allows(self, words: Words, token_id: int) -> bool:
+        return bool(words[token_id // BITS] >> np.uint32(token_id % BITS) & np.uint32(1))
+
+    def _bits(self, ids: NDArray[np.int64]) -> Words:
+        is_in = np.zeros(self.num_words * BITS, bool)
+        is_in[ids[ids < self.num_tokens]] = True
+        return np.packbits(is_in, bitorder="little").view(np.uint32)
