@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from interegular.patterns import (
     Pattern,
@@ -117,7 +117,7 @@ class Nfa:
             case _Repeated():
                 self._add_repeated(tree, piece)
             case _CharGroup():
-                self._add_atom(next(iter(tree.chars)), piece)
+                self._add_atom(tree, piece)
             case _NonCapturing():
                 self._add_lookahead(tree, piece)
 
@@ -125,7 +125,11 @@ class Nfa:
         here = piece.entry
         for part in tree.parts:
             following = self.add_node()
-            self.add_tree(part, Piece(here, following))
+            if here != piece.entry and _is_class(part):
+                # Nothing else begins at a node between two parts, so it can read by itself.
+                self.reading[here] = Reading(self._symbols(part), following)
+            else:
+                self.add_tree(part, Piece(here, following))
             here = following
         self.join(here, piece.exit)
 
@@ -149,19 +153,26 @@ class Nfa:
         self.add_tree(base, Piece(here, following))
         return following
 
-    def _add_atom(self, character: str, piece: Piece) -> None:
-        if character in (AT_START, AT_END):
-            anchor = Anchor.START if character == AT_START else Anchor.END
-            self.add_anchor(piece.entry, anchor, piece.exit)
+    def _add_atom(self, tree: _CharGroup, piece: Piece) -> None:
+        if _is_class(tree):
+            self.add_reading(piece.entry, self._symbols(tree), piece.exit)
         else:
-            symbols = self.alphabet.symbols_of_class[class_of_placeholder(character)]
-            self.add_reading(piece.entry, symbols, piece.exit)
+            anchor = Anchor.START if AT_START in tree.chars else Anchor.END
+            self.add_anchor(piece.entry, anchor, piece.exit)
+
+    def _symbols(self, tree: _CharGroup) -> Symbols:
+        (placeholder,) = tree.chars
+        return self.alphabet.symbols_of_class[class_of_placeholder(placeholder)]
 
     def _add_lookahead(self, tree: _NonCapturing, piece: Piece) -> None:
         body = Nfa(self.alphabet, self._budget)
         body.add_tree(tree.inner, Piece(body.start, body.end))
         body.open_end()
         self.add_look(piece.entry, body, tree.negate, piece.exit)
+
+
+def _is_class(tree: Tree) -> TypeGuard[_CharGroup]:
+    return isinstance(tree, _CharGroup) and not tree.chars & {AT_START, AT_END}
 
 
 def whole(tree: Tree, alphabet: Alphabet, budget: Budget) -> Nfa:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from forge_common.grammar.automata.byte_automaton import Budget
 from forge_common.grammar.automata.lazy_states import LazyStates
 from forge_common.grammar.automata.nfa import Anchor, Looking, Nfa
+from forge_common.grammar.automata.useful_nodes import useful_nodes
 
 
 class Duty(NamedTuple):
@@ -53,7 +54,7 @@ class ThreadSpace:
             node: _follow_body(looking, budget) for node, looking in nfa.looking.items()
         }
         self.has_dead_ends = bool(self._bodies)
-        self._is_useful = _useful_nodes(nfa)
+        self._is_useful = useful_nodes(nfa)
         self._reached: dict[int, Threads] = {}
         self._ends: dict[int, bool] = {}
         self._entered: dict[Threads, ThreadState] = {}
@@ -233,39 +234,3 @@ def _universal_state(nfa: Nfa) -> ThreadState | None:
     if nfa.open_loop is None:
         return None
     return ThreadState(frozenset((Thread(nfa.open_loop, NO_DUTIES),)), is_accepting=True)
-
-
-def _useful_nodes(nfa: Nfa) -> set[int]:
-    """Reading nodes behind which the end can be reached, were there no lookaheads."""
-    sources: dict[int, list[int]] = {}
-    for node, targets in enumerate(nfa.free):
-        for to in targets:
-            sources.setdefault(to, []).append(node)
-    for node, looking in nfa.looking.items():
-        sources.setdefault(looking.to, []).append(node)
-    at_end = _backwards(
-        {nfa.end},
-        _joined(sources, {n: a.to for n, a in nfa.anchored.items() if a.anchor is Anchor.END}),
-    )
-    readers = {node: reading.to for node, reading in nfa.reading.items() if reading.symbols}
-    useful = _backwards(at_end, _joined(sources, readers))
-    return {node for node, to in readers.items() if to in useful}
-
-
-def _joined(sources: Mapping[int, list[int]], edges: Mapping[int, int]) -> dict[int, list[int]]:
-    joined = {to: list(found) for to, found in sources.items()}
-    for node, to in edges.items():
-        joined.setdefault(to, []).append(node)
-    return joined
-
-
-def _backwards(found: set[int], sources: Mapping[int, list[int]]) -> set[int]:
-    """Every node with a way to one of `found`."""
-    reached = set(found)
-    waiting = list(found)
-    while waiting:
-        for node in sources.get(waiting.pop(), ()):
-            if node not in reached:
-                reached.add(node)
-                waiting.append(node)
-    return reached
