@@ -42,6 +42,11 @@ bench: install
 test-gpu: $(if $(GPU_PYTHON),,install)
 	$(or $(GPU_PYTHON),$(BIN)/python) -m pytest tests/gpu -m gpu $(ARGS)
 
+# Needs a GPU likewise, and is over in ten minutes; torch is measured beside Forge where the Python
+# has it. Some parts: ARGS="8B kernels"; ARGS=--help lists them.
+bench-gpu: $(if $(GPU_PYTHON),,install)
+	$(or $(GPU_PYTHON),$(BIN)/python) -m tests.bench.gpu $(ARGS)
+
 # The next two make files that are in the tree; they need torch, in a venv of their own.
 demo-model: .venv-torch/installed
 	.venv-torch/bin/python -m forge_common.demo_model.making $(ARGS)

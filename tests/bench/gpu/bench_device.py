@@ -75,7 +75,7 @@ class BenchDevice:
         if self._is_step_expected:
             self._is_step_expected = False
             self._on_step()
-        if self.noise is not None and target.ndim == 2 and target.dtype == self.noise.dtype:
+        if self.noise is not None and len(target.shape) == 2 and target.dtype == self.noise.dtype:
             self.noise.fill(target)
         else:
             self._device.upload(target, pinned)

@@ -8,6 +8,7 @@ by measurement, the product of zeros being quicker on some cards.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from forge_common.device_workspace import GEMM_WORKSPACE_BYTES
@@ -15,13 +16,14 @@ from forge_worker.cuda.cublaslt import Product
 from forge_worker.cuda.precision import Precision
 from forge_worker.ops.protocol import Array
 from tests.bench.gpu.bench_device import NOISE_BYTES, Noise
-from tests.bench.gpu.machine import Machine
+from tests.bench.gpu.machine import Machine, clocks
 from tests.bench.gpu.results import Result
 from tests.bench.gpu.roofline import Ceilings
 from tests.bench.gpu.timing import Candidate, Effort, Work, median_seconds
 
 COPY = "copy"
 PRODUCT = "product"
+LAUNCHES_AT_ONCE = 20
 TUNING_BYTES = 2 * 2**30
 EXPECTED = Ceilings(3e12, 800e12)  # only to choose how often to repeat
 
@@ -42,6 +44,7 @@ def measure_ceilings(machine: Machine, scale: CeilingScale) -> Iterator[Result]:
         PRODUCT: Candidate(_product(machine, scale), num_flops / EXPECTED.flops_per_s),
     }
     seconds = median_seconds(machine, candidates, scale.effort)
+    clocks_then = clocks_under(machine, candidates[PRODUCT].work)
     yield Result(
         name=COPY,
         value=copied_bytes / seconds[COPY] / 1e12,
@@ -52,8 +55,19 @@ def measure_ceilings(machine: Machine, scale: CeilingScale) -> Iterator[Result]:
         name=PRODUCT,
         value=num_flops / seconds[PRODUCT] / 1e12,
         unit="TFLOP/s",
-        note=f"{scale.size}³ in bfloat16, random numbers",
+        note=f"{scale.size}³ in bfloat16, random numbers; then {clocks_then or 'clocks unknown'}",
     )
+
+
+def clocks_under(machine: Machine, work: Work) -> str:
+    """The card's clocks while it is at work, as its driver's tool says them."""
+    with ThreadPoolExecutor(1) as thread:
+        asked = thread.submit(clocks)
+        while not asked.done():
+            for number in range(LAUNCHES_AT_ONCE):
+                work(number)
+            machine.device.synchronize()
+    return asked.result()
 
 
 def ceilings_of(results: list[Result]) -> Ceilings:

@@ -39,7 +39,7 @@ class ProductOperands:
         library.prepare(sizes, scratch)
         del scratch
         self.weights = store.pool(PRECISION, largest)
-        self.wide = store.pool(PRECISION, num_rows * max(hidden, inner))
+        self.wide = store.pool(PRECISION, num_rows * (hidden + inner))
         self.residual = store.pool(Precision.FLOAT32, num_rows * hidden)
         num_logits = num_rows * config.vocab_size
         logits = device.allocate(num_logits * RESIDUAL_BYTES).view(np.float32)

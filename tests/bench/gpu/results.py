@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 COLUMNS = ("measured", "value", "share", "goal", "stretch", "reached", "note")
 
@@ -48,6 +49,10 @@ class Result(Struct, frozen=True, kw_only=True):
             return "stretch"
         return "goal" if self.goal.is_met(number, self.goal.goal) else "no"
 
+    def without_share(self) -> Result:
+        """The same measurement, compared with nothing that it was to be a share of."""
+        return self if self.share is None else replace(self, share=None, goal=None)
+
     def cells(self) -> tuple[str, ...]:
         goal, stretch = "", ""
         if self.goal is not None:
@@ -63,6 +68,7 @@ class Ended(StrEnum):
     DONE = "done"
     FAILED = "failed"
     OUT_OF_TIME = "out of time"
+    UNAVAILABLE = "not possible here"
 
 
 class PartReport(Struct, frozen=True, kw_only=True):

@@ -8,8 +8,10 @@ from forge_worker.cuda.precision import Precision
 from forge_worker.cuda.product_library import ProductLibrary
 from forge_worker.ops.protocol import Array
 from tests.bench.gpu.machine import HostStamp, host_stamp
-from tests.cuda_emulator import EmulatedDevice, NumpyGemm
+from tests.cuda_emulator import EmulatedDevice
+from tests.cuda_emulator.opaque import OpaqueDevice
 from tests.worker.cuda.engines import PlainLibrary
+from tests.worker.cuda.gemms import gemm_on
 
 TINY_LLAMA = {
     "architectures": ["LlamaForCausalLM"],
@@ -33,8 +35,12 @@ TOTAL_BYTES = 2**33  # of which little is ever asked for
 
 
 class EmulatedMachine:
-    def __init__(self) -> None:
-        self.device = EmulatedDevice(total_bytes=TOTAL_BYTES)
+    """Its arrays are as closed to the host as a GPU's."""
+
+    def __init__(self, device: OpaqueDevice | None = None) -> None:
+        self.device = device or OpaqueDevice()
+        self.device.emulated = EmulatedDevice(total_bytes=TOTAL_BYTES)
+        self.device.info = self.device.emulated.info
         self.free_at_start = self.device.free_bytes()
 
     def stamp(self) -> HostStamp:
@@ -44,13 +50,13 @@ class EmulatedMachine:
         return PlainLibrary(self.device)
 
     def tuned_gemm(self, product: Product, row_counts: list[int], scratch: Array) -> Gemm:
-        return NumpyGemm(self.device, Precision.BFLOAT16)
+        return gemm_on(self.device, Precision.BFLOAT16, scratch)
 
     def copy(self, target: Array, source: Array) -> None:
         def work() -> None:
-            target[...] = source
+            target.inner[...] = source.inner
 
-        self.device.queue(work)
+        self.device.emulated.queue(work)
 
     def used_bytes(self) -> int | None:
         return self.device.info.total_bytes - self.device.free_bytes()

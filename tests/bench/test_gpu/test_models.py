@@ -17,7 +17,7 @@ from tests.bench.gpu.results import Result
 from tests.bench.gpu.roofline import Ceilings
 from tests.bench.gpu.steps import decode_times, idle_share, prefill_s
 from tests.bench.test_gpu.emulated import TINY_LLAMA, EmulatedMachine
-from tests.cuda_emulator import EmulatedDevice
+from tests.cuda_emulator.opaque import OpaqueDevice
 
 SETTINGS = EngineSettings(
     max_model_len=64, max_batch_size=4, max_prefill_tokens=32, num_blocks=64, noise_bytes=2**14
@@ -50,7 +50,7 @@ def engine(site: Site) -> Engine:
     return site.engine(SETTINGS)
 
 
-class CountingDevice(EmulatedDevice):
+class CountingDevice(OpaqueDevice):
     num_captured = 0
 
     def capture(self, work: Callable[[], None]) -> Graph:
@@ -100,9 +100,8 @@ def test_steps_are_noted_in_the_order_they_ran(engine: Engine) -> None:
 
 
 def test_every_size_of_batch_gets_a_graph_once(directory: Path) -> None:
-    machine = EmulatedMachine()
-    machine.device = device = CountingDevice(total_bytes=machine.device.info.total_bytes)
-    engine = Engine(machine, directory, SETTINGS)
+    device = CountingDevice()
+    engine = Engine(EmulatedMachine(device), directory, SETTINGS)
     for _ in range(2):
         engine.record_graphs()
     assert device.num_captured == len(buckets(SETTINGS.max_batch_size))
