@@ -24,7 +24,9 @@ from forge_common.grammar.program import (
     Array,
     Choice,
     Item,
+    JsonString,
     Literals,
+    Number,
     Object,
     Program,
     Property,
@@ -147,13 +149,17 @@ class _Compiler:
     ) -> RuleIndex:
         match branch:
             case StringBranch(rule):
-                return self._rules.add(self._automata.with_counts_as_lengths(rule))
+                counted = self._automata.with_counts_as_lengths(rule)
+                return self._leaf(counted, self._automata.is_string_empty(counted))
             case NumberBranch(rule):
-                return self._rules.add(rule)
+                return self._leaf(rule, self._automata.number(rule).is_empty)
             case ArrayBranch():
                 return self._arrays.make(branch)
             case ObjectBranch():
                 return self._objects.make(branch, self._is_ordered)
+
+    def _leaf(self, rule: JsonString | Number, is_empty: bool) -> RuleIndex:
+        return self._rule_of(nothing()) if is_empty else self._rules.add(rule)
 
     @property
     def _is_ordered(self) -> bool:

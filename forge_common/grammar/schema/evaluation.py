@@ -119,19 +119,21 @@ class Evaluation:
         return fact.minimum <= num_found and (fact.maximum is None or num_found <= fact.maximum)
 
     def _has_properties(self, fact: Properties, value: Mapping[str, object]) -> bool:
-        return all(
-            self.holds(self.conjunction_at(fact, key), member) for key, member in value.items()
-        )
+        by_key = self.by_key(fact)
+        return all(self.holds(by_key(key), member) for key, member in value.items())
 
-    def conjunction_at(self, fact: Properties, key: str) -> Conjunction:
+    def by_key(self, fact: Properties) -> Callable[[str], Conjunction]:
         """What the fact demands of the value behind a key."""
-        found = [named.value for named in fact.named if named.key == key]
-        found += [
-            matching.value
-            for matching in fact.patterns
-            if self._automata.matches(matching.pattern, key)
-        ]
-        return frozenset[Term]().union(*found) if found else fact.additional
+        named = {inner.key: inner.value for inner in fact.named}
+
+        def conjunction_at(key: str) -> Conjunction:
+            found = [named[key]] if key in named else []
+            found += [
+                inner.value for inner in fact.patterns if self._automata.matches(inner.pattern, key)
+            ]
+            return frozenset[Term]().union(*found) if found else fact.additional
+
+        return conjunction_at
 
 
 def _is_at_least(fact: AtLeast, value: Any) -> bool:

@@ -6,7 +6,7 @@ without keys is left out. Knows nothing of other kinds of values.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from forge_common.grammar.automata.store import AutomatonStore
@@ -65,7 +65,7 @@ class ObjectRules:
         keys = tuple(filter(is_encodable, keys))
         return self._rules.add(
             Object(
-                properties=tuple(self._property(branch, key) for key in keys),
+                properties=tuple(self._properties(branch, keys)),
                 others=tuple(self._others(branch, names, keys)),
                 min_properties=branch.num_properties.minimum,
                 max_properties=branch.num_properties.maximum,
@@ -87,12 +87,14 @@ class ObjectRules:
         strings = [found.rule for found in inner if isinstance(found, StringBranch)]
         return _Names(tuple(constants), tuple(strings))
 
-    def _property(self, branch: ObjectBranch, key: str) -> Property:
-        found = (self._evaluation.conjunction_at(layer, key) for layer in branch.layers)
-        value = frozenset[Term]().union(*found)
-        if not self._evaluation.holds(branch.names, key):
-            value = nothing()
-        return Property(key, self._callees.rule_of(value), key in branch.required)
+    def _properties(self, branch: ObjectBranch, keys: Iterable[str]) -> Iterator[Property]:
+        layers = [self._evaluation.by_key(layer) for layer in branch.layers]
+        required = frozenset(branch.required)
+        for key in keys:
+            value = frozenset[Term]().union(*(layer(key) for layer in layers))
+            if not self._evaluation.holds(branch.names, key):
+                value = nothing()
+            yield Property(key, self._callees.rule_of(value), key in required)
 
     def _others(
         self, branch: ObjectBranch, names: _Names, keys: Sequence[str]
