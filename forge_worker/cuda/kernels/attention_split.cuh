@@ -86,18 +86,19 @@ __device__ __forceinline__ Merged merge(const Parts& parts, int softmax_stride,
 }
 
 // Whether this block is the last of `num_blocks` to come here. All its threads then see what the
-// others wrote before, and the counter is 0 again, for the next launch.
+// others wrote before, and the counter is 0 again, for the next launch. One thread's fence stands
+// for its whole block, which it met at the barrier; it costs hundreds of cycles, so none is idle.
 __device__ __forceinline__ bool is_last_arrival(unsigned* counter, int num_blocks)
 {
     __shared__ bool is_last;
-    __threadfence();
     __syncthreads();
     if (threadIdx.x == 0) {
+        __threadfence();
         is_last = atomicAdd(counter, 1u) + 1u == static_cast<unsigned>(num_blocks);
         if (is_last) {
+            __threadfence();
             *counter = 0u;
         }
-        __threadfence();
     }
     __syncthreads();
     return is_last;

@@ -209,6 +209,7 @@ extern "C" __global__ void __launch_bounds__(SLICE_THREADS)
         atomicMax(&draws[index].winner, best);
         __threadfence();
         if (atomicAdd(&draws[index].num_arrived, 1u) + 1 == gridDim.x) {
+            __threadfence();
             tokens[index] = token_of(atomicMax(&draws[index].winner, 0ull));
         }
     }
