@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 
 MAX_CHOICES = 16
 MAX_LOGPROBS = 20
+MAX_GRAMMAR_BYTES = 2**22
 
 TokenId = Annotated[int, Meta(ge=0, lt=2**31)]
 Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -62,3 +63,6 @@ class SamplingParams(Struct, frozen=True, array_like=True, forbid_unknown_fields
     ) = None
     num_logprobs: NumLogprobs | None = None
     num_prompt_logprobs: NumLogprobs | None = None
+    grammar: Annotated[bytes, Meta(max_length=MAX_GRAMMAR_BYTES)] | None = (
+        None  # msgpack of a forge_common.grammar.program.Program; only the worker looks into it
+    )
