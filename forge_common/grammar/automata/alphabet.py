@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from forge_common.grammar.automata.byte_automaton import Budget
+from forge_common.grammar.automata.budget import Budget
 from forge_common.grammar.automata.code_points import ANY, CodePoints, Span
 
 

@@ -13,56 +13,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from forge_common.grammar.errors import GrammarTooLarge
-
 Row = Mapping[int, int]  # byte -> next state
 Table = NDArray[np.int32]  # [num_states, 256]
 DEAD = -1  # in a Table: no edge
-
-MAX_NODES = 32_768
-MAX_STATES = 50_000
-MAX_STEPS = 1_000_000
-MAX_EDGES = 1_000_000
-EDGE_BYTES = 64  # of a dictionary's entry, with the room it keeps free
-
-
-class Budget:
-    """What one automaton may cost: positions of its patterns, states and edges, steps to find them.
-
-    Steps, not seconds: the same grammar is refused on every machine, or on none.
-    """
-
-    def __init__(
-        self,
-        max_nodes: int = MAX_NODES,
-        max_states: int = MAX_STATES,
-        max_steps: int = MAX_STEPS,
-        max_edges: int = MAX_EDGES,
-    ) -> None:
-        self._num_nodes_left = max_nodes
-        self._num_states_left = max_states
-        self._num_steps_left = max_steps
-        self._num_edges_left = max_edges
-
-    def spend_node(self) -> None:
-        self._num_nodes_left -= 1
-        if self._num_nodes_left < 0:
-            raise GrammarTooLarge("patterns with their repetitions written out are too long")
-
-    def spend_state(self) -> None:
-        self._num_states_left -= 1
-        if self._num_states_left < 0:
-            raise GrammarTooLarge("a pattern or number needs too many states")
-
-    def spend_edges(self, num_edges: int) -> None:
-        self._num_edges_left -= num_edges
-        if self._num_edges_left < 0:
-            raise GrammarTooLarge("a pattern or number needs too much memory")
-
-    def spend_steps(self, num_steps: int = 1) -> None:
-        self._num_steps_left -= num_steps
-        if self._num_steps_left < 0:
-            raise GrammarTooLarge("a pattern or number takes too long to work out")
 
 
 class ByteAutomaton(ABC):

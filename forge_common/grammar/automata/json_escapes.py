@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from enum import Enum
 
 from forge_common.grammar.automata.alphabet import Alphabet
-from forge_common.grammar.automata.byte_automaton import Budget
+from forge_common.grammar.automata.budget import Budget
 from forge_common.grammar.automata.spelling import Branch, Inner, Leaf, SpellingNode, SpellingTree
 from forge_common.grammar.automata.utf8 import utf8_branches
 

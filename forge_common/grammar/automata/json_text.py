@@ -10,7 +10,7 @@ from abc import abstractmethod
 from functools import cached_property
 from typing import NamedTuple
 
-from forge_common.grammar.automata.byte_automaton import EDGE_BYTES, ByteAutomaton, Row
+from forge_common.grammar.automata.byte_automaton import ByteAutomaton, Row
 from forge_common.grammar.automata.json_escapes import QUOTE, Escapes, spell_json
 from forge_common.grammar.automata.language import Language
 from forge_common.grammar.automata.lengths import Completions
@@ -41,7 +41,6 @@ class SpelledText(ByteAutomaton):
         self._keys: list[_Between | _Within | _Outside] = []
         self._numbers: dict[_Between | _Within | _Outside, int] = {}
         self._rows: dict[int, Row] = {}
-        self._num_edges = 0
         self._start = self._begin()
 
     @property
@@ -54,7 +53,7 @@ class SpelledText(ByteAutomaton):
 
     @property
     def num_bytes(self) -> int:
-        return (self._num_edges + self._language.states.num_edges) * EDGE_BYTES
+        return self._language.num_bytes + self._tree.num_bytes
 
     @property
     def is_empty(self) -> bool:
@@ -65,7 +64,6 @@ class SpelledText(ByteAutomaton):
         if found is None:
             found = self._make_row(self._keys[state])
             self._language.budget.spend_edges(len(found))
-            self._num_edges += len(found)
             self._rows[state] = found
         return found
 
@@ -78,7 +76,9 @@ class SpelledText(ByteAutomaton):
 
     @cached_property
     def _root(self) -> SpellingNode:
-        return self._spell_alphabet()
+        root = self._spell_alphabet()
+        self._tree.finish()
+        return root
 
     @abstractmethod
     def _spell_alphabet(self) -> SpellingNode: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from forge_common.grammar.automata.alphabet import Alphabet
-from forge_common.grammar.automata.byte_automaton import Budget
+from forge_common.grammar.automata.budget import Budget
 from forge_common.grammar.automata.code_points import is_surrogate
 from forge_common.grammar.automata.lazy_states import LazyStates
 from forge_common.grammar.automata.nfa import Nfa
@@ -21,6 +21,10 @@ class Language(NamedTuple):
     @property
     def is_empty(self) -> bool:
         return self.states.is_empty
+
+    @property
+    def num_bytes(self) -> int:
+        return self.budget.num_bytes
 
     def accepts(self, text: str) -> bool:
         state = self.states.start

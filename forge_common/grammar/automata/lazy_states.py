@@ -12,7 +12,7 @@ from collections.abc import Hashable, Mapping
 from enum import Enum
 from typing import Generic, Protocol, TypeVar
 
-from forge_common.grammar.automata.byte_automaton import Budget
+from forge_common.grammar.automata.budget import Budget
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -43,7 +43,6 @@ class LazyStates(Generic[Key]):
         self._keys: list[Key] = []
         self._edges: dict[int, dict[int, int]] = {}
         self._live_edges: dict[int, dict[int, int]] = {}
-        self.num_edges = 0
         self._fates: dict[int, Fate] = {}
         self.start = self.number(space.start)
 
@@ -83,10 +82,9 @@ class LazyStates(Generic[Key]):
         found = self._edges.get(state)
         if found is None:
             following = self._space.follow(self._keys[state])
-            self._budget.spend_steps(len(following) + 1)
+            self._budget.spend_edges(len(following))
             found = {symbol: self.number(key) for symbol, key in following.items()}
             self._edges[state] = found
-            self.num_edges += len(found)
         return found
 
     def _is_live(self, state: int) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from forge_common.grammar.automata.byte_automaton import Budget
+from forge_common.grammar.automata.budget import Budget
 from forge_common.grammar.automata.language import Language
 from forge_common.grammar.errors import GrammarTooLarge
 

@@ -10,13 +10,8 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from forge_common.grammar.automata.byte_automaton import (
-    EDGE_BYTES,
-    MAX_EDGES,
-    Budget,
-    ByteAutomaton,
-    Row,
-)
+from forge_common.grammar.automata.budget import MAX_EDGES, Budget
+from forge_common.grammar.automata.byte_automaton import ByteAutomaton, Row
 
 
 class _Run(NamedTuple):
@@ -43,7 +38,7 @@ class LiteralTexts(ByteAutomaton):
 
     @property
     def num_bytes(self) -> int:
-        return self._text_bytes + len(self._runs) * EDGE_BYTES
+        return self._text_bytes + self._budget.num_bytes
 
     @property
     def is_empty(self) -> bool:

@@ -21,7 +21,7 @@ from interegular.patterns import (
 )
 
 from forge_common.grammar.automata.alphabet import Alphabet
-from forge_common.grammar.automata.byte_automaton import Budget
+from forge_common.grammar.automata.budget import Budget
 from forge_common.grammar.automata.pattern_syntax import AT_END, AT_START, class_of_placeholder
 
 Tree = _BasePattern | _NonCapturing

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from forge_common.grammar.automata.byte_automaton import EDGE_BYTES, Budget, ByteAutomaton, Row
+from forge_common.grammar.automata.budget import Budget
+from forge_common.grammar.automata.byte_automaton import ByteAutomaton, Row
 from forge_common.grammar.automata.decimals import parse_decimal
 from forge_common.grammar.automata.lazy_states import LazyStates
 from forge_common.grammar.automata.number_conditions import (
@@ -137,8 +138,8 @@ def _begin(conditions: Sequence[AnyCondition], is_negative: bool) -> frozenset[_
 
 class NumberText(ByteAutomaton):
     def __init__(self, rule: Number) -> None:
-        budget = Budget(max_states=MAX_STATES)
-        self._states = LazyStates(NumberSpace(_ways(rule), budget), budget)
+        self._budget = Budget(max_states=MAX_STATES)
+        self._states = LazyStates(NumberSpace(_ways(rule), self._budget), self._budget)
 
     @property
     def start(self) -> int:
@@ -150,7 +151,7 @@ class NumberText(ByteAutomaton):
 
     @property
     def num_bytes(self) -> int:
-        return self._states.num_edges * EDGE_BYTES
+        return self._budget.num_bytes
 
     def row(self, state: int) -> Row:
         return self._states.edges(state)

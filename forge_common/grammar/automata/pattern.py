@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from interegular.patterns import Pattern as Tree
 
 from forge_common.grammar.automata.alphabet import Alphabet
-from forge_common.grammar.automata.byte_automaton import Budget
+from forge_common.grammar.automata.budget import Budget
 from forge_common.grammar.automata.code_points import is_surrogate, single
 from forge_common.grammar.automata.language import Language, language_of
 from forge_common.grammar.automata.nfa import Nfa, Part, conjunction, one_of, search, whole

@@ -24,6 +24,7 @@ class Inner(NamedTuple):
 Branch = Leaf | Inner
 Branches = Mapping[int, Branch]  # by byte
 THE_SYMBOL = Leaf(0)
+NODE_BYTES = 1000  # about
 
 
 class LeafBytes(NamedTuple):
@@ -50,6 +51,12 @@ class SpellingTree:
         self.nodes: list[SpellingNode] = []
         self.known: dict[Hashable, Inner] = {}
         self._numbers: dict[tuple[tuple[int, Branch], ...], int] = {}
+        self._num_shared = 0
+
+    @property
+    def num_bytes(self) -> int:
+        """Of nodes that are not shared with the tree this is a copy of."""
+        return (len(self.nodes) - self._num_shared) * NODE_BYTES
 
     def copy(self) -> SpellingTree:
         """To add to, with all that this one has."""
@@ -57,6 +64,7 @@ class SpellingTree:
         copied.nodes = self.nodes.copy()
         copied.known = self.known.copy()
         copied._numbers = self._numbers.copy()
+        copied._num_shared = len(self.nodes)
         return copied
 
     def add(self, branches: Branches) -> Inner:
@@ -72,6 +80,11 @@ class SpellingTree:
     def root(self, branches: Branches) -> SpellingNode:
         """A node that stands below no other, so that nobody needs its number."""
         return self._node(branches, shape=None)
+
+    def finish(self) -> None:
+        """Forget what only serves to add further nodes."""
+        self.known.clear()
+        self._numbers.clear()
 
     def _add_shape(self, branches: Branches) -> int | None:
         """None where the tree is its own shape."""

@@ -22,21 +22,25 @@ from forge_common.grammar.automata.pattern import PatternCompiler
 from forge_common.grammar.program import JsonString, Literals, Number, Pattern, Text
 
 MAX_KEPT = 1024
+MAX_BYTES = 64 * 2**20
 Made = TypeVar("Made")
 
 
 class AutomatonStore:
-    def __init__(self, max_kept: int = MAX_KEPT) -> None:
+    def __init__(self, max_kept: int = MAX_KEPT, max_bytes: int = MAX_BYTES) -> None:
         self._patterns = PatternCompiler()
         self._common_tree = common_tree()
         self._kept: OrderedDict[object, object] = OrderedDict()
         self._max_kept = max_kept
+        self._max_bytes = max_bytes
 
     @property
     def num_bytes(self) -> int:
-        """What the kept automata have grown to, about."""
+        """What is kept takes in memory, about; it grows as it is walked."""
         return sum(
-            kept.num_bytes for kept in self._kept.values() if isinstance(kept, ByteAutomaton)
+            kept.num_bytes
+            for kept in self._kept.values()
+            if isinstance(kept, ByteAutomaton | Language)
         )
 
     def string(self, rule: JsonString) -> QuotedText:
@@ -88,9 +92,16 @@ class AutomatonStore:
     def _keep(self, key: object, make: Callable[[], Made]) -> Made:
         found = self._kept.get(key)
         if found is None:
-            found = self._kept[key] = make()
-            if len(self._kept) > self._max_kept:
-                self._kept.popitem(last=False)
+            found = make()
+            self._forget_oldest()
+            self._kept[key] = found
         else:
             self._kept.move_to_end(key)
         return cast(Made, found)
+
+    def _forget_oldest(self) -> None:
+        """Those in use elsewhere live on there."""
+        while self._kept and len(self._kept) >= self._max_kept:
+            self._kept.popitem(last=False)
+        while self._kept and self.num_bytes > self._max_bytes:
+            self._kept.popitem(last=False)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from forge_common.grammar.automata.byte_automaton import Budget
+from forge_common.grammar.automata.budget import Budget
 from forge_common.grammar.automata.lazy_states import LazyStates
 from forge_common.grammar.automata.nfa import Anchor, Looking, Nfa
 from forge_common.grammar.automata.useful_nodes import useful_nodes

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forge_common.grammar.automata.alphabet import Alphabet
-from forge_common.grammar.automata.byte_automaton import Budget
+from forge_common.grammar.automata.budget import Budget
 from forge_common.grammar.automata.code_points import CodePoints, Span, is_surrogate, union
 from forge_common.grammar.errors import GrammarTooLarge
 

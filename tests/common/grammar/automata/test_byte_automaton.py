@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from forge_common.grammar.automata.byte_automaton import DEAD, Budget
+from forge_common.grammar.automata.budget import Budget
+from forge_common.grammar.automata.byte_automaton import DEAD
 from forge_common.grammar.automata.literals import LiteralTexts
 from forge_common.grammar.errors import GrammarTooLarge
 

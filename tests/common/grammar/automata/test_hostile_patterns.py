@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from forge_common.grammar.automata.byte_automaton import MAX_STATES
+from forge_common.grammar.automata.budget import MAX_STATES
 from forge_common.grammar.automata.store import AutomatonStore
 from forge_common.grammar.errors import GrammarError, GrammarTooLarge
 from forge_common.grammar.program import JsonString, Pattern

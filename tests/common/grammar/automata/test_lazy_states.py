@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from forge_common.grammar.automata.byte_automaton import Budget
+from forge_common.grammar.automata.budget import Budget
 from forge_common.grammar.automata.lazy_states import LazyStates
 from forge_common.grammar.errors import GrammarTooLarge
 

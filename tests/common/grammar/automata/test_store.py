@@ -57,3 +57,13 @@ def test_a_store_knows_what_its_automata_hold() -> None:
     automaton.row(automaton.start)
     assert automaton.num_bytes > before
     assert store.num_bytes == automaton.num_bytes
+
+
+def test_what_has_grown_too_large_is_forgotten() -> None:
+    store = AutomatonStore(max_bytes=20_000)
+    large = store.text(Text("[a-z]{0,40}"))
+    assert large.dense_table(1000) is not None
+    assert store.num_bytes > 20_000
+    store.text(Text("b"))
+    assert store.num_bytes < 20_000
+    assert store.text(Text("[a-z]{0,40}")) is not large
