@@ -10,6 +10,7 @@
 #pragma once
 
 #include "attention.cuh"
+#include "vectors.cuh"
 
 #if !defined(HEADS) || GROUP % HEADS != 0
 #error "splits need HEADS, a divisor of GROUP: query heads that a block serves"
@@ -166,10 +167,12 @@ struct SplitJob {
 
     __device__ __forceinline__ void write(int number, const Merged& merged) const
     {
+        float values[4];
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
-            out[number + i] = from_float<ELEMENT>(__fdividef(merged.attended[i], merged.sum));
+            values[i] = __fdividef(merged.attended[i], merged.sum);
         }
+        store_vector(out + number, values);
     }
 };
 
