@@ -53,7 +53,9 @@ def header_bytes(limits: HeaderLimits) -> int:
 
 class StepHeader:
     def __init__(self, device: Device, memory: Array, limits: HeaderLimits) -> None:
-        """`memory`: uint8 [header_bytes(limits)] on the device."""
+        """`memory`: uint8 [header_bytes(limits)] on the device. Zeroed, because a graph's padding
+        reads indices that no step may have sent yet."""
+        device.fill_zero(memory)
         self._device = device
         self._memory = memory.view(np.int32)
         self._capacities = _capacities(limits)

@@ -32,6 +32,14 @@ def test_each_section_is_where_it_was_and_is_aligned() -> None:
     assert all(address % 256 == 0 for address in before)
 
 
+def test_padding_that_no_step_has_sent_yet_is_of_row_0() -> None:
+    """A graph is wider than its live rows: an index of -1 there would be a fault of the device."""
+    header = header_on(EmulatedDevice())
+    header.upload(sections(counts=[3, 3, 3, 0], logit_rows=[0, 1, 2], tiles=[0, 0, 1, 0, 2, 0]))
+    assert not header.arrays.logit_rows[3:].any()
+    assert not header.arrays.tiles[6:].any()
+
+
 def test_step_without_chunks_sends_the_front_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     device = EmulatedDevice()
     header = header_on(device)
