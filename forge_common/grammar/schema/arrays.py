@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from forge_common.grammar.errors import GrammarError
 from forge_common.grammar.program import Array, Contains, Item, RuleIndex
+from forge_common.grammar.rule_table import RuleTable
 from forge_common.grammar.schema.branches import ArrayBranch, ConstantsBranch
 from forge_common.grammar.schema.facts import Conjunction, is_nothing
 from forge_common.grammar.schema.json_values import Kind, kind_of, value_text
 from forge_common.grammar.schema.objects import Callees
-from forge_common.grammar.schema.rules import RuleTable
 
 
 class ArrayRules:

@@ -33,6 +33,7 @@ from forge_common.grammar.program import (
     RuleIndex,
     Whitespace,
 )
+from forge_common.grammar.rule_table import RuleTable
 from forge_common.grammar.schema.arrays import ArrayRules
 from forge_common.grammar.schema.branches import (
     ArrayBranch,
@@ -51,7 +52,6 @@ from forge_common.grammar.schema.facts import Conjunction, Term, is_nothing, not
 from forge_common.grammar.schema.json_values import is_encodable, value_text
 from forge_common.grammar.schema.meanings import Meanings
 from forge_common.grammar.schema.objects import Callees, ObjectRules
-from forge_common.grammar.schema.rules import RuleTable
 from forge_common.grammar.schema.steps import Steps
 
 PropertyOrder = Literal["schema", "any"]

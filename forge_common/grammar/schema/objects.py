@@ -19,11 +19,11 @@ from forge_common.grammar.program import (
     Property,
     RuleIndex,
 )
+from forge_common.grammar.rule_table import RuleTable
 from forge_common.grammar.schema.branches import Branch, ConstantsBranch, ObjectBranch, StringBranch
 from forge_common.grammar.schema.evaluation import Evaluation
 from forge_common.grammar.schema.facts import Conjunction, Properties, Term, is_nothing, nothing
 from forge_common.grammar.schema.json_values import is_encodable
-from forge_common.grammar.schema.rules import RuleTable
 
 MAX_KEY_PATTERNS = 8
 

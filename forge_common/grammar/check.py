@@ -1,0 +1,90 @@
+"""Check: whether schemas compile and accept instances, one case a line of JSON, for judges outside.
+
+    {"id", "schema", "instance"}  ──▶  {"id", "compiled", "error", "accepts"}
+
+An instance is written compactly, each number plainly, and keys in the order that the schema has
+them: the language of any order is asked, which holds exactly the values of the ordered one. Knows
+no tokens: the engine walks bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Any
+
+from msgspec import Struct
+
+from forge_common.grammar.automata.store import AutomatonStore
+from forge_common.grammar.engine import Engine
+from forge_common.grammar.errors import GrammarError
+from forge_common.grammar.productive import is_empty
+from forge_common.grammar.program import Program
+from forge_common.grammar.schema.compiler import SchemaOptions, compile_schema
+from forge_common.grammar.schema.documents import check_bounds
+from forge_common.grammar.schema.json_values import value_text
+from forge_common.grammar.vocabulary import Vocabulary
+
+OPTIONS = SchemaOptions(property_order="any")
+# The `id` of a line that is nested too deep for a parser, or no JSON behind it.
+LEADING_ID = re.compile(r'\s*\{\s*"id"\s*:\s*("(?:[^"\\]|\\.)*"|-?[0-9]+)')
+
+
+class Verdict(Struct):
+    """`accepts` is None where the schema was not compiled, or the instance could not be tried."""
+
+    id: Any
+    compiled: bool
+    error: str | None = None
+    accepts: bool | None = None
+
+
+class Checker:
+    def __init__(self) -> None:
+        self._automata = AutomatonStore()
+        self._engine = Engine(Vocabulary([bytes([byte]) for byte in range(256)]))
+
+    def check_lines(self, lines: Iterable[str]) -> Iterator[Verdict]:
+        return (self.check_line(line) for line in lines if line.strip())
+
+    def check_line(self, line: str) -> Verdict:
+        try:
+            case = json.loads(line, parse_float=Decimal)
+            case_id, schema, instance = case["id"], case["schema"], case["instance"]
+        except (RecursionError, ValueError, LookupError, TypeError) as error:
+            return Verdict(_leading_id(line), compiled=False, error=_reason(error))
+        return self.check(case_id, schema, instance)
+
+    def check(self, case_id: object, schema: object, instance: object) -> Verdict:
+        try:
+            program = compile_schema(schema, OPTIONS, self._automata)
+        except GrammarError as error:
+            return Verdict(case_id, compiled=False, error=error.message)
+        try:
+            return Verdict(case_id, compiled=True, accepts=self.accepts(program, instance))
+        except GrammarError as error:
+            return Verdict(case_id, compiled=True, error=f"the instance: {error.message}")
+
+    def accepts(self, program: Program, instance: object) -> bool:
+        check_bounds(instance)
+        text = value_text(instance)
+        if is_empty(program):
+            return False
+        try:
+            state = self._engine.start(program).advance_bytes(text.encode())
+        except UnicodeEncodeError:
+            return False  # half a surrogate pair: no text of any grammar
+        return state is not None and state.is_accepting
+
+
+def _leading_id(line: str) -> object:
+    found = LEADING_ID.match(line)
+    return json.loads(found[1]) if found else None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deep"
+    return f"not a case of id, schema and instance: {error}"

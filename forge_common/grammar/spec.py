@@ -1,0 +1,111 @@
+"""GrammarSpec: what a request asks its text to be, in one of five ways, and the Program of each.
+
+`JsonSchema` covers tools, `response_format` and the rest. A spec is data that can be hashed: equal
+specs have equal keys, on every machine. Knows no field of a request.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from forge_common.grammar.automata.store import AutomatonStore
+from forge_common.grammar.ebnf import compile_ebnf
+from forge_common.grammar.errors import GrammarError
+from forge_common.grammar.productive import is_empty, productive
+from forge_common.grammar.program import (
+    AnyRule,
+    AnyValue,
+    JsonString,
+    Literals,
+    Object,
+    OtherProperties,
+    PatternText,
+    Program,
+    Text,
+    Whitespace,
+)
+from forge_common.grammar.schema.compiler import SchemaOptions, compile_schema
+from forge_common.grammar.schema.documents import check_bounds
+
+KEY_BYTES = 16
+MAX_CHOICES = 2**16
+
+
+class _Spec(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """One of the classes below."""
+
+
+class JsonSchema(_Spec, frozen=True):
+    schema: Any
+    options: SchemaOptions = SchemaOptions()
+
+
+class JsonObject(_Spec, frozen=True):
+    """Any JSON object at all."""
+
+    whitespace: Whitespace = "compact"
+
+
+class Regex(_Spec, frozen=True):
+    """Text that matches from end to end (ECMA-262)."""
+
+    pattern: PatternText
+
+
+class Choices(_Spec, frozen=True):
+    """One of these texts."""
+
+    texts: Annotated[tuple[str, ...], Meta(min_length=1, max_length=MAX_CHOICES)]
+
+
+class Ebnf(_Spec, frozen=True):
+    """A grammar as llama.cpp writes it."""
+
+    grammar: str
+
+
+GrammarSpec = JsonSchema | JsonObject | Regex | Choices | Ebnf
+
+
+def spec_key(spec: GrammarSpec) -> bytes:
+    """For caches. The order of keys counts, since it decides the order of properties."""
+    if isinstance(spec, JsonSchema):
+        check_bounds(spec.schema)
+    return blake2b(msgspec.json.encode(spec), digest_size=KEY_BYTES).digest()
+
+
+def compile_spec(spec: GrammarSpec, automata: AutomatonStore | None = None) -> Program:
+    """GrammarError for what cannot be expressed exactly, or allows no text at all."""
+    program = _compile(spec, automata or AutomatonStore())
+    if is_empty(program):
+        raise GrammarError("nothing fulfils it", pointer="" if type(spec) is JsonSchema else None)
+    return program
+
+
+def _compile(spec: GrammarSpec, automata: AutomatonStore) -> Program:
+    match spec:
+        case JsonSchema(schema, options):
+            return compile_schema(schema, options, automata)
+        case JsonObject(whitespace):
+            return Program(_any_object(), 0, whitespace)
+        case Regex(pattern):
+            return productive(Program((Text(pattern),)), automata)
+        case Choices(texts):
+            return Program((Literals(tuple(map(_encoded, texts))),))
+        case Ebnf(grammar):
+            return compile_ebnf(grammar, automata)
+
+
+def _any_object() -> tuple[AnyRule, ...]:
+    return (Object(others=(OtherProperties(key=1, value=2),)), JsonString(), AnyValue())
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise GrammarError("a choice is not Unicode text") from None
