@@ -48,6 +48,7 @@ from forge_common.grammar.program import (
     Number,
     Object,
     OtherProperties,
+    Pattern,
     Program,
     Repeat,
     RuleIndex,
@@ -57,6 +58,8 @@ from forge_common.grammar.program import (
 from forge_common.grammar.program import Sequence as SequenceRule
 
 MAX_DISTINCT = 4096
+FREE_STRING = JsonString()
+FREE_PATTERN = JsonString((Pattern(""),))  # free but for its escapes
 MACHINE_BYTES = 1000
 REFERENCE_BYTES = 100
 ANY_VALUE = (
@@ -155,8 +158,10 @@ class Compiler:
         key = JsonString(rule.patterns, excluded=rule.excluded)
         found = self._strings.find(key)
         if found is None:
-            automaton = self._store.string(key)
-            found = self._strings.keep(key, CountedReader(automaton, self._shelf, self._memory))
+            free_rule = FREE_STRING if not rule.patterns else FREE_PATTERN
+            free = None if key == free_rule else self._string_reader(free_rule)
+            found = CountedReader(self._store.string(key), self._shelf, self._memory, free)
+            self._strings.keep(key, found)
         return found
 
     def whitespace_place(self, whitespace: Whitespace) -> Place | None:

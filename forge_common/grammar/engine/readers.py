@@ -63,11 +63,22 @@ class ReaderPlace(ReadingPlace):
 class CountedReader(Reader):
     """A string whose code points are counted."""
 
-    def __init__(self, automaton: QuotedText, shelf: PlaceShelf, memory: Memory) -> None:
+    def __init__(
+        self,
+        automaton: QuotedText,
+        shelf: PlaceShelf,
+        memory: Memory,
+        free: CountedReader | None = None,
+    ) -> None:
+        """`free` reads what this one reads once it may read anything."""
         super().__init__(automaton, shelf, memory)
+        self.free_state = automaton.free_state
         self.lengths = Lengths(automaton)
+        self._free = free
 
     def counted_place(self, state: int, room: Room) -> Place:
+        if self._free and self._free.free_state is not None and state == self.free_state:
+            return self._free.counted_place(self._free.free_state, room)
         key = (self, (state, room))
         found = self._shelf.places.find(key)
         if found is None:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from forge_common.grammar.engine.automaton_walks import AutomatonWalker, Ints, Reach
+from forge_common.grammar.engine.free_text import Runs, corrected, find_difference
 from forge_common.grammar.engine.lengths import Room
 from forge_common.grammar.engine.memory import Memory, Steps, Table
 from forge_common.grammar.engine.node_sets import NodeSet, NodeSets
@@ -28,6 +29,7 @@ from forge_common.grammar.vocabulary import Vocabulary
 ANY_ROOM = Room()
 MAX_INT32 = 2**31 - 1
 CHARACTER_BITS = 16
+NEARLY = 0.5  # of the bytes a free string may go on with
 
 
 class Walk:
@@ -147,9 +149,28 @@ class Walks:
         return reached
 
     def _walk_reader(self, place: CountedPlace | ReaderPlace, nodes: NodeSet) -> Walk:
+        found = self._walk_nearly_free(place, nodes) if isinstance(place, CountedPlace) else None
+        if found is not None:
+            return found
         reach = self._walker.walk(place.reader.rows, place.state, nodes.nodes)
         tokens = token_set(reach.tokens, self._vocabulary)
         return Walk(tokens, self._node_sets.of_array(reach.ends))
+
+    def _walk_nearly_free(self, place: CountedPlace, nodes: NodeSet) -> Walk | None:
+        """By what sets it apart from a free string; None where that is too much, or all."""
+        free_state, automaton = place.reader.free_state, place.reader.automaton
+        if free_state is None or place.state == free_state or len(nodes.nodes) > 1:
+            return None
+        if len(automaton.row(place.state)) < len(automaton.row(free_state)) * NEARLY:
+            return None
+        runs = Runs(nodes.nodes[0], place.state, free_state)
+        difference = find_difference(automaton, runs, self._vocabulary.trie, self._steps)
+        if difference is None:
+            return None
+        free = self.find(place.reader.counted_place(free_state, ANY_ROOM), nodes)
+        tokens = corrected(free.tokens, difference, self._vocabulary)
+        ends = set(free.leftover.nodes if free.leftover else ()) - difference.lost_ends
+        return Walk(tokens, self._node_sets.of(ends | difference.gained_ends))
 
     def _walk_counted(self, place: CountedPlace, nodes: NodeSet) -> Walk:
         lengths, room = place.reader.lengths, place.room
