@@ -1,0 +1,80 @@
+"""Threads and their duties to lookaheads."""
+
+from __future__ import annotations
+
+import pytest
+
+from forge_common.grammar.automata.alphabet import Alphabet
+from forge_common.grammar.automata.budget import Budget
+from forge_common.grammar.automata.language import Language
+from forge_common.grammar.automata.nfa import search
+from forge_common.grammar.automata.pattern import PatternCompiler
+from forge_common.grammar.automata.pattern_syntax import Classes, parse_pattern
+from forge_common.grammar.automata.thread_states import ThreadSpace, ThreadState
+from forge_common.grammar.automata.unicode_properties import UnicodeProperties
+from forge_common.grammar.program import Pattern
+
+
+def space(pattern: str) -> ThreadSpace:
+    classes, budget = Classes(UnicodeProperties()), Budget()
+    tree = parse_pattern(pattern, classes)
+    return ThreadSpace(search(tree, Alphabet(classes.in_order, budget), budget), budget)
+
+
+def language(pattern: str) -> Language:
+    return PatternCompiler().search((Pattern(pattern),))
+
+
+def all_states(found: Language) -> list[ThreadState]:
+    state = 0
+    while state < found.states.num_states:
+        found.states.edges(state)
+        state += 1
+    return [found.states.key(state) for state in range(found.states.num_states)]
+
+
+def test_only_lookahead_makes_dead_ends() -> None:
+    assert not space("^(a|b)*c$|^d").has_dead_ends
+    assert space("(?=a)b").has_dead_ends
+
+
+def test_without_lookahead_no_dead_end_is_ever_entered() -> None:
+    for pattern in ("^a[]b|^c", "^(a$b|cd)", "(a^b|c)d$"):
+        found = space(pattern)
+        waiting, seen = [found.start], {found.start}
+        while waiting:
+            for to in found.follow(waiting.pop()).values():
+                assert to.threads or to.is_accepting
+                if to not in seen:
+                    seen.add(to)
+                    waiting.append(to)
+
+
+def test_a_decided_lookahead_is_no_duty_any_more() -> None:
+    found = language("^(?=a)(?!b)[abc]*$")
+    letter = found.alphabet.symbol(ord("a"))
+    after = found.states.key(found.states.edges(found.states.start)[letter])
+    assert all(not thread.duties for thread in after.threads)
+
+
+def test_duties_of_a_loop_do_not_pile_up() -> None:
+    assert len(all_states(language("^(?:(?=.*x)[xy])*$"))) <= 6
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matching", "other"),
+    [
+        ("(?=^a)a", "a", "b"),
+        ("(?!^)a", "xa", "a"),
+        ("a(?=$)", "ba", "ab"),
+        ("a(?!$)", "ab", "ba"),
+        ("^(?=a$|b)[ab]*$", "ba", "aa"),
+        ("^(?:(?!ab).)*$", "aacb", "aab"),
+        ("^(?=(?!aa)a)[ab]{2}$", "ab", "aa"),
+        ("^(?!(?!aa)a)[ab]{2}$", "aa", "ab"),
+        ("(?=a*$)(?=(aa)*$)^a+$", "aaaa", "aaa"),
+    ],
+)
+def test_lookahead_sees_the_ends_of_the_text(pattern: str, matching: str, other: str) -> None:
+    assert language(pattern).accepts(matching)
+    assert not language(pattern).accepts(other)
