@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from forge_common.grammar.automata.budget import Budget
-from forge_common.grammar.automata.code_points import ANY, CodePoints, Span
+from forge_common.grammar.automata.code_points import ANY, WORD, CodePoints, Span
 
 
 class SymbolSpan(NamedTuple):
@@ -28,7 +28,13 @@ class Alphabet:
         self.spans, members = _split(classes, budget)
         self.all_symbols = frozenset(range(len(members)))
         self.symbols_of_class: list[frozenset[int]] = _symbols_by_class(members, len(classes))
+        self._classes = classes
         self._firsts = [span.first for span in self.spans]
+
+    @property
+    def word_symbols(self) -> frozenset[int]:
+        """Those of the class WORD, which has to be one of the classes."""
+        return self.symbols_of_class[self._classes.index(WORD)]
 
     def symbol(self, code_point: int) -> int:
         """Of a code point that is no surrogate: no text holds one."""

@@ -22,15 +22,43 @@ from interegular.patterns import (
 
 from forge_common.grammar.automata.alphabet import Alphabet
 from forge_common.grammar.automata.budget import Budget
-from forge_common.grammar.automata.pattern_syntax import AT_END, AT_START, class_of_placeholder
+from forge_common.grammar.automata.pattern_syntax import (
+    ASSERTIONS,
+    AT_END,
+    AT_START,
+    BOUNDARY,
+    NO_BOUNDARY,
+    class_of_placeholder,
+)
 
 Tree = _BasePattern | _NonCapturing
 Symbols = frozenset[int]
 
 
+class Before(Enum):
+    """What stands before a place in the text."""
+
+    NOTHING = "nothing"
+    WORD = "a character of a word"
+    OTHER = "any other"
+
+
 class Anchor(Enum):
     START = "start"
     END = "end"
+    BEHIND_WORD = "behind a character of a word"
+    NOT_BEHIND_WORD = "not behind a character of a word"
+
+    def holds_behind(self, before: Before) -> bool:
+        """As far as what stands before decides; the end of the text is not seen there."""
+        if self is Anchor.START:
+            return before is Before.NOTHING
+        if self is Anchor.BEHIND_WORD:
+            return before is Before.WORD
+        return self is Anchor.NOT_BEHIND_WORD and before is not Before.WORD
+
+
+ANCHORS = {AT_START: Anchor.START, AT_END: Anchor.END}
 
 
 class Reading(NamedTuple):
@@ -73,6 +101,7 @@ class Nfa:
         self.looking: dict[int, Looking] = {}
         self.start = self.add_node()
         self.end = self.add_node()
+        self.minds_words = False  # whether it asks if a word stands before a place
         self.open_loop: int | None = None  # the reader that lets any text follow the end
 
     def add_node(self) -> int:
@@ -98,6 +127,7 @@ class Nfa:
         node = self.add_node()
         self.join(origin, node)
         self.looking[node] = Looking(body, is_negated, to)
+        self.minds_words |= body.minds_words
 
     def loop_on_anything(self, node: int) -> int:
         return self.add_reading(node, self.alphabet.all_symbols, node)
@@ -154,11 +184,25 @@ class Nfa:
         return following
 
     def _add_atom(self, tree: _CharGroup, piece: Piece) -> None:
-        if _is_class(tree):
-            self.add_reading(piece.entry, self._symbols(tree), piece.exit)
+        (placeholder,) = tree.chars
+        if placeholder in ANCHORS:
+            self.add_anchor(piece.entry, ANCHORS[placeholder], piece.exit)
+        elif placeholder in (BOUNDARY, NO_BOUNDARY):
+            self._add_boundary(piece, is_negated=placeholder == NO_BOUNDARY)
         else:
-            anchor = Anchor.START if AT_START in tree.chars else Anchor.END
-            self.add_anchor(piece.entry, anchor, piece.exit)
+            self.add_reading(piece.entry, self._symbols(tree), piece.exit)
+
+    def _add_boundary(self, piece: Piece, is_negated: bool) -> None:
+        """A word ends here and none goes on, or none ends and one begins. Negated: the contrary."""
+        self.minds_words = True
+        for anchor in (Anchor.BEHIND_WORD, Anchor.NOT_BEHIND_WORD):
+            behind = self.add_node()
+            self.add_anchor(piece.entry, anchor, behind)
+            body = Nfa(self.alphabet, self._budget)
+            body.add_reading(body.start, self.alphabet.word_symbols, body.end)
+            body.open_end()
+            must_not_go_on = (anchor is Anchor.BEHIND_WORD) is not is_negated
+            self.add_look(behind, body, must_not_go_on, piece.exit)
 
     def _symbols(self, tree: _CharGroup) -> Symbols:
         (placeholder,) = tree.chars
@@ -172,7 +216,7 @@ class Nfa:
 
 
 def _is_class(tree: Tree) -> TypeGuard[_CharGroup]:
-    return isinstance(tree, _CharGroup) and not tree.chars & {AT_START, AT_END}
+    return isinstance(tree, _CharGroup) and tree.chars.isdisjoint(ASSERTIONS)
 
 
 def whole(tree: Tree, alphabet: Alphabet, budget: Budget) -> Nfa:

@@ -3,9 +3,8 @@
 interegular knows neither anchors nor most of ECMA's escapes, and keeps a class as a set of
 characters one by one. So every atom is replaced by a private-use character that stands for its
 class, with anchors among them, before interegular parses what is left: groups, alternatives,
-quantifiers and lookahead. Its parser recurses, so nesting is bounded first. What is no regular
-language is refused, and what nobody could follow exactly: backreferences, word boundaries,
-lookbehind. Knows nothing of automata.
+quantifiers and lookahead. Its parser recurses, so nesting is bounded first. Backreferences are no
+regular language, so they are refused; lookbehind is, too. Knows nothing of automata.
 """
 
 from __future__ import annotations
@@ -17,7 +16,12 @@ from typing import NamedTuple
 import interegular
 from interegular.patterns import InvalidSyntax, Pattern, Unsupported
 
-from forge_common.grammar.automata.code_points import LINE_TERMINATORS, CodePoints, complement
+from forge_common.grammar.automata.code_points import (
+    LINE_TERMINATORS,
+    WORD,
+    CodePoints,
+    complement,
+)
 from forge_common.grammar.automata.pattern_classes import ClassReader, PatternText
 from forge_common.grammar.automata.unicode_properties import UnicodeProperties
 from forge_common.grammar.errors import GrammarError, GrammarTooLarge
@@ -27,6 +31,8 @@ MAX_COUNT_DIGITS = 9
 MAX_SPANS = 100_000  # in all classes of a grammar together
 FIRST_PLACEHOLDER = 0xF0000  # private use: planes 15 and 16
 AT_START, AT_END = "\U0010fffe", "\U0010ffff"
+BOUNDARY, NO_BOUNDARY = "\U0010fffc", "\U0010fffd"
+ASSERTIONS = (AT_START, AT_END, BOUNDARY, NO_BOUNDARY)
 COUNT = re.compile(r"\{([0-9]+)(?:(,)([0-9]*))?\}")
 GROUP_NAME = re.compile(r"\(\?<[A-Za-z_$][A-Za-z0-9_$]*>")
 
@@ -65,6 +71,8 @@ def parse_pattern(text: str, classes: Classes) -> Pattern:
         return interegular.parse_pattern(skeleton)
     except (InvalidSyntax, Unsupported) as error:
         raise GrammarError("not a regular expression of ECMA-262") from error
+    except RecursionError as error:  # where the caller is deep already
+        raise GrammarTooLarge("groups are nested too deep") from error
 
 
 class _Group(NamedTuple):
@@ -127,7 +135,8 @@ class _SkeletonReader:
     def _read_escape(self) -> None:
         letter = self._source.ahead(1)
         if letter in ("b", "B"):
-            raise self._source.error("word boundaries are not supported")
+            self._read_boundary(letter)
+            return
         if letter and letter in "k123456789":
             raise self._source.error("backreferences are not regular")
         self._add_class(self._class_reader.read_escape())
@@ -136,6 +145,11 @@ class _SkeletonReader:
 
     def _read_anchor(self) -> None:
         self._add_structure(AT_START if self._source.ahead() == "^" else AT_END)
+
+    def _read_boundary(self, letter: str) -> None:
+        self._classes.index(WORD)  # so that the alphabet tells words apart
+        self._source.at += 1
+        self._add_structure(BOUNDARY if letter == "b" else NO_BOUNDARY)
 
     def _read_bar(self) -> None:
         self._add_structure("|")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from forge_common.grammar.automata.budget import Budget
 from forge_common.grammar.automata.lazy_states import LazyStates
-from forge_common.grammar.automata.nfa import Anchor, Looking, Nfa
+from forge_common.grammar.automata.nfa import Anchor, Before, Looking, Nfa
 from forge_common.grammar.automata.useful_nodes import useful_nodes
 
 
@@ -55,15 +55,16 @@ class ThreadSpace:
         }
         self.has_dead_ends = bool(self._bodies)
         self._is_useful = useful_nodes(nfa)
-        self._reached: dict[int, Threads] = {}
-        self._ends: dict[int, bool] = {}
-        self._entered: dict[Threads, ThreadState] = {}
+        self._word_symbols = nfa.alphabet.word_symbols if nfa.minds_words else frozenset()
+        self._reached: dict[tuple[int, Before], Threads] = {}
+        self._ends: dict[tuple[int, Before], bool] = {}
+        self._entered: dict[tuple[Threads, Before], ThreadState] = {}
         self.universal = _universal_state(nfa)
-        self.start = self._begin(is_text_start=True)
+        self.start = self.begin(Before.NOTHING)
 
-    def begin_inside(self) -> ThreadState:
-        """The start where text stands before it, so that no `^` matches."""
-        return self._begin(is_text_start=False)
+    def begin(self, before: Before) -> ThreadState:
+        start = self._nfa.start
+        return self._state(self._reach(start, before), self._can_end(start, before))
 
     def is_accepting(self, key: ThreadState) -> bool:
         return key.is_accepting
@@ -77,28 +78,29 @@ class ThreadSpace:
                 left = self._advance(duties, symbol) if duties else duties
                 if left is not None:
                     arrivals.setdefault(symbol, set()).add(Thread(to, left))
-        entered = {symbol: self._enter(frozenset(found)) for symbol, found in arrivals.items()}
+        entered = {
+            symbol: self._enter(frozenset(found), self._behind(symbol))
+            for symbol, found in arrivals.items()
+        }
         return {symbol: to for symbol, to in entered.items() if to.threads or to.is_accepting}
 
-    def _begin(self, is_text_start: bool) -> ThreadState:
-        start = self._nfa.start
-        threads = self._reach(start, is_text_start)
-        return self._state(threads, self._can_end(start, is_text_start))
+    def _behind(self, symbol: int) -> Before:
+        return Before.WORD if symbol in self._word_symbols else Before.OTHER
 
-    def _enter(self, arrivals: Threads) -> ThreadState:
-        found = self._entered.get(arrivals)
+    def _enter(self, arrivals: Threads, before: Before) -> ThreadState:
+        found = self._entered.get((arrivals, before))
         if found is None:
-            found = self._entered[arrivals] = self._make(arrivals)
+            found = self._entered[arrivals, before] = self._make(arrivals, before)
         return found
 
-    def _make(self, arrivals: Threads) -> ThreadState:
+    def _make(self, arrivals: Threads, before: Before) -> ThreadState:
         threads: set[Thread] = set()
         is_accepting = False
         for node, duties in arrivals:
-            reached = self._reach(node, is_text_start=False)
+            reached = self._reach(node, before)
             self._budget.spend_steps(len(reached) + 1)
             threads |= _with_duties(reached, duties) if duties else reached
-            if not is_accepting and self._can_end(node, is_text_start=False):
+            if not is_accepting and self._can_end(node, before):
                 is_accepting = self._are_fulfilled(duties)
         return self._state(frozenset(threads), is_accepting)
 
@@ -123,16 +125,14 @@ class ThreadSpace:
 
     # without reading
 
-    def _reach(self, node: int, is_text_start: bool) -> Threads:
+    def _reach(self, node: int, before: Before) -> Threads:
         """Where a thread at `node` may read next."""
-        if is_text_start:
-            return self._search_readers(node, is_text_start)
-        found = self._reached.get(node)
+        found = self._reached.get((node, before))
         if found is None:
-            found = self._reached[node] = self._search_readers(node, is_text_start)
+            found = self._reached[node, before] = self._search_readers(node, before)
         return found
 
-    def _search_readers(self, start: int, is_text_start: bool) -> Threads:
+    def _search_readers(self, start: int, before: Before) -> Threads:
         seen: set[Thread] = set()
         waiting = [Thread(start, NO_DUTIES)]
         while waiting:
@@ -140,38 +140,36 @@ class ThreadSpace:
             if thread not in seen:
                 self._budget.spend_steps()
                 seen.add(thread)
-                waiting += self._free_steps(thread, is_text_start)
+                waiting += self._free_steps(thread, before)
         return frozenset(thread for thread in seen if thread.node in self._is_useful)
 
-    def _free_steps(self, thread: Thread, is_text_start: bool) -> list[Thread]:
+    def _free_steps(self, thread: Thread, before: Before) -> list[Thread]:
         node, duties = thread
         steps = [Thread(to, duties) for to in self._nfa.free[node]]
         anchored = self._nfa.anchored.get(node)
-        if anchored and anchored.anchor is Anchor.START and is_text_start:
+        if anchored and anchored.anchor.holds_behind(before):
             steps.append(Thread(anchored.to, duties))
         if node in self._bodies:
-            steps += self._pass_lookahead(thread, is_text_start)
+            steps += self._pass_lookahead(thread, before)
         return steps
 
-    def _pass_lookahead(self, thread: Thread, is_text_start: bool) -> list[Thread]:
+    def _pass_lookahead(self, thread: Thread, before: Before) -> list[Thread]:
         body = self._bodies[thread.node]
         to = self._nfa.looking[thread.node].to
-        begun = body.space.start if is_text_start else body.space.begin_inside()
-        state = body.states.number(begun)
+        begun = body.space.begin(before)
         if begun == body.space.universal:
             return [] if body.is_negated else [Thread(to, thread.duties)]
-        return [Thread(to, thread.duties | {Duty(thread.node, state)})]
+        duty = Duty(thread.node, body.states.number(begun))
+        return [Thread(to, thread.duties | {duty})]
 
-    def _can_end(self, node: int, is_text_start: bool) -> bool:
+    def _can_end(self, node: int, before: Before) -> bool:
         """Whether a thread at `node` accepts if the text ends here."""
-        if is_text_start:
-            return self._search_end(node, is_text_start)
-        found = self._ends.get(node)
+        found = self._ends.get((node, before))
         if found is None:
-            found = self._ends[node] = self._search_end(node, is_text_start)
+            found = self._ends[node, before] = self._search_end(node, before)
         return found
 
-    def _search_end(self, start: int, is_text_start: bool) -> bool:
+    def _search_end(self, start: int, before: Before) -> bool:
         seen: set[int] = set()
         waiting = [start]
         while waiting:
@@ -181,19 +179,17 @@ class ThreadSpace:
             if node not in seen:
                 self._budget.spend_steps()
                 seen.add(node)
-                waiting += self._steps_at_end(node, is_text_start)
+                waiting += self._steps_at_end(node, before)
         return False
 
-    def _steps_at_end(self, node: int, is_text_start: bool) -> list[int]:
+    def _steps_at_end(self, node: int, before: Before) -> list[int]:
         steps = list(self._nfa.free[node])
         anchored = self._nfa.anchored.get(node)
-        if anchored and (anchored.anchor is Anchor.END or is_text_start):
+        if anchored and (anchored.anchor is Anchor.END or anchored.anchor.holds_behind(before)):
             steps.append(anchored.to)
         body = self._bodies.get(node)
-        if body:
-            begun = body.space.start if is_text_start else body.space.begin_inside()
-            if begun.is_accepting is not body.is_negated:
-                steps.append(self._nfa.looking[node].to)
+        if body and body.space.begin(before).is_accepting is not body.is_negated:
+            steps.append(self._nfa.looking[node].to)
         return steps
 
     # duties

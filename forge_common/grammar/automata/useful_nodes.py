@@ -1,6 +1,7 @@
 """Which nodes of an NFA are of use: those behind which its end can be reached.
 
-As far as can be told without following lookaheads, which may still forbid it. Knows no states.
+As far as can be told without following lookaheads and word boundaries, which may still forbid it.
+Knows no states.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 
 from forge_common.grammar.automata.nfa import Anchor, Nfa
 
+WORD_ANCHORS = (Anchor.BEHIND_WORD, Anchor.NOT_BEHIND_WORD)
 Sources = Mapping[int, list[int]]
 
 
@@ -16,10 +18,12 @@ def useful_nodes(nfa: Nfa) -> set[int]:
     """Reading nodes only. What they read puts text before every later place: no `^` matches there,
     and `$` only where nothing more is read."""
     sources = _sources_of_free_edges(nfa)
-    ends = {node: it.to for node, it in nfa.anchored.items() if it.anchor is Anchor.END}
+    anchored = nfa.anchored.items()
+    ends = {node: it.to for node, it in anchored if it.anchor is not Anchor.START}
     at_end = _backwards({nfa.end}, _with_edges(sources, ends))
+    boundaries = {node: it.to for node, it in anchored if it.anchor in WORD_ANCHORS}
     readers = {node: reading.to for node, reading in nfa.reading.items() if reading.symbols}
-    useful = _backwards(at_end, _with_edges(sources, readers))
+    useful = _backwards(at_end, _with_edges(sources, {**boundaries, **readers}))
     return {node for node, to in readers.items() if to in useful}
 
 

@@ -16,9 +16,12 @@ from forge_common.grammar.automata.pattern import PatternCompiler
 from forge_common.grammar.program import Pattern
 
 NO_LINE_END = "[^\n\r\u2028\u2029]"
+ANCHORS = ("^", "$")
+WORD_ANCHORS = (*ANCHORS, r"\b", r"\B")
 SHORT_TEXTS = [
     "".join(letters) for length in range(6) for letters in itertools.product("abc", repeat=length)
 ]
+SPACED_TEXTS = [text.replace("c", " ") for text in SHORT_TEXTS]
 
 
 def search(
@@ -28,30 +31,30 @@ def search(
     return PatternCompiler().search(rules, excluded)
 
 
-def random_pattern(source: random.Random, depth: int, can_assert: bool) -> str:
+def random_pattern(source: random.Random, depth: int, anchors: tuple[str, ...]) -> str:
     """Of a, b, c; the same to ECMA-262, `re` and interegular."""
-    kind = source.randrange(9 if can_assert else 7) if depth else 0
+    kind = source.randrange(9 if anchors else 7) if depth else 0
     if kind <= 1:
         return source.choice(["a", "b", "c", "[ab]", "[^a]", ".", "(?:)"])
     if kind == 2:
         return (
             "(?:"
-            + random_pattern(source, depth - 1, can_assert)
+            + random_pattern(source, depth - 1, anchors)
             + ")"
             + source.choice(["*", "+", "?", "{2}", "{1,2}", "{0}", "{1,}", "*?"])
         )
     if kind <= 4:
         return "".join(
-            random_pattern(source, depth - 1, can_assert) for _ in range(source.randrange(4))
+            random_pattern(source, depth - 1, anchors) for _ in range(source.randrange(4))
         )
     if kind <= 6:
         options = [
-            random_pattern(source, depth - 1, can_assert) for _ in range(source.randrange(1, 4))
+            random_pattern(source, depth - 1, anchors) for _ in range(source.randrange(1, 4))
         ]
         return "(" + "|".join(options) + ")"
     if kind == 7:
-        return source.choice(["^", "$"])
-    return source.choice(["(?=", "(?!"]) + random_pattern(source, depth - 1, can_assert) + ")"
+        return source.choice(anchors)
+    return source.choice(["(?=", "(?!"]) + random_pattern(source, depth - 1, anchors) + ")"
 
 
 def is_same_language(language: Language, other: Any) -> bool:
@@ -79,14 +82,14 @@ def is_same_language(language: Language, other: Any) -> bool:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_whole_patterns_are_interegulars_automata(seed: int) -> None:
-    pattern = random_pattern(random.Random(seed), depth=4, can_assert=False)
+    pattern = random_pattern(random.Random(seed), depth=4, anchors=())
     theirs = interegular.parse_pattern(pattern.replace(".", NO_LINE_END)).to_fsm()
     assert is_same_language(PatternCompiler().whole(pattern), theirs), pattern
 
 
 @pytest.mark.parametrize("seed", range(150))
 def test_searches_with_anchors_and_lookahead_are_those_of_re(seed: int) -> None:
-    pattern = random_pattern(random.Random(seed), depth=4, can_assert=True)
+    pattern = random_pattern(random.Random(seed), depth=4, anchors=ANCHORS)
     language = search(pattern)
     # `$` of `re` matches before a last newline, too; no text here has one.
     expected = re.compile(pattern)
@@ -94,11 +97,22 @@ def test_searches_with_anchors_and_lookahead_are_those_of_re(seed: int) -> None:
         assert language.accepts(text) == bool(expected.search(text)), (pattern, text)
 
 
+@pytest.mark.parametrize("seed", range(1000, 1100))
+def test_words_begin_and_end_where_re_says(seed: int) -> None:
+    pattern = random_pattern(random.Random(seed), depth=5, anchors=WORD_ANCHORS).replace("c", " ")
+    language = search(pattern)
+    expected = re.compile(pattern)
+    for text in SPACED_TEXTS:
+        # Of `re`, a text of nothing has no place that is no boundary; of ECMA-262, it has.
+        if text or r"\B" not in pattern:
+            assert language.accepts(text) == bool(expected.search(text)), (pattern, text)
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_conjunctions_hold_every_pattern_and_no_negated_one(seed: int) -> None:
     source = random.Random(seed)
-    wanted = [random_pattern(source, 3, can_assert=True) for _ in range(source.randrange(3))]
-    unwanted = [random_pattern(source, 3, can_assert=True) for _ in range(source.randrange(3))]
+    wanted = [random_pattern(source, 3, anchors=ANCHORS) for _ in range(source.randrange(3))]
+    unwanted = [random_pattern(source, 3, anchors=ANCHORS) for _ in range(source.randrange(3))]
     excluded = tuple(source.choices(SHORT_TEXTS[:40], k=source.randrange(4)))
     language = search(*wanted, negated=tuple(unwanted), excluded=excluded)
     accepted = [
@@ -115,7 +129,7 @@ def test_conjunctions_hold_every_pattern_and_no_negated_one(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(60))
 def test_every_state_can_be_finished(seed: int) -> None:
     source = random.Random(seed)
-    patterns = [random_pattern(source, 3, can_assert=True) for _ in range(2)]
+    patterns = [random_pattern(source, 3, anchors=ANCHORS) for _ in range(2)]
     language = search(patterns[0], negated=(patterns[1],))
     states = language.states
     reached, waiting = {states.start}, [states.start]
