@@ -69,11 +69,17 @@ _LENGTH_BYTES = 8
 
 
 def write_llama(directory: Path, stated: Mapping[str, Any]) -> ModelConfig:
-    """A model directory of `stated`, a config.json; its file takes no room but for the norms."""
+    """A model directory of `stated`, a config.json; its file takes no room but for the norms.
+
+    A file that is there stays, and with it what the host has cached of it.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "config.json").write_text(json.dumps(dict(stated)))
     config = read_model_config(directory / "config.json")
-    _write_holes(directory / "model.safetensors", expected_tensors(config))
+    path, unfinished = directory / "model.safetensors", directory / "unfinished"
+    if not path.exists():
+        _write_holes(unfinished, expected_tensors(config))
+        unfinished.rename(path)
     return config
 
 

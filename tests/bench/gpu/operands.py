@@ -21,6 +21,10 @@ class Case(NamedTuple):
     num_flops: int = 0
 
 
+def counted(num_rows: int) -> str:
+    return "1 row" if num_rows == 1 else f"{num_rows} rows"
+
+
 class Room(NamedTuple):
     cold_bytes: int = 512 * 2**20  # more than an L2 cache holds, several times
     noise_bytes: int = NOISE_BYTES

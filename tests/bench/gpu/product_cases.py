@@ -18,7 +18,7 @@ from forge_worker.cuda.precision import Precision
 from forge_worker.cuda.product_library import ProductLibrary
 from forge_worker.cuda.products import Products, ProductScratch, ProductShapes
 from forge_worker.ops.protocol import LinearWeights, RmsNorm
-from tests.bench.gpu.operands import Case, Store
+from tests.bench.gpu.operands import Case, Store, counted
 from tests.bench.gpu.timing import Work
 
 PRECISION = Precision.BFLOAT16
@@ -119,10 +119,10 @@ def _of_rows(rows: _Rows) -> Iterator[Case]:
     hidden, inner, attended = rows.hidden, rows.inner, rows.attended
     added_to = 2 * wide * hidden  # read and written
     products = (
-        _Product("norm, q|k|v", rows.qkv, rows.joined, hidden, wide * hidden, half * rows.joined),
+        _Product("norm, qkv", rows.qkv, rows.joined, hidden, wide * hidden, half * rows.joined),
         _Product("attention's out", rows.attend, hidden, attended, half * attended, added_to),
         _Product(
-            "norm, gate|up, gate", rows.gate_up, 2 * inner, hidden, wide * hidden, half * inner
+            "norm, gate and up, gate", rows.gate_up, 2 * inner, hidden, wide * hidden, half * inner
         ),
         _Product("down", rows.down, hidden, inner, half * inner, added_to),
         _Product("head", rows.head, rows.vocab, hidden, half * hidden, wide * rows.vocab),
@@ -130,7 +130,7 @@ def _of_rows(rows: _Rows) -> Iterator[Case]:
     for product in products:
         num_weights = product.num_features * product.size_k
         yield Case(
-            f"{product.name}, {rows.num_rows} rows",
+            f"{product.name}, {counted(rows.num_rows)}",
             product.work,
             half * num_weights + rows.num_rows * (product.in_bytes + product.out_bytes),
             2 * num_weights * rows.num_rows,

@@ -25,7 +25,7 @@ from forge_worker.cuda.sampler import Drawing
 from forge_worker.sampler.sampler import Wanted
 from forge_worker.sampler.table import History
 from tests.bench.gpu.attention_work import AttentionOperands
-from tests.bench.gpu.operands import Case, Store
+from tests.bench.gpu.operands import Case, Store, counted
 from tests.bench.gpu.product_cases import EPS
 from tests.worker.cuda.arrays import on_device
 from tests.worker.cuda.both_samplers import OnDevice, limits_of
@@ -61,7 +61,7 @@ def norm_cases(store: Store, config: ModelConfig, row_counts: Sequence[int]) -> 
             out = narrow.array(shape, number)
             norm.norm(residual.array(shape, number), weight, EPS, out)
 
-        yield Case(f"norm, {num_rows} rows", work, num_rows * hidden * (WIDE + HALF))
+        yield Case(f"norm, {counted(num_rows)}", work, num_rows * hidden * (WIDE + HALF))
 
 
 def gate_cases(store: Store, config: ModelConfig, row_counts: Sequence[int]) -> Iterator[Case]:
@@ -75,7 +75,7 @@ def gate_cases(store: Store, config: ModelConfig, row_counts: Sequence[int]) -> 
             gate_up = wide.array((num_rows, 2 * inner), number)
             activation(gate_up, narrow.array((num_rows, inner), number))
 
-        yield Case(f"gate, {num_rows} rows", work, 3 * num_rows * inner * HALF)
+        yield Case(f"gate, {counted(num_rows)}", work, 3 * num_rows * inner * HALF)
 
 
 def rotary_cases(
@@ -96,7 +96,7 @@ def rotary_cases(
 
         read_and_written = 2 * width * HALF
         yield Case(
-            f"rotate and store, {num_rows} rows",
+            f"rotate and store, {counted(num_rows)}",
             work,
             num_rows * (read_and_written + WIDE * heads.head_dim),
         )

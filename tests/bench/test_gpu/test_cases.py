@@ -133,7 +133,7 @@ def test_products_write_all_their_features(
     }
     joined = (HEADS + 2 * KV_HEADS) * HEAD_DIM
     residual, wide = operands.residual.flat, operands.wide.flat
-    assert num_changed(wide, cases["q|k|v"]) == pytest.approx(num_rows * joined, rel=0.05)
+    assert num_changed(wide, cases["qkv"]) == pytest.approx(num_rows * joined, rel=0.05)
     assert num_changed(residual, cases["down"]) == pytest.approx(num_rows * HIDDEN, rel=0.05)
     assert num_changed(wide, cases["gate"]) == pytest.approx(num_rows * INNER, rel=0.05)
     assert num_changed(operands.logits, cases["head"]) == num_rows * VOCAB

@@ -31,3 +31,11 @@ def test_norms_are_one_and_the_rest_holes(tmp_path: Path) -> None:
     assert (norm == 0x3F80).all()
     assert not rows.any()
     assert (tmp_path / "model.safetensors").stat().st_blocks * 512 < 2**20
+
+
+def test_a_file_that_is_there_stays(tmp_path: Path) -> None:
+    write_llama(tmp_path, LLAMAS["1B"])
+    before = (tmp_path / "model.safetensors").stat()
+    write_llama(tmp_path, LLAMAS["1B"])
+    assert (tmp_path / "model.safetensors").stat().st_mtime_ns == before.st_mtime_ns
+    assert not (tmp_path / "unfinished").exists()
