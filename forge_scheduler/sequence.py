@@ -102,11 +102,16 @@ class Sequence:
 
     @property
     def num_tokens_to_run(self) -> int:
-        """0 once the last token it may have is sampled: that one needs no KV."""
+        """0 once the last token it may have is sampled, which needs no KV; and while it must wait."""
         num_tokens = len(self.token_ids) + self.num_pending_tokens
-        if num_tokens >= self.request.max_num_tokens:
+        if num_tokens >= self.request.max_num_tokens or self.must_wait:
             return 0
         return num_tokens + self.num_draft_tokens - self.num_computed_tokens
+
+    @property
+    def must_wait(self) -> bool:
+        """What it may put out next depends on a token that is still to be read."""
+        return self.num_pending_tokens > 0 and self.request.sampling.grammar is not None
 
     @property
     def is_finished(self) -> bool:

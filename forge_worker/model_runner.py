@@ -9,7 +9,7 @@ sockets, no files, and no device.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter
 from typing import NamedTuple
@@ -19,6 +19,7 @@ import numpy as np
 from forge_common.protocol.message import PositionLogprobs
 from forge_common.protocol.scheduler_worker import BatchOutput, RunBatch, SampledSequence
 from forge_worker.batch_inputs import BatchInputs, build_inputs
+from forge_worker.constraints import Constraints, Masks
 from forge_worker.forward_inputs import FloatArray, ForwardInputs, IntArray
 from forge_worker.kv_cache import KVCache, scrub
 from forge_worker.logprobs import position_logprobs
@@ -62,13 +63,19 @@ class Step(NamedTuple):
 
 class ModelRunner:
     def __init__(
-        self, model: Model, kv_cache: KVCache, limits: Limits, num_threads: int = 1
+        self,
+        model: Model,
+        kv_cache: KVCache,
+        limits: Limits,
+        constraints: Constraints,
+        num_threads: int = 1,
     ) -> None:
         self._model = model
         self._kv_cache = kv_cache
         self._vocab_size = limits.vocab_size
         sampling = SamplingTable(limits.max_batch_size, limits.vocab_size)
-        self.mirror = SequenceMirror(limits, host_tables(limits, sampling))
+        self.mirror = SequenceMirror(limits, host_tables(limits, sampling, constraints))
+        self._constraints = constraints
         self._sampler = Sampler(sampling, num_threads)
         self._outputs: list[BatchOutput] = []
 
@@ -111,12 +118,14 @@ class ModelRunner:
 
     def _compute(self, step: Step) -> None:
         inputs = step.inputs
+        masks = self._constraints.begin_masks(step.scheduled.rows[inputs.sampling].tolist())
         hidden = self._hidden(inputs.forward)
         sampling_start = len(inputs.scored_rows)
         sampling_end = sampling_start + len(inputs.sampling)
         self._score_prompts(step, hidden[:sampling_start])
         if len(inputs.sampling):
-            self._sample(step, self._model.logits(hidden[sampling_start:sampling_end]))
+            logits = self._model.logits(hidden[sampling_start:sampling_end])
+            self._sample(step, logits, masks.result())
         if len(inputs.unfinished):
             is_sound = np.isfinite(hidden[sampling_end:]).all(axis=1)
             self._fail_all(step, inputs.unfinished[~is_sound])
@@ -147,14 +156,17 @@ class ModelRunner:
             if entries is not None:
                 entries.append(entry)
 
-    def _sample(self, step: Step, logits: FloatArray) -> None:
+    def _sample(self, step: Step, logits: FloatArray, masks: Masks) -> None:
         """Draw, answer, and feed the tokens forward."""
         owners = step.inputs.sampling
         rows = step.scheduled.rows[owners]
-        draws = self._sampler.sample(logits, Wanted(rows, step.scheduled.context_lens[owners]))
+        wanted = Wanted(rows, step.scheduled.context_lens[owners], masks.words)
+        draws = self._sampler.sample(logits, wanted)
+        self._fail_rows(step, masks.errors)
         for index, error in draws.errors.items():
             self._fail(step, int(owners[index]), error)
         self.mirror.append(rows, draws.token_ids)
+        self._fail_rows(step, self._constraints.advance(rows.tolist(), draws.token_ids.tolist()))
         for owner, token_id in zip(owners.tolist(), draws.token_ids.tolist(), strict=True):
             step.answers[owner].token_ids = [token_id]
         self._add_logprobs(step, logits, draws.token_ids)
@@ -178,6 +190,12 @@ class ModelRunner:
         if step.answers[owner].error is not None:
             return None
         return self.mirror.params[int(step.scheduled.rows[owner])].num_logprobs
+
+    def _fail_rows(self, step: Step, errors: Mapping[int, str]) -> None:
+        """`errors` by row of the mirror."""
+        for owner, row in enumerate(step.scheduled.rows.tolist() if errors else ()):
+            if row in errors:
+                self._fail(step, owner, errors[row])
 
     def _fail_all(self, step: Step, owners: IntArray) -> None:
         for owner in owners.tolist():

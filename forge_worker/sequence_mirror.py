@@ -67,27 +67,38 @@ class SamplingRows(Protocol):
     def clear(self, row: int) -> None: ...
 
 
+class GrammarRows(Protocol):
+    """The grammar of each row that has one."""
+
+    def set(self, row: int, params: SamplingParams, output_token_ids: Sequence[int]) -> str | None:
+        """Why the sequence cannot be served, if so."""
+
+    def clear(self, row: int) -> None: ...
+
+
 class MirrorTables(NamedTuple):
     """What is known of each row, and mirrored further where a device keeps tables of its own."""
 
     token_ids: RaggedTable
     block_tables: RaggedTable
     sampling: SamplingRows
+    grammars: GrammarRows
 
 
-def host_tables(limits: Limits, sampling: SamplingRows) -> MirrorTables:
+def host_tables(limits: Limits, sampling: SamplingRows, grammars: GrammarRows) -> MirrorTables:
     """Tables of tokens and blocks that are mirrored nowhere else."""
     return MirrorTables(
         RaggedTable(limits.max_batch_size, limits.max_known_tokens),
         RaggedTable(limits.max_batch_size, limits.max_blocks_per_sequence),
         sampling,
+        grammars,
     )
 
 
 class SequenceMirror:
     def __init__(self, limits: Limits, tables: MirrorTables) -> None:
         self.limits = limits
-        self.token_ids, self.block_tables, self.sampling = tables
+        self.token_ids, self.block_tables, self.sampling, self._grammars = tables
         self.num_prompt_tokens: IntArray = np.zeros(limits.max_batch_size, np.int32)
         self.params: dict[int, SamplingParams] = {}  # by row
         self.failures: dict[int, str] = {}  # by row: why the sequence cannot go on
@@ -147,6 +158,9 @@ class SequenceMirror:
     def _fill(self, row: int, new: NewSequence) -> None:
         token_ids, sampling = np.array(new.token_ids, np.int32), new.sampling
         problem = _problem(token_ids, sampling, self.limits.vocab_size)
+        problem = problem or self._grammars.set(
+            row, sampling, new.token_ids[new.num_prompt_tokens :]
+        )
         if problem:
             self.fail(row, problem)
             token_ids, sampling = np.zeros_like(token_ids), SamplingParams(max_tokens=1, seed=0)
@@ -163,6 +177,7 @@ class SequenceMirror:
         self.token_ids.set(row, [])
         self.block_tables.set(row, [])
         self.sampling.clear(row)
+        self._grammars.clear(row)
         del self.params[row]
 
     def _find(self, scheduled: Sequence[ScheduledSequence]) -> ScheduledRows:

@@ -11,6 +11,8 @@ from forge_common.backend_memory import memory_of
 from forge_common.checkpoint import Checkpoint
 from forge_common.config import WorkerConfig
 from forge_common.memory_plan import MemoryPlan, plan_memory
+from forge_worker.constraints import Constraints
+from forge_worker.grammar_engine import engine_for
 from forge_worker.kv_cache import allocate_kv_cache
 from forge_worker.loaded_model import LoadedModel
 from forge_worker.model_runner import ModelRunner
@@ -39,7 +41,8 @@ def load_on_host(
         vocab_size=model.config.vocab_size,
     )
     logger.info("loaded %s in %.2f s", path, perf_counter() - started)
-    return LoadedModel(ModelRunner(model, kv_cache, limits, num_threads), limits)
+    constraints = Constraints(engine_for(path))
+    return LoadedModel(ModelRunner(model, kv_cache, limits, constraints, num_threads), limits)
 
 
 def _plan(path: Path, config: WorkerConfig) -> MemoryPlan:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from forge_common.device_workspace import GEMM_WORKSPACE_BYTES
+from forge_worker.constraints import Constraints
 from forge_worker.cuda.arena import Arena
 from forge_worker.cuda.attention import PagedAttention, workspace_bytes
 from forge_worker.cuda.device import Device
@@ -63,13 +64,17 @@ class Buffers(NamedTuple):
 
 
 def build_runner(
-    site: Site, library: ProductLibrary, path: Path, on_progress: OnProgress
+    site: Site,
+    library: ProductLibrary,
+    path: Path,
+    constraints: Constraints,
+    on_progress: OnProgress,
 ) -> CudaRunner:
     """`on_progress` as for load_model. ModelError or DeviceError."""
     device, sizes, arena = site
     buffers = _buffers(sizes, arena)
     kernels = _kernels(site, buffers, library)
-    feed, tables = _feed(site)
+    feed, tables = _feed(site, constraints)
     memory = StepMemory(device, arena, sizes.header_limits)
     results = StepResults(device, arena, sizes.result_limits)
     drawer = _drawer(site, buffers, feed.tables)
@@ -82,7 +87,7 @@ def build_runner(
     queue = StepQueue(
         device, model, kv_cache, memory, feed, drawer, results, sizes.attention_planner
     )
-    return CudaRunner(SequenceMirror(limits, tables), queue)
+    return CudaRunner(SequenceMirror(limits, tables), queue, constraints)
 
 
 def _buffers(sizes: EngineSizes, arena: Arena) -> Buffers:
@@ -148,7 +153,7 @@ class FedTables(NamedTuple):
     mirrored: MirrorTables
 
 
-def _feed(site: Site) -> FedTables:
+def _feed(site: Site, constraints: Constraints) -> FedTables:
     device, limits = site.device, site.sizes.limits
     memory = site.arena.take((table_bytes(limits),), np.uint8)
     tables = DeviceTables(device, memory, limits)
@@ -158,7 +163,7 @@ def _feed(site: Site) -> FedTables:
     token_ids = MirroredTable(tables.places.token_ids, ring)
     block_tables = MirroredTable(tables.places.block_tables, ring)
     feed = TableFeed(tables, ring, sampling, kernels)
-    return FedTables(feed, MirrorTables(token_ids, block_tables, sampling))
+    return FedTables(feed, MirrorTables(token_ids, block_tables, sampling, constraints))
 
 
 def _drawer(site: Site, buffers: Buffers, tables: DeviceTables) -> Drawer:

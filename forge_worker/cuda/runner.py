@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from forge_common.protocol.scheduler_worker import BatchOutput, RunBatch
+from forge_common.protocol.scheduler_worker import BatchOutput, RunBatch, SampledSequence
+from forge_worker.constraints import Constraints
 from forge_worker.cuda.completion import CompletionWatch
 from forge_worker.cuda.device import Event
 from forge_worker.cuda.pending_step import PendingStep, pending_step
@@ -37,9 +38,10 @@ class InFlight(NamedTuple):
 
 
 class CudaRunner:
-    def __init__(self, mirror: SequenceMirror, queue: StepQueue) -> None:
+    def __init__(self, mirror: SequenceMirror, queue: StepQueue, constraints: Constraints) -> None:
         self.mirror = mirror
         self._queue = queue
+        self._constraints = constraints
         self._free_results = [queue.results.allocate_host() for _ in range(MAX_IN_FLIGHT)]
         self._in_flight: deque[InFlight] = deque()
         self._outputs: list[BatchOutput] = []
@@ -53,6 +55,7 @@ class CudaRunner:
             self._take_oldest()
         results = self._free_results.pop()
         launched = perf_counter()
+        pending = self._constrained(pending)
         event = self._queue.run(pending, results)
         # Which tokens these are only the device knows as yet; the host counts them.
         sampling_rows = scheduled.rows[pending.sampling]
@@ -83,12 +86,34 @@ class CudaRunner:
         now = perf_counter()
         forward_s = now - max(step.launched, self._last_end)
         self._last_end = now
-        sequences = answer(step.pending, step.results)
+        sequences = [self._followed(each) for each in answer(step.pending, step.results)]
         self._free_results.append(step.results)
         for sequence in sequences:
             if sequence.error is not None:
                 self._fail(sequence.sequence_id, sequence.error)
         self._outputs.append(BatchOutput(step.pending.step_id, sequences, forward_s))
+
+    def _constrained(self, pending: PendingStep) -> PendingStep:
+        """Send up what the grammars of this step allow; with the errors of those that fail."""
+        masks = self._constraints.masks(pending.scheduled.rows[pending.sampling].tolist())
+        self._queue.upload_masks(masks.words)
+        if not masks.errors:
+            return pending
+        rows = pending.scheduled.rows.tolist()
+        errors = [
+            masks.errors.get(row, error) for row, error in zip(rows, pending.errors, strict=True)
+        ]
+        return pending._replace(errors=errors)
+
+    def _followed(self, sampled: SampledSequence) -> SampledSequence:
+        """Let its grammar, if it has one, know the token; it may fail by that."""
+        row = self.mirror.row_of(sampled.sequence_id)
+        if row is None or not sampled.token_ids:
+            return sampled
+        problems = self._constraints.advance([row], sampled.token_ids)
+        if row not in problems:
+            return sampled
+        return SampledSequence(sampled.sequence_id, [], error=problems[row])
 
     def _fail(self, sequence_id: int, reason: str) -> None:
         """Its later steps answer the same; it may be gone already."""

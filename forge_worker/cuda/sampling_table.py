@@ -85,9 +85,11 @@ class CudaSamplingTable:
         floats[ParamWord.REPETITION_PENALTY] = params.repetition_penalty
         floats[ParamWord.FREQUENCY_PENALTY] = params.frequency_penalty
         floats[ParamWord.PRESENCE_PENALTY] = params.presence_penalty
-        words[ParamWord.HAS_RULES] = has_rules(params)
+        words[ParamWord.HAS_RULES] = has_rules(params) or params.grammar is not None
         words[ParamWord.HAS_PENALTIES] = penalises(params)
-        words[ParamWord.HAS_MASK] = params.allowed_token_ids is not None
+        words[ParamWord.HAS_MASK] = (
+            params.allowed_token_ids is not None or params.grammar is not None
+        )
         words[ParamWord.MIN_TOKENS] = params.min_tokens
         return words
 

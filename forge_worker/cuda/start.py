@@ -17,6 +17,7 @@ from forge_common.backend import BackendName, PrecisionName, choose_backend, cho
 from forge_common.checkpoint import Checkpoint, ModelConfig
 from forge_common.config import BatchSettings, WorkerConfig
 from forge_common.memory_plan import MemoryPlan, plan_memory
+from forge_worker.constraints import Constraints
 from forge_worker.cuda.arena import Arena
 from forge_worker.cuda.build import Site, build_runner
 from forge_worker.cuda.cubin_cache import default_folder
@@ -25,6 +26,7 @@ from forge_worker.cuda.device_check import open_device
 from forge_worker.cuda.layout import EngineSizes, padding_bytes, workspace_parts
 from forge_worker.cuda.precision import Precision
 from forge_worker.cuda.product_library import CublasLtLibrary, ProductLibrary
+from forge_worker.grammar_engine import engine_for
 from forge_worker.loaded_model import LoadedModel
 from forge_worker.sequence_mirror import Limits
 from forge_worker.weights.loader import OnProgress
@@ -115,7 +117,8 @@ def load_on(
         )
     library.compile_ahead(sizes)
     arena = Arena(device, plan.weights_bytes + plan.workspace_bytes + plan.kv_bytes)
-    runner = build_runner(Site(device, sizes, arena), library, path, on_progress)
+    constraints = Constraints(engine_for(path))
+    runner = build_runner(Site(device, sizes, arena), library, path, constraints, on_progress)
     _log(device, plan, perf_counter() - started, free_before)
     return LoadedModel(runner, limits)
 

@@ -8,6 +8,7 @@ launches are hidden behind its own work. Knows no sockets and waits for nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +32,7 @@ from forge_worker.cuda.upload import UploadRing
 from forge_worker.kv_cache import KVCache
 from forge_worker.models.registry import Model
 from forge_worker.ops.protocol import Array
+from forge_worker.sampler.grammar_mask import MaskWords
 
 
 class LogitBuffers(NamedTuple):
@@ -104,6 +106,11 @@ class StepQueue:
                 self._run_mixed(pending, shape_of(pending, work))
             self._download(pending, host)
         return self._device.record()
+
+    def upload_masks(self, words: Mapping[int, MaskWords]) -> None:
+        """What grammars allow, by row of the tables, from the next step on."""
+        for row, mask in words.items():
+            self._feed.ring.write(self._feed.tables.places.masks.word(row), mask)
 
     def record_graph(self) -> None:
         self._graphs.record_one()

@@ -7,8 +7,9 @@ sequences beyond their row in the SamplingTable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from forge_worker.cpu.thread_pool import Scratch, ThreadPool
 from forge_worker.forward_inputs import FloatArray, IntArray
 from forge_worker.sampler.choice import Streams, choose, choose_of
 from forge_worker.sampler.filters import filter_tokens, is_cut
+from forge_worker.sampler.grammar_mask import MaskWords, allowed_tokens
 from forge_worker.sampler.logit_rules import RowRules, apply_rules
 from forge_worker.sampler.table import SamplingTable
 from forge_worker.top_tokens import TokenArray
@@ -40,6 +42,7 @@ class Wanted(NamedTuple):
 
     rows: IntArray  # [num_rows]
     positions: IntArray  # [num_rows], from 0 at the start of the prompt
+    masks: Mapping[int, MaskWords] = MappingProxyType({})  # by row: which tokens its grammar allows
 
 
 Pick = Callable[[FloatArray, Wanted], TokenArray]
@@ -68,8 +71,8 @@ class Sampler:
 
         def fill(slab: Slab, scratch: Scratch) -> None:
             indices = slab.indices
-            chosen = Wanted(wanted.rows[indices], wanted.positions[indices])
-            prepared = self._prepare(logits[indices], chosen.rows)
+            chosen = Wanted(wanted.rows[indices], wanted.positions[indices], wanted.masks)
+            prepared = self._prepare(logits[indices], chosen)
             best[indices] = prepared.best
             token_ids[indices] = slab.pick(prepared.values, chosen)
 
@@ -94,12 +97,16 @@ class Sampler:
             for start in range(0, len(indices), size):
                 yield Slab(pick, indices[start : start + size])
 
-    def _prepare(self, values: FloatArray, rows: IntArray) -> Prepared:
-        """Apply the rules to `values`, in place, and move the best of each row to 0."""
-        rules = self._table.rules
+    def _prepare(self, values: FloatArray, chosen: Wanted) -> Prepared:
+        """Apply rules and masks to `values`, in place, and move the best of each row to 0."""
+        rows, rules = chosen.rows.tolist(), self._table.rules
         if rules:
-            with_rules = [(i, row) for i, row in enumerate(rows.tolist()) if row in rules]
+            with_rules = [(i, row) for i, row in enumerate(rows) if row in rules]
             apply_rules(values, [RowRules(i, rules[row]) for i, row in with_rules])
+        for index, row in enumerate(rows if chosen.masks else ()):
+            if row in chosen.masks:
+                allowed = allowed_tokens(chosen.masks[row], values.shape[1])
+                values[index, ~allowed] = -np.inf
         best = values.max(axis=1)
         is_sound = np.isfinite(best)
         values[~is_sound] = 0

@@ -28,6 +28,7 @@ from forge_worker.sequence_mirror import Limits
 from tests.bench.bare_products import Case, floor_process
 from tests.bench.random_model import SHAPE_110M, write_random_model
 from tests.bench.report import Figure
+from tests.worker.fakes import no_grammars
 
 BLOCK_SIZE = 16
 NUM_BLOCKS = 1024
@@ -97,7 +98,9 @@ class Engine:
             block_size=BLOCK_SIZE,
         )
         kv_cache = allocate_kv_cache(model.config, model.ops, NUM_BLOCKS, BLOCK_SIZE)
-        self.runner = ModelRunner(model, kv_cache, limits, num_threads=available_threads())
+        self.runner = ModelRunner(
+            model, kv_cache, limits, no_grammars(), num_threads=available_threads()
+        )
 
     def submit(self, name: str, prompt_token_ids: list[int], sampling: SamplingParams) -> None:
         self.scheduler.submit(b"bench", Submit(name, prompt_token_ids, sampling))

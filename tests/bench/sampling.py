@@ -11,6 +11,7 @@ from forge_common.sampling import SamplingParams
 from forge_worker.model_runner import ModelRunner
 from forge_worker.sequence_mirror import Limits
 from tests.bench.report import Figure, alternate
+from tests.worker.fakes import no_grammars
 
 VOCAB_SIZE = 128_256
 BATCH_SIZE = 32
@@ -58,7 +59,7 @@ class Steps:
             num_blocks=BATCH_SIZE * 64,
             block_size=16,
         )
-        self.runner = ModelRunner(LogitsOnly(), None, limits, num_threads=2)
+        self.runner = ModelRunner(LogitsOnly(), None, limits, no_grammars(), num_threads=2)
         self.num_computed = 0
         prompt = list(range(PROMPT_TOKENS))
         self.new = [

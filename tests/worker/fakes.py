@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from forge_common.grammar.engine import Engine
 from forge_common.protocol.scheduler_worker import (
     BatchOutput,
     NewSequence,
@@ -18,6 +19,7 @@ from forge_common.protocol.scheduler_worker import (
     ScheduledSequence,
 )
 from forge_common.sampling import SamplingParams
+from forge_worker.constraints import Constraints
 from forge_worker.cpu.numpy_ops import NumpyOps
 from forge_worker.forward_inputs import FloatArray, ForwardInputs
 from forge_worker.model_runner import ModelRunner
@@ -52,9 +54,18 @@ class FakeOps(NumpyOps):
         return inputs
 
 
+def no_grammars() -> Constraints:
+    """For sequences without any: there is no vocabulary."""
+
+    def make_engine() -> Engine:
+        raise AssertionError("no sequence of this test has a grammar")
+
+    return Constraints(make_engine)
+
+
 def host_mirror(limits: Limits = LIMITS) -> SequenceMirror:
     sampling = SamplingTable(limits.max_batch_size, limits.vocab_size)
-    return SequenceMirror(limits, host_tables(limits, sampling))
+    return SequenceMirror(limits, host_tables(limits, sampling, no_grammars()))
 
 
 class FakeModel:
@@ -103,7 +114,7 @@ def context_hash(inputs: ForwardInputs, cache: FakeCache, owner: int, row: int) 
 
 def fake_runner(model: FakeModel | None = None, limits: Limits = LIMITS, num_threads: int = 1):
     model = model or FakeModel(limits.vocab_size)
-    return ModelRunner(model, fake_cache(limits), limits, num_threads)
+    return ModelRunner(model, fake_cache(limits), limits, no_grammars(), num_threads)
 
 
 def sampling(**changes) -> SamplingParams:

@@ -18,6 +18,7 @@ from tests.worker.fakes import (
     fake_runner,
     generate,
     new_sequence,
+    no_grammars,
     step,
 )
 
@@ -118,7 +119,7 @@ def test_next_owner_of_a_failed_sequences_blocks_finds_them_finite() -> None:
     keys = np.full((LIMITS.num_blocks, 2), np.nan)
     keys[20, 0] = 5.0
     cache = fake_cache()._replace(layers=(KVLayer(keys, keys.copy()),))
-    runner = ModelRunner(FakeModel(broken_token=49), cache, LIMITS)
+    runner = ModelRunner(FakeModel(broken_token=49), cache, LIMITS, no_grammars())
     step(runner, FakeSequence(2, [1, 49], [20]))
     runner.run(RunBatch(0, [2], [], []))
     assert keys[20].tolist() == [5.0, 0.0]

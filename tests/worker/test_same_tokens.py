@@ -13,7 +13,7 @@ from forge_worker.kv_cache import allocate_kv_cache
 from forge_worker.model_runner import ModelRunner
 from forge_worker.models.load import load_model
 from forge_worker.models.registry import Model
-from tests.worker.fakes import LIMITS, FakeSequence, generate, step
+from tests.worker.fakes import LIMITS, FakeSequence, generate, no_grammars, step
 
 MODELS = Path(__file__).parent.parent / "golden" / "models"
 PROMPT = [3, 14, 15, 9, 26, 53, 58, 9, 79, 32, 38]
@@ -32,7 +32,7 @@ def runner_of(name: str, block_size: int = LIMITS.block_size) -> ModelRunner:
     model = model_of(name)
     limits = LIMITS._replace(vocab_size=model.config.vocab_size, block_size=block_size)
     cache = allocate_kv_cache(model.config, model.ops, limits.num_blocks, block_size)
-    return ModelRunner(model, cache, limits)
+    return ModelRunner(model, cache, limits, no_grammars())
 
 
 def sequence_of(blocks: range = range(16), **changes) -> FakeSequence:

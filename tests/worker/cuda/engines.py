@@ -8,6 +8,7 @@ from typing import NamedTuple
 from forge_common.checkpoint import Checkpoint
 from forge_common.memory_plan import kv_bytes_per_token, weight_bytes
 from forge_common.protocol.scheduler_worker import BatchOutput, RunBatch
+from forge_worker.constraints import Constraints
 from forge_worker.cuda.arena import Arena
 from forge_worker.cuda.build import Site, build_runner
 from forge_worker.cuda.device import Device
@@ -18,7 +19,7 @@ from forge_worker.cuda.runner import CudaRunner
 from forge_worker.ops.protocol import Array
 from forge_worker.sequence_mirror import Limits
 from tests.worker.cuda.gemms import gemm_on
-from tests.worker.fakes import LIMITS
+from tests.worker.fakes import LIMITS, no_grammars
 
 MAX_TOKENS = 64
 
@@ -67,11 +68,16 @@ def sizes_of(
     return EngineSizes(config, precision, limits, max_tokens, is_deterministic)
 
 
-def engine_of(device: Device, path: Path, sizes: EngineSizes) -> Engine:
+def engine_of(
+    device: Device, path: Path, sizes: EngineSizes, constraints: Constraints | None = None
+) -> Engine:
     """In an arena that is exactly as large as the plan says."""
     arena = Arena(device, arena_bytes(device, path, sizes))
     site = Site(device, sizes, arena)
-    return Engine(build_runner(site, PlainLibrary(device), path, lambda done, total: None), arena)
+    library = PlainLibrary(device)
+    grammars = constraints or no_grammars()
+    runner = build_runner(site, library, path, grammars, lambda done, total: None)
+    return Engine(runner, arena)
 
 
 def arena_bytes(device: Device, path: Path, sizes: EngineSizes) -> int:

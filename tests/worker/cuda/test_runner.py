@@ -18,6 +18,7 @@ from safetensors.numpy import save_file
 from forge_common.config import DeviceSettings
 from forge_common.errors import WorkerError
 from forge_common.protocol.scheduler_worker import BatchOutput, RunBatch
+from forge_worker.constraints import Constraints
 from forge_worker.cuda.device import Device
 from forge_worker.cuda.precision import Precision
 from forge_worker.kv_cache import allocate_kv_cache
@@ -26,7 +27,8 @@ from forge_worker.models.load import load_model
 from forge_worker.sampler.sampler import NOT_FINITE
 from tests.cuda_emulator.delayed import DelayedDevice
 from tests.worker.cuda.engines import Engine, engine_of, sizes_of
-from tests.worker.fakes import LIMITS, FakeSequence, generate, step
+from tests.worker.fakes import LIMITS, FakeSequence, generate, no_grammars, step
+from tests.worker.grammars import END, PERSON, constraints, is_person, text_of
 from tests.worker.tiny_models import random_tensors, write_model_config
 
 MODELS = Path(__file__).parents[2] / "golden" / "models"
@@ -46,11 +48,11 @@ def memory_is_given_back() -> Iterator[None]:
     gc.collect()
 
 
-def on_cpu(name: str) -> ModelRunner:
+def on_cpu(name: str, grammars: Constraints | None = None) -> ModelRunner:
     model = load_model(MODELS / name, DeviceSettings(threads=1), lambda done, total: None)
     limits = LIMITS._replace(vocab_size=model.config.vocab_size)
     cache = allocate_kv_cache(model.config, model.ops, limits.num_blocks, limits.block_size)
-    return ModelRunner(model, cache, limits)
+    return ModelRunner(model, cache, limits, grammars or no_grammars())
 
 
 def on_device(device: Device, name: str, precision: Precision = Precision.FLOAT32) -> Engine:
@@ -285,3 +287,28 @@ def test_a_chunk_that_is_not_a_number_is_told_before_it_samples(
 def test_plan_of_the_arena_is_exact(engine: Engine) -> None:
     arena = engine.arena
     assert 0 <= arena.num_bytes - arena.used_bytes < 16 * 1024
+
+
+def test_grammars_are_followed_as_on_the_cpu(device: Device) -> None:
+    """Beside others, from graphs, and resumed; the host knows each token before the next step."""
+    grammars = {"grammar": PERSON, "temperature": 1.3}
+    cpu = on_cpu("llama3", constraints())
+    expected = finished(cpu, sequence_of(**grammars, seed=3), sequence_of_two(**grammars, seed=4))
+    path = MODELS / "llama3"
+    engine = engine_of(device, path, sizes_of(path, Precision.FLOAT32), constraints())
+    found = finished(engine, sequence_of(**grammars, seed=3), sequence_of_two(**grammars, seed=4))
+    assert found == expected
+    assert all(is_person(text_of(output)) for output in found)
+
+
+def sequence_of_two(**params: object) -> FakeSequence:
+    return FakeSequence(2, PROMPT[:4], list(range(16, 32)), **params)
+
+
+def finished(runner: ModelRunner | Engine, *sequences: FakeSequence) -> list[list[int]]:
+    """What each put out before its end."""
+    for _ in range(50):
+        step(runner, *sequences)
+        if isinstance(runner, Engine):
+            runner.runner.use_spare_time()
+    return [sequence.output[: sequence.output.index(END)] for sequence in sequences]

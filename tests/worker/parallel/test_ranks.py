@@ -20,7 +20,7 @@ from forge_worker.parallel.rank_link import RankGone
 from forge_worker.parallel.rank_messages import RankJob
 from forge_worker.parallel.ranks import LeadingRunner, Ranks
 from forge_worker.runner import Runner
-from tests.worker.fakes import LIMITS, FakeSequence
+from tests.worker.fakes import LIMITS, FakeSequence, no_grammars
 from tests.worker.tiny_models import write_tiny_model
 
 NUM_RANKS = 3
@@ -43,7 +43,7 @@ def ranks(path: Path) -> Iterator[Ranks]:
 def runner_of(path: Path, communicator: Communicator) -> ModelRunner:
     model = load_shard(path, NumpyOps(), communicator, lambda done, total: None)
     cache = allocate_kv_cache(model.config, model.ops, JOB_LIMITS.num_blocks, JOB_LIMITS.block_size)
-    return ModelRunner(model, cache, JOB_LIMITS)
+    return ModelRunner(model, cache, JOB_LIMITS, no_grammars())
 
 
 def leading(path: Path, ranks: Ranks) -> LeadingRunner:

@@ -11,7 +11,7 @@ from forge_worker.kv_cache import allocate_kv_cache
 from forge_worker.model_runner import ModelRunner
 from forge_worker.models.registry import Model
 from forge_worker.parallel.communicator import Communicator, SingleRank
-from tests.worker.fakes import LIMITS, FakeSequence, generate
+from tests.worker.fakes import LIMITS, FakeSequence, generate, no_grammars
 from tests.worker.forward import Runner, Work, make_inputs
 from tests.worker.parallel.thread_ranks import load_rank, on_ranks
 from tests.worker.tiny_models import write_tiny_model
@@ -69,7 +69,7 @@ def test_every_rank_draws_the_same_tokens_without_being_told(path: Path) -> None
         cache = allocate_kv_cache(model.config, model.ops, limits.num_blocks, limits.block_size)
         params = {"temperature": 1.3, "top_p": 0.97, "presence_penalty": 0.4, "seed": 3}
         sequence = FakeSequence(1, PROMPTS[0], list(range(16)), **params)
-        generate(ModelRunner(model, cache, limits), sequence, num_tokens=NUM_STEPS)
+        generate(ModelRunner(model, cache, limits, no_grammars()), sequence, num_tokens=NUM_STEPS)
         return sequence.output
 
     outputs = on_ranks(2, drawn)

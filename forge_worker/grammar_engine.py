@@ -1,0 +1,40 @@
+"""engine_for: the engine of a model's grammars, made of its tokenizer when the first grammar comes.
+
+Knows where a model's tokens are, and nothing of who asks for grammars.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from forge_common.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from forge_common.grammar.engine import Engine
+
+logger = logging.getLogger(__name__)
+
+
+def engine_for(path: Path) -> Callable[[], Engine]:
+    """For the model in the directory `path`."""
+
+    def make() -> Engine:
+        from forge_common.grammar.engine import Engine
+        from forge_common.grammar.vocabulary import Vocabulary
+        from forge_common.tokenizer import Tokenizer
+
+        started = perf_counter()
+        with Checkpoint.open(path) as checkpoint:
+            config = checkpoint.config
+            end_ids = {*config.eos_token_ids, *checkpoint.generation.eos_token_ids}
+        tokenizer = Tokenizer.from_directory(path)
+        engine = Engine(Vocabulary.of_tokenizer(tokenizer, end_ids, config.vocab_size))
+        seconds = perf_counter() - started
+        logger.info("a vocabulary of %d for grammars in %.2f s", config.vocab_size, seconds)
+        return engine
+
+    return make

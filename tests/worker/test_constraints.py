@@ -1,0 +1,95 @@
+"""Grammars are followed row by row, and what is wrong with one stays with its row."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from forge_common.sampling import SamplingParams
+from forge_worker.constraints import NOT_ALLOWED, Constraints
+from forge_worker.sampler.grammar_mask import allowed_tokens
+from tests.worker.grammars import END, PERSON, VOCAB_SIZE, Literals, constraints, grammar, tokens
+
+
+def params(grammar: bytes | None, **changed: object) -> SamplingParams:
+    return SamplingParams(max_tokens=9, seed=1, grammar=grammar, **changed)
+
+
+def allowed(found: Constraints, row: int) -> set[int]:
+    words = found.masks([row]).words[row]
+    return set(np.flatnonzero(allowed_tokens(words, VOCAB_SIZE)).tolist())
+
+
+def ids(text: str) -> list[int]:
+    return [tokens().index(character.encode()) for character in text]
+
+
+YES_OR_NO = grammar(Literals((b"yes", b"no")))
+
+
+def test_rows_without_a_grammar_cost_nothing() -> None:
+    found = Constraints(lambda: pytest.fail("no vocabulary is needed"))
+    assert found.set(3, params(None), []) is None
+    assert found.begin_masks([3]).result() == ({}, {})
+    assert found.advance([3], [7]) == {}
+
+
+def test_mask_follows_what_was_drawn_until_the_end() -> None:
+    found = constraints()
+    assert found.set(0, params(YES_OR_NO), []) is None
+    assert allowed(found, 0) == set(ids("yn"))
+    assert found.advance([0], ids("n")) == {}
+    assert allowed(found, 0) == set(ids("o"))
+    assert found.advance([0], ids("o")) == {}
+    assert allowed(found, 0) == {END}
+    assert found.advance([0], [END]) == {}
+
+
+def test_resumed_sequence_is_where_it_was() -> None:
+    found = constraints()
+    assert found.set(0, params(YES_OR_NO), ids("ye")) is None
+    assert allowed(found, 0) == set(ids("s"))
+
+
+def test_rows_are_apart_and_forgotten_alone() -> None:
+    found = constraints()
+    for row in (0, 1):
+        found.set(row, params(YES_OR_NO), [])
+    found.advance([0], ids("n"))
+    assert allowed(found, 1) == set(ids("yn"))
+    found.clear(0)
+    assert set(found.masks([0, 1]).words) == {1}
+
+
+def test_allowed_tokens_narrow_a_grammar() -> None:
+    found = constraints()
+    found.set(0, params(YES_OR_NO, allowed_token_ids=tuple(ids("nox"))), [])
+    assert allowed(found, 0) == set(ids("n"))
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [(b"\xc1", "cannot be followed"), (grammar(Literals((b"a",)))[:-2], "cannot be followed")],
+)
+def test_what_is_no_grammar_fails_its_sequence_alone(program: bytes, reason: str) -> None:
+    found = constraints()
+    found.set(1, params(PERSON), [])
+    assert reason in (found.set(0, params(program), []) or "")
+    assert found.masks([0, 1]).words.keys() == {1}
+
+
+def test_token_that_is_not_allowed_ends_the_sequence_that_drew_it() -> None:
+    found = constraints()
+    assert found.set(0, params(YES_OR_NO), ids("x")) == NOT_ALLOWED
+    found.set(0, params(YES_OR_NO), [])
+    found.set(1, params(YES_OR_NO), [])
+    assert found.advance([0, 1], [*ids("x"), *ids("y")]) == {0: NOT_ALLOWED}
+    assert set(found.masks([0, 1]).words) == {1}
+
+
+def test_masks_may_be_worked_out_on_another_thread_meanwhile() -> None:
+    found = constraints()
+    found.set(0, params(PERSON), [])
+    words, errors = found.begin_masks([0, 5]).result()
+    assert list(words) == [0]
+    assert errors == {}
