@@ -40,13 +40,21 @@ class Store:
 
     def pool(self, precision: Precision, num_elements: int) -> Pool:
         """`num_elements` of its largest array; there will be as many as `room` asks for."""
+        return Pool(self._noise(precision, max(num_elements, self._num_cold(precision))))
+
+    def array(self, precision: Precision, shape: tuple[int, ...]) -> Array:
+        """One alone."""
+        return self._noise(precision, math.prod(shape)).reshape(shape)
+
+    def _num_cold(self, precision: Precision) -> int:
+        return self.room.cold_bytes // precision.element_bytes
+
+    def _noise(self, precision: Precision, num_elements: int) -> Array:
         if precision not in self._noises:
             self._noises[precision] = Noise(self.device, precision, self.room.noise_bytes)
-        size = precision.element_bytes
-        num_bytes = max(num_elements * size, self.room.cold_bytes)
-        flat = self.device.allocate(num_bytes).view(precision.dtype)
+        flat = self.device.allocate(num_elements * precision.element_bytes).view(precision.dtype)
         self._noises[precision].fill(flat)
-        return Pool(flat)
+        return flat
 
 
 class Pool(NamedTuple):

@@ -35,9 +35,9 @@ class ProductOperands:
         hidden, inner = config.hidden_size, config.intermediate_size
         largest = max(config.vocab_size, 2 * inner) * hidden
         gemm = library.gemm(sizes, device.allocate(GEMM_WORKSPACE_BYTES))
-        scratch = device.allocate(max(largest * PRECISION.element_bytes, store.room.cold_bytes))
-        library.prepare(sizes, scratch)
-        del scratch
+        tuning = device.allocate(max(largest * PRECISION.element_bytes, store.room.cold_bytes))
+        library.prepare(sizes, tuning)
+        del tuning  # there is no more memory than is needed
         self.weights = store.pool(PRECISION, largest)
         self.wide = store.pool(PRECISION, num_rows * (hidden + inner))
         self.residual = store.pool(Precision.FLOAT32, num_rows * hidden)
@@ -45,8 +45,8 @@ class ProductOperands:
         logits = device.allocate(num_logits * RESIDUAL_BYTES).view(np.float32)
         self.logits = logits.reshape(num_rows, config.vocab_size)
         scratch = ProductScratch(
-            store.pool(PRECISION, num_rows * hidden).array((num_rows, hidden)),
-            store.pool(PRECISION, num_rows * 2 * inner).array((num_rows, 2 * inner)),
+            store.array(PRECISION, (num_rows, hidden)),
+            store.array(PRECISION, (num_rows, 2 * inner)),
         )
         shapes = ProductShapes(PRECISION, hidden, inner, False)
         self.products = Products(device, shapes, gemm, scratch)
