@@ -13,6 +13,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from forge_api.completion import ChoiceDelta, Usage
 from forge_api.logprobs import chat_logprobs, prompt_logprobs
+from forge_api.reasoning import ReasoningSplitter, Thoughts
 from forge_api.reply_types import (
     ChatChoice,
     ChatCompletion,
@@ -35,29 +36,35 @@ CHUNK_OBJECT = "chat.completion.chunk"
 
 
 class Split(NamedTuple):
-    """A delta once its tool calls are taken out of the text."""
+    """A delta once thoughts and tool calls are taken out of the text."""
 
+    reasoning: str
     content: str
     tool_calls: list[ToolCallDelta]
     finish_reason: str | None
 
 
 class DeltaSplitter:
-    """One choice: its text → content and tool calls."""
+    """One choice: its text → reasoning, content and tool calls, which no thought holds."""
 
     def __init__(self, options: OutputOptions) -> None:
-        self._tools = (
-            ToolCallSplitter(options.parallel_tool_calls) if options.parses_tool_calls else None
+        self._reasoning = (
+            None if options.reasoning is None else ReasoningSplitter(options.reasoning)
         )
+        self._tools = None if options.tools is None else ToolCallSplitter(options.tools)
 
     def split(self, delta: ChoiceDelta) -> Split:
+        is_last = delta.finish_reason is not None
+        thoughts = Thoughts("", delta.text)
+        if self._reasoning is not None:
+            thoughts = self._reasoning.push(delta.text, is_last=is_last)
         if self._tools is None:
-            return Split(delta.text, [], delta.finish_reason)
-        pieces = self._tools.push(delta.text, is_last=delta.finish_reason is not None)
+            return Split(thoughts.reasoning, thoughts.content, [], delta.finish_reason)
+        pieces = self._tools.push(thoughts.content, is_last=is_last)
         reason = delta.finish_reason
         if reason == "stop" and self._tools.has_calls:
             reason = "tool_calls"
-        return Split(pieces.content, pieces.tool_calls, reason)
+        return Split(thoughts.reasoning, pieces.content, pieces.tool_calls, reason)
 
 
 class ChatCollector:
@@ -69,6 +76,7 @@ class ChatCollector:
         self._tokenizer = tokenizer
         self._splitter = DeltaSplitter(request.output)
         self.prompt_logprobs: PromptLogprobs | None = None
+        self._reasoning: list[str] = []
         self._texts: list[str] = []
         self._token_ids: list[int] = []
         self._logprobs: list[PositionLogprobs] | None = None
@@ -80,6 +88,7 @@ class ChatCollector:
         split = self._splitter.split(delta)
         if delta.prompt_logprobs is not None:
             self.prompt_logprobs = prompt_logprobs(delta.prompt_logprobs, self._tokenizer)
+        self._reasoning.append(split.reasoning)
         self._texts.append(split.content)
         self._calls.add(split.tool_calls)
         self._token_ids += delta.token_ids
@@ -90,17 +99,25 @@ class ChatCollector:
 
     @property
     def choice(self) -> ChatChoice:
-        text = "".join(self._texts)
-        calls = self._calls.calls
         return ChatChoice(
             self._index,
-            ReplyMessage(
-                content=None if calls and not text.strip() else text, tool_calls=calls or UNSET
-            ),
+            self._message,
             self._finish_reason,
             None if self._logprobs is None else chat_logprobs(self._logprobs, self._tokenizer),
             UNSET if self._stop_reason is None else self._stop_reason,
             self._token_ids if self._options.return_token_ids else UNSET,
+        )
+
+    @property
+    def _message(self) -> ReplyMessage:
+        reasoning = "".join(self._reasoning)
+        text = "".join(self._texts)
+        calls = self._calls.calls
+        is_content_missing = bool(calls or reasoning) and not text.strip()
+        return ReplyMessage(
+            content=None if is_content_missing else text,
+            reasoning_content=reasoning or UNSET,
+            tool_calls=calls or UNSET,
         )
 
 
@@ -183,10 +200,14 @@ class ChatStream:
     def _choices(self, delta: ChoiceDelta, split: Split) -> Iterator[bytes]:
         token_ids = delta.token_ids if self._request.output.return_token_ids else None
         if delta.logprobs is None and token_ids is None:
+            if split.reasoning:
+                yield self._encoder.encode(
+                    ChunkChoice(delta.index, MessageDelta(reasoning_content=split.reasoning))
+                )
             if split.content:
                 text = self._encoder.encode(split.content)
                 yield self._heads[delta.index] + text + b'},"logprobs":null,"finish_reason":null}'
-        elif split.content or delta.token_ids:
+        elif split.reasoning or split.content or delta.token_ids:
             yield self._detailed(delta, split, token_ids)
         for call in split.tool_calls:
             yield self._encoder.encode(ChunkChoice(delta.index, MessageDelta(tool_calls=[call])))
@@ -197,7 +218,10 @@ class ChatStream:
         return self._encoder.encode(
             ChunkChoice(
                 delta.index,
-                MessageDelta(content=split.content),
+                MessageDelta(
+                    content=UNSET if split.reasoning and not split.content else split.content,
+                    reasoning_content=split.reasoning or UNSET,
+                ),
                 self._logprobs(delta),
                 token_ids=UNSET if token_ids is None else token_ids,
             )

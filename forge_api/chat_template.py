@@ -32,6 +32,11 @@ class ChatTemplate:
         return cls(read_template_source(path))
 
     @property
+    def texts(self) -> list[str]:
+        """The templates as they are written."""
+        return list(self._source.templates.values())
+
+    @property
     def variable_names(self) -> frozenset[str]:
         """What the templates read: `tools` among it means that tools reach the model."""
         return frozenset[str]().union(*self._variables.values())

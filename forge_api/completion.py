@@ -55,7 +55,10 @@ class ChoiceText:
         self.num_tokens = 0
         self._is_first = True
         self._detokenizer = Detokenizer(
-            tokenizer, options.skip_special_tokens, is_continuation=options.is_continuation
+            tokenizer,
+            options.skip_special_tokens,
+            kept_special_ids=options.kept_special_ids,
+            is_continuation=options.is_continuation,
         )
         self._stops = StopStrings(options.stops, options.include_stop)
 

@@ -21,9 +21,16 @@ class Detokenizer:
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, skip_special_tokens: bool, *, is_continuation: bool = False
+        self,
+        tokenizer: Tokenizer,
+        skip_special_tokens: bool,
+        *,
+        kept_special_ids: frozenset[int] = frozenset(),
+        is_continuation: bool = False,
     ) -> None:
-        self._pieces = tokenizer.pieces(skip_special_tokens=skip_special_tokens)
+        self._pieces = tokenizer.pieces(
+            skip_special_tokens=skip_special_tokens, kept_ids=kept_special_ids
+        )
         self._unfinished = b""  # the first bytes of a character
         start = TextStart(tokenizer, self._pieces)
         self._start = None if is_continuation or start.is_over else start

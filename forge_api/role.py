@@ -9,6 +9,7 @@ import asyncio
 import logging
 
 from forge_api.body_budget import BodyBudget
+from forge_api.dialect import dialect_of
 from forge_api.engine_client import EngineClient
 from forge_api.metrics import Metrics
 from forge_api.served_model import ServedModel
@@ -54,7 +55,7 @@ def build_services(http: HttpSettings, engine: EngineClient, model: ServedModel)
         http=http,
         engine=engine,
         model=model,
-        validator=Validator(model),
+        validator=Validator(model, dialect_of(http, model)),
         parsers=Parsers(is_strict=http.strict_params),
         metrics=metrics,
         bodies=BodyBudget(http.max_body_bytes, metrics.body_bytes),

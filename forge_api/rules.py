@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from forge_api.dialect import Dialect
 from forge_api.errors import model_not_found
+from forge_api.messages import template_messages
 from forge_api.messages import template_tools as tools_as_dicts
 from forge_api.openai_types import (
     AssistantMessage,
@@ -18,8 +20,9 @@ from forge_api.openai_types import (
     TemplateValue,
     TokenizeRequest,
 )
+from forge_api.reasoning import ReasoningStart, start_after, start_within
 from forge_api.sampling_fields import Asked
-from forge_api.valid_request import OutputOptions, StreamingOptions
+from forge_api.valid_request import OutputOptions, StreamingOptions, ToolParsing
 from forge_common.errors import RequestError
 
 DEFAULT_COMPLETION_TOKENS = 16  # OpenAI's, for text completions
@@ -162,7 +165,26 @@ def streaming_options(body: SharedFields) -> StreamingOptions | None:
     )
 
 
-def chat_output(body: ChatCompletionRequest) -> OutputOptions:
+def tool_parsing(body: ChatCompletionRequest, dialect: Dialect) -> ToolParsing | None:
+    if dialect.tool_format is None or not body.tools or body.tool_choice == "none":
+        return None
+    names = frozenset(tool.function.name for tool in body.tools)
+    return ToolParsing(dialect.tool_format, names, body.parallel_tool_calls is not False)
+
+
+def reasoning_start(
+    body: ChatCompletionRequest, dialect: Dialect, prompt: str
+) -> ReasoningStart | None:
+    """Where the reply stands that follows `prompt`."""
+    if not dialect.has_reasoning:
+        return None
+    if not body.continue_final_message:
+        return start_after(prompt)
+    content = template_messages(body.messages[-1:])[0]["content"]
+    return start_within(content)
+
+
+def chat_output(body: ChatCompletionRequest, dialect: Dialect, prompt: str) -> OutputOptions:
     return OutputOptions(
         stops=_stops(body),
         include_stop=bool(body.include_stop_str_in_output),
@@ -170,8 +192,9 @@ def chat_output(body: ChatCompletionRequest) -> OutputOptions:
         return_token_ids=bool(body.return_token_ids),
         returns_prompt_logprobs=body.prompt_logprobs is not None,
         is_continuation=bool(body.continue_final_message),
-        parses_tool_calls=template_tools(body) is not None,
-        parallel_tool_calls=body.parallel_tool_calls is not False,
+        tools=tool_parsing(body, dialect),
+        reasoning=reasoning_start(body, dialect, prompt),
+        kept_special_ids=dialect.special_ids,
         is_prompt_only=chat_asked(body).max_tokens == 0,
     )
 

@@ -12,6 +12,7 @@ from msgspec import UNSET
 
 from forge_api.reply_types import CalledFunction, ToolCall, ToolCallDelta
 from forge_api.tools import ContentDelta, ToolCallArguments, ToolCallParser, ToolCallStart
+from forge_api.valid_request import ToolParsing
 
 
 class Pieces(NamedTuple):
@@ -20,11 +21,11 @@ class Pieces(NamedTuple):
 
 
 class ToolCallSplitter:
-    """One choice's text → content and calls; without `is_parallel` only the first call counts."""
+    """One choice's text → content and calls."""
 
-    def __init__(self, is_parallel: bool) -> None:
-        self._parser = ToolCallParser()
-        self._is_parallel = is_parallel
+    def __init__(self, parsing: ToolParsing) -> None:
+        self._parser = ToolCallParser(parsing.format, parsing.names)
+        self._is_parallel = parsing.is_parallel
 
     @property
     def has_calls(self) -> bool:

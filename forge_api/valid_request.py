@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from forge_api.reasoning import ReasoningStart
+from forge_api.tools import ToolFormat
 from forge_common.protocol.api_scheduler import Submit
 from forge_common.sampling import SamplingParams
 
@@ -17,6 +19,14 @@ class ValidPrompt(Struct, frozen=True):
     text: str | None  # as the client wrote it; None where it sent ids
 
 
+class ToolParsing(Struct, frozen=True):
+    """How calls are found in the text."""
+
+    format: ToolFormat
+    names: frozenset[str]  # of the tools that the request offers
+    is_parallel: bool  # otherwise only the first call of a reply is kept
+
+
 class OutputOptions(Struct, frozen=True, kw_only=True):
     """How outputs become text."""
 
@@ -25,8 +35,9 @@ class OutputOptions(Struct, frozen=True, kw_only=True):
     skip_special_tokens: bool
     return_token_ids: bool
     is_continuation: bool  # the text goes on from one that is shown too
-    parses_tool_calls: bool = False
-    parallel_tool_calls: bool = True
+    tools: ToolParsing | None = None  # None: calls are left in the text
+    reasoning: ReasoningStart | None = None  # None: thoughts are left in the text
+    kept_special_ids: frozenset[int] = frozenset()  # shown though others are skipped
     echo: bool = False
     returns_prompt_logprobs: bool = False
     is_prompt_only: bool = False  # max_tokens 0: the one token that is made is not shown

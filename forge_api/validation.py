@@ -10,6 +10,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from forge_api.dialect import Dialect
 from forge_api.messages import template_messages
 from forge_api.openai_types import ChatCompletionRequest, CompletionRequest, TokenizeRequest
 from forge_api.parameters import Parsed
@@ -43,8 +44,9 @@ MAX_TEXT_CHARS = 2**23  # tokenizing takes about a hundred times as many bytes
 class Validator:
     """`scheduler` carries the limits of the running engine, so it comes with each call."""
 
-    def __init__(self, model: ServedModel) -> None:
+    def __init__(self, model: ServedModel, dialect: Dialect) -> None:
         self._model = model
+        self._dialect = dialect
         # One thread, also for the texts of clients that left: several could fill the memory.
         self._long_texts = ThreadPoolExecutor(1, "tokenize")
 
@@ -64,7 +66,7 @@ class Validator:
             prompts=(ValidPrompt(token_ids, sampling, None),),
             num_choices=sampling.num_choices,
             priority=body.priority or 0,
-            output=chat_output(body),
+            output=chat_output(body, self._dialect, text),
             streaming=streaming_options(body),
             ignored=parsed.ignored + self._unread_variables(body),
         )

@@ -128,6 +128,16 @@ class HttpSettings(Settings, frozen=True):
     max_body_bytes: Annotated[int, Meta(ge=1024, le=2**30, description="Largest request body.")] = (
         16 * 2**20
     )
+    tool_call_parser: Annotated[
+        Literal["auto", "hermes", "llama3_json", "pythonic", "mistral", "phi4", "gemma3", "none"],
+        Meta(description="How the model writes tool calls; by default as its template shows."),
+    ] = "auto"
+    reasoning_parser: Annotated[
+        Literal["auto", "think", "none"],
+        Meta(
+            description="How the model marks thoughts; by default `<think>` if its template has it."
+        ),
+    ] = "auto"
     metrics_compat: Annotated[
         Literal["none", "vllm"],
         Meta(description="Also export metrics under vLLM's names."),

@@ -81,7 +81,7 @@ class Tokenizer:
         self.special_token_ids = frozenset(id_ for id_ in ids if id_ is not None)
         self.vocab_size = max(encoder.get_vocab(with_added_tokens=True).values(), default=-1) + 1
         self._all_pieces = TokenBytes(encoder, decoder, frozenset())
-        self._text_pieces = TokenBytes(encoder, decoder, self.special_token_ids)
+        self._pieces_without = {frozenset[int](): self._all_pieces}
 
     @classmethod
     def from_directory(cls, path: Path) -> Tokenizer:
@@ -117,9 +117,21 @@ class Tokenizer:
         """What the token adds to a text; b"" for an id beyond the vocabulary."""
         return self._all_pieces[token_id]
 
-    def pieces(self, *, skip_special_tokens: bool) -> TokenBytes:
-        """The bytes of each id, as a mapping; special tokens are b"" where they are skipped."""
-        return self._text_pieces if skip_special_tokens else self._all_pieces
+    def pieces(
+        self, *, skip_special_tokens: bool, kept_ids: frozenset[int] = frozenset()
+    ) -> TokenBytes:
+        """The bytes of each id, as a mapping.
+
+        Where special tokens are skipped, they are b"", but for those whose text matters all the
+        same. Every such choice of them is remembered, so there should be few.
+        """
+        dropped = self.special_token_ids - kept_ids if skip_special_tokens else frozenset[int]()
+        pieces = self._pieces_without.get(dropped)
+        if pieces is None:
+            pieces = self._pieces_without[dropped] = TokenBytes(
+                self._encoder, self.decoder, dropped
+            )
+        return pieces
 
     def first_token_bytes(self, token_id: int) -> bytes:
         """What the token adds when a text begins with it."""

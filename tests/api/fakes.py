@@ -12,6 +12,7 @@ import aiohttp
 import msgspec
 
 from forge_api.body_budget import BodyBudget
+from forge_api.dialect import dialect_of
 from forge_api.engine_client import scheduler_is_away
 from forge_api.metrics import Metrics
 from forge_api.output_stream import ChoiceKey, OutputStream
@@ -49,7 +50,8 @@ Script = Callable[[Submit], Iterable[SequenceOutput]]
 class FakeTemplate:
     variable_names = frozenset({"tools", "enable_thinking", "reasoning_effort"})
 
-    def __init__(self) -> None:
+    def __init__(self, text: str = "<tool_call>") -> None:
+        self.texts = [text]
         self.calls: list[dict[str, Any]] = []
 
     def render(self, messages: list[dict[str, Any]], **options: Any) -> str:
@@ -231,7 +233,7 @@ def make_services(engine: Any, **http: Any) -> Services:
         http=settings,
         engine=engine,
         model=model,
-        validator=Validator(model),
+        validator=Validator(model, dialect_of(settings, model)),
         parsers=parsers,
         metrics=metrics,
         bodies=BodyBudget(settings.max_body_bytes, metrics.body_bytes),

@@ -68,3 +68,13 @@ def test_a_skipped_special_token_does_not_count_as_the_start() -> None:
     token_ids = [encoder.token_to_id("<s>"), *encoder.encode("hello").ids]
     assert Detokenizer(make_tokenizer(encoder), True).push(token_ids) == "hello"
     assert Detokenizer(make_tokenizer(encoder), False).push(token_ids) == "<s> hello"
+
+
+def test_special_tokens_that_matter_are_shown_though_others_are_skipped() -> None:
+    tokenizer = make_tokenizer(byte_level_encoder(), additional_special_tokens=["<think>"])
+    kept = frozenset(tokenizer.encode("<think>"))
+    assert len(kept) == 1
+    token_ids = tokenizer.encode("<|im_start|><think>hello<|im_end|>")
+    for kept_ids, text in ((frozenset(), "hello"), (kept, "<think>hello")):
+        detokenizer = Detokenizer(tokenizer, True, kept_special_ids=kept_ids)
+        assert detokenizer.push(token_ids) == text

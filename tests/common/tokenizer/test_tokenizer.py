@@ -156,3 +156,15 @@ def test_a_config_that_is_no_object_is_refused(tmp_path: Path) -> None:
     (tmp_path / "tokenizer_config.json").write_text("[1]")
     with pytest.raises(ModelError, match=r"tokenizer_config\.json"):
         Tokenizer.from_directory(tmp_path)
+
+
+def test_pieces_are_remembered_for_each_choice_of_special_tokens() -> None:
+    tokenizer = make_tokenizer(byte_level_encoder())
+    kept = frozenset(tokenizer.encode("<|im_end|>"))
+    some = tokenizer.pieces(skip_special_tokens=True, kept_ids=kept)
+    assert some is tokenizer.pieces(skip_special_tokens=True, kept_ids=kept)
+    assert [some[id_] for id_ in kept] == [b"<|im_end|>"]
+    assert {some[id_] for id_ in tokenizer.special_token_ids - kept} == {b""}
+    assert tokenizer.pieces(skip_special_tokens=False, kept_ids=kept) is (
+        tokenizer.pieces(skip_special_tokens=False)
+    )

@@ -1,0 +1,28 @@
+"""Reads a name that stands in a text as it is, without quotes. Knows no format."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from forge_api.tools.reading import Reading, Unexpected
+
+MAX_NAME_CHARACTERS: Final = 256
+NAME_MARKS: Final = frozenset("_.-")
+
+
+class ReadName(NamedTuple):
+    text: str
+    following: str  # the character after it
+
+
+def read_name(first: str) -> Reading[ReadName]:
+    characters: list[str] = []
+    character = first
+    while character.isalnum() or character in NAME_MARKS:
+        characters.append(character)
+        if len(characters) > MAX_NAME_CHARACTERS:
+            raise Unexpected
+        character = yield
+    if not characters:
+        raise Unexpected
+    return ReadName("".join(characters), character)

@@ -1,0 +1,29 @@
+"""Tool calls as Phi-4 writes them: an array, after either of two marks.
+
+functools[{"name": "add", "arguments": {"a": 1}}]
+<|tool_call|>[{"name": "add", "arguments": {"a": 1}}]<|/tool_call|>
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from forge_api.tools.json_call import read_array
+from forge_api.tools.reading import Mark, Reading, ToolFormat, expect, expect_text, skip_spaces
+from forge_api.tools.reply_writer import ReplyWriter
+
+FUNCTOOLS: Final = "functools["
+OPEN: Final = "<|tool_call|>"
+CLOSE: Final = "<|/tool_call|>"
+
+
+def read_marked(writer: ReplyWriter) -> Reading[None]:
+    yield from expect("[")
+    yield from read_array(writer)
+    first = yield from skip_spaces()
+    yield from expect_text(first, CLOSE)
+
+
+PHI4: Final = ToolFormat(
+    marks=(Mark(FUNCTOOLS, read_array), Mark(OPEN, read_marked)), inner_texts=(CLOSE,)
+)

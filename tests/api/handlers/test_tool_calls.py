@@ -1,0 +1,126 @@
+"""Tool calls of chat completions, as clients see them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from forge_common.sampling import FinishReason
+from tests.api.fakes import HELLO, FakeEngine, Reply, post, speaks
+
+CHAT = "/v1/chat/completions"
+TOOLS = [
+    {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}},
+    {"type": "function", "function": {"name": "now"}},
+]
+CALL = '<tool_call>{"name": "add", "arguments": {"a": 1, "b": "two"}}</tool_call>'
+WRITTEN = {
+    "hermes": CALL,
+    "llama3_json": '{"name": "add", "parameters": {"a": 1, "b": "two"}}',
+    "pythonic": '[add(a=1, b="two")]',
+    "mistral": '[TOOL_CALLS]add[ARGS]{"a": 1, "b": "two"}',
+    "phi4": 'functools[{"name": "add", "arguments": {"a": 1, "b": "two"}}]',
+    "gemma3": '```tool_code\nadd(a=1, b="two")\n```',
+}
+
+
+def ask(text: str, *, group: int = 1, parser: str = "auto", **body: Any) -> Reply:
+    engine = FakeEngine(speaks(text, group=group, reason=body.pop("reason", FinishReason.STOP)))
+    return post(engine, CHAT, HELLO | {"tools": TOOLS} | body, tool_call_parser=parser)
+
+
+def message(reply: Reply) -> Any:
+    return reply.json["choices"][0]["message"]
+
+
+def deltas(reply: Reply) -> list[Any]:
+    return [
+        call
+        for event in reply.events[:-1]
+        for choice in event["choices"]
+        for call in choice["delta"].get("tool_calls", [])
+    ]
+
+
+@pytest.mark.parametrize("parser", WRITTEN)
+def test_every_format_is_read(parser: str) -> None:
+    reply = ask(f"Hm.\n{WRITTEN[parser]}", parser=parser)
+    [call] = message(reply)["tool_calls"]
+    assert call["type"] == "function"
+    assert call["function"]["name"] == "add"
+    assert json.loads(call["function"]["arguments"]) == {"a": 1, "b": "two"}
+    assert reply.json["choices"][0]["finish_reason"] == "tool_calls"
+    assert message(reply)["content"] == "Hm.\n"
+
+
+@pytest.mark.parametrize("parser", WRITTEN)
+@pytest.mark.parametrize("group", [1, 3, 99])
+def test_a_stream_joins_to_the_whole_reply_however_tokens_come(parser: str, group: int) -> None:
+    [whole] = message(ask(WRITTEN[parser], parser=parser))["tool_calls"]
+    first, *rest = deltas(ask(WRITTEN[parser], parser=parser, group=group, stream=True))
+    assert first["function"] == {"name": "add", "arguments": ""}
+    assert first["id"].startswith("call_")
+    assert all(set(delta) == {"index", "function"} for delta in rest)
+    assert (
+        "".join(delta["function"]["arguments"] for delta in rest)
+        == (whole["function"]["arguments"])
+    )
+
+
+def test_arguments_are_streamed_as_they_are_written() -> None:
+    pieces = [delta["function"]["arguments"] for delta in deltas(ask(CALL, stream=True))[1:]]
+    assert len(pieces) > 3
+    assert all(pieces)
+
+
+def test_parallel_tool_calls_false_keeps_the_first_call_only() -> None:
+    for stream in (False, True):
+        reply = ask(CALL + CALL, parallel_tool_calls=False, stream=stream)
+        calls = deltas(reply) if stream else message(reply)["tool_calls"]
+        assert {call.get("index", 0) for call in calls} == {0}
+    assert len(message(ask(CALL + CALL))["tool_calls"]) == 2
+
+
+@pytest.mark.parametrize("body", [{"tool_choice": "none"}, {"tools": []}])
+def test_calls_that_nobody_asked_for_stay_in_the_text(body: dict[str, Any]) -> None:
+    reply = ask(CALL, **body)
+    assert message(reply)["content"] == CALL
+    assert reply.json["choices"][0]["finish_reason"] == "stop"
+
+
+def test_without_a_parser_calls_stay_in_the_text() -> None:
+    assert message(ask(CALL, parser="none"))["content"] == CALL
+
+
+def test_a_call_cut_short_by_length_says_length() -> None:
+    reply = ask(CALL[:-25], reason=FinishReason.LENGTH)
+    [call] = message(reply)["tool_calls"]
+    assert CALL.find(call["function"]["arguments"]) > 0
+    assert reply.json["choices"][0]["finish_reason"] == "length"
+
+
+def test_stop_strings_end_the_text_that_calls_are_found_in() -> None:
+    reply = ask(f"{CALL} END {CALL}", stop="END")
+    assert len(message(reply)["tool_calls"]) == 1
+    assert reply.json["choices"][0]["stop_reason"] == "END"
+
+
+def test_every_tokens_logprob_is_streamed_though_its_text_is_a_call() -> None:
+    reply = ask(CALL, stream=True, logprobs=True)
+    pieces = [
+        choice["logprobs"]["content"]
+        for event in reply.events[:-1]
+        for choice in event["choices"]
+        if choice["logprobs"]
+    ]
+    text = b"".join(bytes(token["bytes"]) for piece in pieces for token in piece)
+    assert text.decode() == CALL
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "add"}}])
+def test_calls_cannot_be_forced(choice: Any) -> None:
+    reply = ask(CALL, tool_choice=choice)
+    assert (reply.status, reply.error["param"]) == (400, "tool_choice")
+    assert reply.error["code"] == "unsupported_parameter"
