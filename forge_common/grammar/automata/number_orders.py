@@ -44,6 +44,7 @@ class _Comparing(Condition[State]):
 
     def __init__(self, bound: Decimal, allowed: Orders) -> None:
         self._bound = bound
+        self._whole, self._fraction = bound.whole, bound.fraction
         self._allowed = allowed
 
     def begin(self, is_negative: bool) -> State | Verdict:
@@ -98,13 +99,13 @@ class Comparison(_Comparing[_WholePart | _FractionPart]):
     def holds(self, state: _WholePart | _FractionPart) -> bool:
         num_read = state.num_fraction_digits if isinstance(state, _FractionPart) else 0
         order = Order.EQUAL if isinstance(state, _FractionPart) else self._order_of_whole(state)
-        if order is Order.EQUAL and num_read < len(self._bound.fraction):
+        if order is Order.EQUAL and num_read < len(self._fraction):
             order = Order.LESS
         return self._judge(state.is_negative, order) is Verdict.HOLDS
 
     def _read_whole(self, state: _WholePart, digit: int) -> _WholePart | Verdict:
         is_negative, num_digits, order = state
-        whole = self._bound.whole
+        whole = self._whole
         if num_digits == len(whole):
             return self._judge(is_negative, Order.MORE)
         if order is Order.EQUAL:
@@ -114,10 +115,10 @@ class Comparison(_Comparing[_WholePart | _FractionPart]):
         return _WholePart(is_negative, num_digits + 1, order)
 
     def _order_of_whole(self, state: _WholePart) -> Order:
-        return state.order if state.num_digits == len(self._bound.whole) else Order.LESS
+        return state.order if state.num_digits == len(self._whole) else Order.LESS
 
     def _read_fraction(self, state: _FractionPart, digit: int) -> _FractionPart | Verdict:
-        fraction, num_digits = self._bound.fraction, state.num_fraction_digits
+        fraction, num_digits = self._fraction, state.num_fraction_digits
         order = _order(digit, _digit(fraction, num_digits))
         if order is not Order.EQUAL:
             return self._judge(state.is_negative, order)

@@ -73,6 +73,11 @@ class NumberSpace:
     def __init__(self, ways: Sequence[_Way], budget: Budget) -> None:
         self._ways = ways
         self._budget = budget
+        self._begun = {
+            (index, is_negative): _begin(way.conditions, is_negative)
+            for index, way in enumerate(ways)
+            for is_negative in (False, True)
+        }
         self.has_dead_ends = any(way.conditions for way in ways)
         self.start: NumberState = frozenset(
             _Written(index, Phase.START, frozenset()) for index in range(len(ways))
@@ -109,12 +114,11 @@ class NumberSpace:
         if place is None:
             return written.pending
         conditions = self._ways[written.way].conditions
-        pending = written.pending
+        pending: frozenset[_Pending] | None = written.pending
         if written.phase in (Phase.START, Phase.SIGNED):
-            begun = _begin(conditions, written.phase is Phase.SIGNED)
-            if begun is None:
-                return None
-            pending = begun
+            pending = self._begun[written.way, written.phase is Phase.SIGNED]
+        if pending is None:
+            return None
         left = set()
         for index, state in pending:
             outcome = conditions[index].read(state, place, byte - DIGITS[0])
