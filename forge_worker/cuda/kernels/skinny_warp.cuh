@@ -196,7 +196,9 @@ struct WarpSums {
     float of[Form::NUM_TILES][Form::NUM_ROW_TILES][4];
 };
 
-// Part of a step of k: all loads first, so that they are in flight together.
+// Part of a step of k: all loads first, so that they are in flight together, and W's before x, which
+// comes out of a cache and may be worked on meanwhile. __syncwarp() holds the compiler to it, or it
+// would move each load to its use, and they would wait one by one.
 template <class Form, int NUM_LOADS, bool IS_WHOLE, class Weight, class Input>
 __device__ __forceinline__ void add_step(WarpSums<Form>& sums, const Weight& weight, Input& input,
                                          int first_k)
@@ -211,12 +213,16 @@ __device__ __forceinline__ void add_step(WarpSums<Form>& sums, const Weight& wei
             weights[load][tile][0] = weight.template load<IS_WHOLE>(tile, 0, k);
             weights[load][tile][1] = weight.template load<IS_WHOLE>(tile, 1, k);
         }
+    }
+    __syncwarp();
+#pragma unroll
+    for (int load = 0; load < NUM_LOADS; ++load) {
 #pragma unroll
         for (int tile = 0; tile < Form::NUM_ROW_TILES; ++tile) {
-            rows[load][tile] = input.template load<IS_WHOLE>(tile, k);
+            rows[load][tile] = input.template load<IS_WHOLE>(tile, first_k + load * LOAD_K);
         }
     }
-    __syncwarp();  // else the compiler moves each load to its use, and they wait one by one
+    __syncwarp();
 #pragma unroll
     for (int load = 0; load < NUM_LOADS; ++load) {
 #pragma unroll

@@ -15,7 +15,7 @@ SOURCE = KernelSource("skinny.cu", (("ELEMENT", "Bf16"), ("ACTIVATION", "silu"))
 REGISTERS_PER_VECTOR = 4
 WEIGHT_VECTORS = 8  # of a step, in every form
 X_VECTORS = {"deep": 4, "narrow": 4, "wide": 2}  # for a tile of 8 rows
-REGISTERS_PER_THREE_BLOCKS = 65536 // (3 * 256)  # of 256 threads, on one multiprocessor
+REGISTERS_PER_THREE_BLOCKS = 80  # of 256 threads, on one multiprocessor; given out in eights
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,9 @@ def test_a_whole_step_is_in_registers(compiled: list[Compiled]) -> None:
 
 
 def test_three_blocks_of_few_rows_share_a_hopper(compiled: list[Compiled]) -> None:
+    """Two with the norm: x is worked on while W is on its way, which takes registers."""
     for one in compiled:
         name = one.usage.name
-        if one.architecture == "sm_90" and name.endswith(("narrow_8", "wide_8")):
+        is_plain = not name.startswith("norm_")
+        if one.architecture == "sm_90" and is_plain and name.endswith(("narrow_8", "wide_8")):
             assert one.usage.num_registers <= REGISTERS_PER_THREE_BLOCKS, one.usage
