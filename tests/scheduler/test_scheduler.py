@@ -32,6 +32,22 @@ def test_next_step_is_sent_before_the_last_is_read_but_not_two() -> None:
     assert [engine.send(), engine.send(), engine.send()] == [True, True, False]
 
 
+def test_sequence_with_a_grammar_waits_for_its_token_and_nobody_else_does() -> None:
+    engine = Engine().submit(make_submit("a", 6, grammar=b"any"), make_submit("b", 3))
+    first, second = sent(engine), sent(engine)
+    constrained = first.scheduled[0].sequence_id
+    assert len(first.scheduled) == 2
+    assert constrained not in [part.sequence_id for part in second.scheduled]
+    engine.receive()
+    assert constrained in [part.sequence_id for part in sent(engine).scheduled]
+
+
+def test_prompt_with_a_grammar_is_cut_and_sent_ahead_as_any_other() -> None:
+    engine = Engine(max_prefill_tokens=4).submit(make_submit(prompt=8, grammar=b"any"))
+    assert [scheduled_tokens(sent(engine)) for _ in range(2)] == [[4], [4]]
+    assert not engine.send()
+
+
 def test_without_overlap_one_step_is_in_flight() -> None:
     engine = Engine(max_steps_in_flight=1).submit(make_submit())
     assert [engine.send(), engine.send()] == [True, False]
