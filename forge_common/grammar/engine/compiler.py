@@ -11,6 +11,8 @@ import json
 from collections.abc import Hashable, Sequence
 from typing import TypeVar
 
+from forge_common.grammar.automata.byte_automaton import ByteAutomaton
+from forge_common.grammar.automata.literals import LiteralTexts
 from forge_common.grammar.automata.store import AutomatonStore
 from forge_common.grammar.engine.arrays import ArrayMachine
 from forge_common.grammar.engine.components import (
@@ -57,6 +59,8 @@ from forge_common.grammar.program import (
 )
 from forge_common.grammar.program import Sequence as SequenceRule
 
+MAX_STEPS = 500_000
+STEPS_OF_A_RULE = 20
 MAX_DISTINCT = 4096
 FREE_STRING = JsonString()
 FREE_PATTERN = JsonString((Pattern(""),))  # free but for its escapes
@@ -75,9 +79,9 @@ Places = tuple[Place | None, ...]
 
 
 class Compiler:
-    def __init__(self, memory: Memory, steps: Steps) -> None:
+    def __init__(self, memory: Memory) -> None:
         self._memory = memory
-        self._steps = steps
+        self._steps = Steps(MAX_STEPS)
         self._shelf = PlaceShelf(memory)
         self._store = AutomatonStore()
         self._num_agings = 0
@@ -88,6 +92,8 @@ class Compiler:
         self._whitespace = Reader(WhitespaceRun(), self._shelf, memory)
 
     def compile(self, program: Program) -> Place:
+        self._steps.begin()
+        self._steps.spend(STEPS_OF_A_RULE * len(program.rules))
         self._forget_automata()
         return self._root(program)
 
@@ -145,7 +151,7 @@ class Compiler:
             return self._string_reader(rule).start_place(Room(rule.min_length, rule.max_length))
         match rule:
             case Literals():
-                automaton = self._store.literals(rule)
+                automaton: ByteAutomaton = LiteralTexts(rule.texts)  # cheaper to make than to keep
             case Text():
                 automaton = self._store.text(rule)
             case Number():

@@ -30,7 +30,7 @@ class Engine:
         self.vocabulary = vocabulary
         self._memory = memory = Memory(max_bytes)
         self._steps = Steps()
-        self._compiler = Compiler(memory, self._steps)
+        self._compiler = Compiler(memory)
         self._node_sets = NodeSets(vocabulary.trie, memory)
         self._walks = Walks(vocabulary, self._node_sets, memory, self._steps)
         self._stacks = Stacks(memory, self._steps)
@@ -48,7 +48,6 @@ class Engine:
 
     def start(self, program: Program) -> State:
         """Raises GrammarError for a program that matches nothing, or calls itself without end."""
-        self._steps.begin()
         return self._state({self._compiler.compile(program): self._stacks.bottom})
 
     def reading(self, state: State) -> Reading:

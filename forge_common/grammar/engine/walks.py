@@ -29,6 +29,7 @@ from forge_common.grammar.vocabulary import Vocabulary
 ANY_ROOM = Room()
 MAX_INT32 = 2**31 - 1
 CHARACTER_BITS = 16
+STEPS_OF_A_WALK = 20
 NEARLY = 0.5  # of the bytes a free string may go on with
 
 
@@ -98,9 +99,10 @@ class Walks:
 
     def _answer_or_open(self, ask: Ask, open_walks: list[_Open]) -> Walk | None:
         """What reads by itself answers at once."""
-        self._steps.spend()
+        self._steps.spend(STEPS_OF_A_WALK)
         place, nodes = ask
         if isinstance(place, StructurePlace):
+            self._steps.spend(len(place.calls))
             open_walks.append(_Open(ask, self._walk_structure(place.moves, nodes)))
             return None
         if isinstance(place, CountedPlace) and place.room != ANY_ROOM:
