@@ -7,7 +7,8 @@ themselves without reading anything are not for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 
 from forge_common.grammar.automata.byte_automaton import ByteAutomaton
 from forge_common.grammar.automata.store import AutomatonStore
@@ -20,6 +21,7 @@ from forge_common.grammar.program import (
     Literals,
     Number,
     Object,
+    OtherProperties,
     Program,
     Property,
     Repeat,
@@ -33,7 +35,9 @@ Ends = frozenset[int]
 
 
 def accepts(program: Program, text: bytes, automata: AutomatonStore | None = None) -> bool:
-    return len(text) in Recogniser(program, text, automata or AutomatonStore()).ends(program.root, 0)
+    return len(text) in Recogniser(program, text, automata or AutomatonStore()).ends(
+        program.root, 0
+    )
 
 
 class Recogniser:
@@ -49,8 +53,27 @@ class Recogniser:
             self._known[key] = frozenset(self._ends_of(index, at))
         return self._known[key]
 
-    def _ends_of(self, index: RuleIndex, at: int) -> Iterator[int]:
+    def _ends_of(self, index: RuleIndex, at: int) -> Iterable[int]:
         rule = self._program.rules[index]
+        match rule:
+            case Choice():
+                return (end for inner in rule.alternatives for end in self.ends(inner, at))
+            case Sequence():
+                return self._in_sequence(rule.parts, at)
+            case Repeat():
+                return self._repeat(rule, at)
+            case Array():
+                return self._array(rule, at)
+            case Object():
+                return self._object(rule, at)
+            case AnyValue():
+                return self._any_value(at)
+            case _:
+                return self._ends_of_regular(rule, at)
+
+    def _ends_of_regular(
+        self, rule: Literals | Text | Number | JsonString, at: int
+    ) -> Iterator[int]:
         match rule:
             case Literals():
                 return (at + len(text) for text in rule.texts if self._text.startswith(text, at))
@@ -60,19 +83,6 @@ class Recogniser:
                 return self._walk(self._automata.number(rule), at)
             case JsonString():
                 return self._string(rule, at)
-            case AnyValue():
-                return self._any_value(at)
-            case Choice():
-                return (end for inner in rule.alternatives for end in self.ends(inner, at))
-            case Sequence():
-                return iter(self._in_sequence(rule.parts, at))
-            case Repeat():
-                return iter(self._repeat(rule, at))
-            case Array():
-                return iter(self._array(rule, at))
-            case Object():
-                return iter(self._object(rule, at))
-        raise AssertionError(rule)
 
     def _walk(self, automaton: ByteAutomaton, at: int) -> Iterator[int]:
         state: int | None = automaton.start
@@ -108,7 +118,6 @@ class Recogniser:
     def _repeat(self, rule: Repeat, at: int) -> set[int]:
         found: set[int] = {at} if rule.min_count == 0 else set()
         here, num_done = {at}, 0
-        seen: set[tuple[int, frozenset[int]]] = set()
         while here and (rule.max_count is None or num_done < rule.max_count):
             here = {end for start in here for end in self.ends(rule.part, start)}
             num_done += 1
@@ -166,6 +175,7 @@ class Recogniser:
     def _item(
         self, rule: Array, item: Item, starts: set[int]
     ) -> Iterator[tuple[int, int, bytes | None]]:
+        """Ends, each with what it counts for and, where items are distinct, the item's text."""
         if rule.distinct is not None:
             for at in self._space(starts):
                 for text in rule.distinct:
@@ -203,6 +213,7 @@ class Recogniser:
     def _member(
         self, rule: Object, used: frozenset[int], num_others: int, starts: set[int]
     ) -> Iterator[tuple[int, int | None]]:
+        """Ends, each with the property whose value it is; None for others."""
         first = max(used, default=-1) + 1 if rule.is_ordered else 0
         for index in range(first, len(rule.properties)):
             named = rule.properties[index]
@@ -215,15 +226,10 @@ class Recogniser:
                 yield end, None
 
     def _key(self, named: Property, starts: set[int]) -> set[int]:
-        """A named key, in whichever way a patterned string of that value may be written."""
-        from json import dumps
+        text = json.dumps(named.key, ensure_ascii=False).encode()
+        return {at + len(text) for at in self._space(starts) if self._text.startswith(text, at)}
 
-        text = dumps(named.key, ensure_ascii=False).encode()
-        return {
-            at + len(text) for at in self._space(starts) if self._text.startswith(text, at)
-        }
-
-    def _any_value(self, at: int) -> Iterator[int]:
+    def _any_value(self, at: int) -> Ends:
         anything = Program(
             (
                 Choice((1, 2, 3, 4, 5)),
@@ -231,19 +237,12 @@ class Recogniser:
                 Number(),
                 JsonString(),
                 Array(rest=Item(other=0)),
-                _object_of_anything(),
+                Object(others=(OtherProperties(3, 0),)),
             ),
             0,
             self._program.whitespace,
         )
-        inner = Recogniser(anything, self._text, self._automata)
-        yield from inner.ends(0, at)
-
-
-def _object_of_anything() -> Object:
-    from forge_common.grammar.program import OtherProperties
-
-    return Object(others=(OtherProperties(3, 0),))
+        return Recogniser(anything, self._text, self._automata).ends(0, at)
 
 
 def _can_close_array(rule: Array, num_items: int, num_counted: int) -> bool:
