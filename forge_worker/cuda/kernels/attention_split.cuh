@@ -59,7 +59,18 @@ struct Merged {
     float highest;
     float sum;
     float attended[4];
+
+    __device__ __forceinline__ void add(float weight, float part_sum, const float4& part)
+    {
+        sum += weight * part_sum;
+        attended[0] += weight * part.x;
+        attended[1] += weight * part.y;
+        attended[2] += weight * part.z;
+        attended[3] += weight * part.w;
+    }
 };
+
+constexpr int PARTS_AT_ONCE = 8;
 
 // `count` parts, in order. Four numbers at a time, and eight parts asked for at once, since this is
 // what the last block does while all others are done: two or three times the latency of memory.
@@ -71,17 +82,21 @@ __device__ __forceinline__ Merged merge(const Parts& parts, int softmax_stride,
         merged.highest = fmaxf(merged.highest, parts.softmax[i * softmax_stride].x);
     }
     const float highest = finite_highest(merged.highest);
-#pragma unroll 8
-    for (int i = 0; i < count; ++i) {
-        const float2 softmax = parts.softmax[i * softmax_stride];
-        const float4 attended =
-            *reinterpret_cast<const float4*>(parts.attended + int64_t(i) * attended_stride);
-        const float weight = scoring.rescale(softmax.x, highest);
-        merged.sum += weight * softmax.y;
-        merged.attended[0] += weight * attended.x;
-        merged.attended[1] += weight * attended.y;
-        merged.attended[2] += weight * attended.z;
-        merged.attended[3] += weight * attended.w;
+    for (int first = 0; first < count; first += PARTS_AT_ONCE) {
+        float2 softmax[PARTS_AT_ONCE];
+        float4 attended[PARTS_AT_ONCE];
+#pragma unroll
+        for (int i = 0; i < PARTS_AT_ONCE; ++i) {
+            const int part = min(first + i, count - 1);  // a branch would part the loads
+            softmax[i] = parts.softmax[part * softmax_stride];
+            attended[i] = *reinterpret_cast<const float4*>(parts.attended +
+                                                           int64_t(part) * attended_stride);
+        }
+#pragma unroll
+        for (int i = 0; i < PARTS_AT_ONCE; ++i) {
+            const float weight = scoring.rescale(softmax[i].x, highest);
+            merged.add(first + i < count ? weight : 0.0f, softmax[i].y, attended[i]);
+        }
     }
     return merged;
 }
