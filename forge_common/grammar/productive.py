@@ -250,7 +250,7 @@ def _renumbered(program: Program) -> Program:
                 numbers[to] = len(order)
                 order.append(to)
     new = [numbers.get(target, 0) for target in targets]
-    left = tuple(_with_callees(rules[index], new) for index in order)
+    left = tuple(with_callees(rules[index], new) for index in order)
     return replace(program, rules=left, root=0)
 
 
@@ -263,7 +263,8 @@ def _target(rules: Sequence[AnyRule], index: RuleIndex) -> RuleIndex:
     return index
 
 
-def _with_callees(rule: AnyRule, new: Sequence[RuleIndex]) -> AnyRule:
+def with_callees(rule: AnyRule, new: Sequence[RuleIndex]) -> AnyRule:
+    """The same rule, calling `new[index]` where it called `index`."""
     match rule:
         case Choice():
             return Choice(tuple(dict.fromkeys(new[index] for index in rule.alternatives)))
