@@ -14,8 +14,9 @@ from forge_common.grammar.automata.alphabet import Alphabet
 from forge_common.grammar.automata.budget import Budget
 from forge_common.grammar.automata.code_points import is_surrogate, single
 from forge_common.grammar.automata.language import Language, language_of
-from forge_common.grammar.automata.nfa import Nfa, Part, conjunction, one_of, search, whole
+from forge_common.grammar.automata.nfa import Nfa, Part, conjunction, one_of
 from forge_common.grammar.automata.pattern_syntax import Classes, parse_pattern
+from forge_common.grammar.automata.tree_nfa import search, whole
 from forge_common.grammar.automata.unicode_properties import UnicodeProperties
 from forge_common.grammar.program import Pattern
 

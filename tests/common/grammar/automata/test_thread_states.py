@@ -7,10 +7,10 @@ import pytest
 from forge_common.grammar.automata.alphabet import Alphabet
 from forge_common.grammar.automata.budget import Budget
 from forge_common.grammar.automata.language import Language
-from forge_common.grammar.automata.nfa import search
 from forge_common.grammar.automata.pattern import PatternCompiler
 from forge_common.grammar.automata.pattern_syntax import Classes, parse_pattern
 from forge_common.grammar.automata.thread_states import ThreadSpace, ThreadState
+from forge_common.grammar.automata.tree_nfa import search
 from forge_common.grammar.automata.unicode_properties import UnicodeProperties
 from forge_common.grammar.program import Pattern
 
