@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from forge_api.detokenizer import Detokenizer
 from forge_api.output_stream import ChoiceKey
+from forge_api.reasoning_tokens import ReasoningTokens
 from forge_api.stop_strings import StopStrings
 from forge_api.valid_request import OutputOptions, ValidPrompt, ValidRequest
 from forge_common.errors import RequestError, RequestErrorKind
@@ -61,6 +62,13 @@ class ChoiceText:
             is_continuation=options.is_continuation,
         )
         self._stops = StopStrings(options.stops, options.include_stop)
+        self._reasoning = (
+            None if options.reasoning is None else ReasoningTokens(options.reasoning, tokenizer)
+        )
+
+    @property
+    def num_reasoning_tokens(self) -> int:
+        return 0 if self._reasoning is None else self._reasoning.num_tokens
 
     def push(self, output: SequenceOutput) -> ChoiceDelta:
         """Raises RequestError when the sequence failed."""
@@ -69,6 +77,8 @@ class ChoiceText:
         if self._options.is_prompt_only:
             return self._prompt_only(output)
         self.num_tokens += len(output.token_ids)
+        if self._reasoning is not None:
+            self._reasoning.push(output.token_ids)
         text = self._detokenizer.push(self._shown_ids(output))
         if output.finish_reason is not None:
             text += self._detokenizer.flush()
@@ -130,11 +140,16 @@ class PromptTokensDetails(Struct, frozen=True):
     cached_tokens: int
 
 
+class CompletionTokensDetails(Struct, frozen=True):
+    reasoning_tokens: int
+
+
 class Usage(Struct, frozen=True):
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
     prompt_tokens_details: PromptTokensDetails
+    completion_tokens_details: CompletionTokensDetails | UnsetType = UNSET
 
 
 class Generation:
@@ -145,6 +160,7 @@ class Generation:
         self.num_completion_tokens = 0
         self._num_prompt_tokens = request.num_prompt_tokens
         self._num_cached_tokens: dict[str, int] = {}
+        self._tells_reasoning = request.output.reasoning is not None
         self._choices = {
             key: ChoiceText(index, key, prompt, tokenizer, request.output)
             for index, (key, prompt) in enumerate(
@@ -166,7 +182,15 @@ class Generation:
             self.num_completion_tokens,
             self._num_prompt_tokens + self.num_completion_tokens,
             PromptTokensDetails(sum(self._num_cached_tokens.values())),
+            self._completion_details,
         )
+
+    @property
+    def _completion_details(self) -> CompletionTokensDetails | UnsetType:
+        if not self._tells_reasoning:
+            return UNSET
+        counts = (choice.num_reasoning_tokens for choice in self._choices.values())
+        return CompletionTokensDetails(sum(counts))
 
     def push(self, outputs: Sequence[SequenceOutput]) -> list[ChoiceDelta]:
         deltas = []

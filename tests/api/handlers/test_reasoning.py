@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.fakes import HELLO, FakeEngine, Reply, post, speaks
+from tests.api.fakes import HELLO, TOKENIZER, FakeEngine, Reply, post, speaks
 
 CHAT = "/v1/chat/completions"
 TEXT = "<think>\nLet me see.\n</think>\n\nIt is 5."
@@ -89,3 +89,16 @@ def test_stop_strings_also_end_thoughts() -> None:
     reply = ask(stop="see")
     assert message(reply)["reasoning_content"] == "Let me"
     assert reply.json["choices"][0]["stop_reason"] == "see"
+
+
+def test_usage_tells_how_many_tokens_were_thoughts() -> None:
+    for stream in ({}, {"stream": True, "stream_options": {"include_usage": True}}):
+        reply = ask(n=2, **stream)
+        usage = (reply.events[-2] if stream else reply.json)["usage"]
+        num_thoughts = usage["completion_tokens_details"]["reasoning_tokens"]
+        assert num_thoughts == 2 * len(TOKENIZER.encode(TEXT.removesuffix("\n\nIt is 5.")))
+        assert num_thoughts < usage["completion_tokens"]
+
+
+def test_usage_says_nothing_of_thoughts_where_none_are_told_apart() -> None:
+    assert "completion_tokens_details" not in ask(parser="none").json["usage"]
