@@ -21,7 +21,7 @@ from tests.bench.gpu.torch_llama import DEVICE, Missing, TorchLlama
 
 __all__ = ["Missing", "PeerScale", "measure_peers"]
 
-HANDICAPPED = "handicapped: it gathers K and V and masks ({})"
+HANDICAPPED = "handicapped: without flash-attention it gathers K and V, and masks"
 
 
 class PeerScale(NamedTuple):
@@ -44,7 +44,7 @@ class Peer(Protocol):
     def versions(self) -> str: ...
 
     @property
-    def attention(self) -> str: ...
+    def has_flash_attention(self) -> bool: ...
 
     def decode_step_s(self, prompt_token_ids: list[int], num_tokens: int) -> float: ...
 
@@ -84,16 +84,15 @@ def measure_peers(
         f"{site.name} prefill of {scale.prefill_tokens} tokens, against a forward",
         in_turn(_prefill(engine, peer, scale), scale.rounds),
         goals.AGAINST_FORWARD,
-        peer.attention,
+        peer.versions,
     )
     try:  # the last, since torch's model is good for nothing else afterwards
         seconds = in_turn(_batching(engine, peer, scale), scale.batching_rounds)
-        is_handicapped = "flash" not in peer.attention
         yield _result(
             f"{site.name} batch {scale.batch_size}, against continuous batching",
             seconds,
             goals.AGAINST_BATCHING,
-            HANDICAPPED.format(peer.attention) if is_handicapped else peer.attention,
+            peer.versions if peer.has_flash_attention else HANDICAPPED,
         )
     finally:
         peer.close()

@@ -17,6 +17,7 @@ from typing import Any
 DEVICE = "cuda"
 ATTENTION = "sdpa"  # torch's own
 BLOCK_SIZE = 256  # of continuous batching, as it has it by default
+FLASH_ATTENTION = ("is_flash_attn_2_available", "is_flash_attn_3_available")
 NO_TOKEN = -1  # ends no sequence
 
 
@@ -42,9 +43,10 @@ class TorchLlama:
         self._model = self._random_model(config)
 
     @property
-    def attention(self) -> str:
-        """What it attends with, as transformers calls it."""
-        return str(self._model.config._attn_implementation)
+    def has_flash_attention(self) -> bool:
+        """Which continuous batching takes where it is there, without being told to."""
+        utils = import_module("transformers.utils")
+        return any(getattr(utils, name)(kernels_fallback_ok=True) for name in FLASH_ATTENTION)
 
     @property
     def versions(self) -> str:

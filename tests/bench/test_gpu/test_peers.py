@@ -28,7 +28,7 @@ class SlowPeer:
     """Takes a thousand seconds for everything, and notes what it is asked."""
 
     versions = "slow 1.0"
-    attention = "sdpa"
+    has_flash_attention = False
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, list[int]]] = []
@@ -43,7 +43,6 @@ class SlowPeer:
         return 1000.0
 
     def batching_s(self, prompts: list[list[int]], num_tokens: int) -> float:
-        self.attention = "paged|sdpa"
         self.asked.append(("batching", [len(prompt) for prompt in prompts] + [num_tokens]))
         return 1000.0
 
@@ -72,7 +71,13 @@ def test_both_are_asked_for_the_same(site: Site) -> None:
 def test_a_handicap_is_said_beside_the_number(site: Site) -> None:
     *_, batching = measure_peers(site, SCALE, lambda directory, device: SlowPeer())
     assert "handicapped" in batching.note
-    assert "paged|sdpa" in batching.note
+
+
+def test_no_handicap_is_said_where_there_is_none(site: Site) -> None:
+    peer = SlowPeer()
+    peer.has_flash_attention = True
+    *_, batching = measure_peers(site, SCALE, lambda directory, device: peer)
+    assert "handicapped" not in batching.note
 
 
 def test_the_first_run_of_each_does_not_count() -> None:
