@@ -75,7 +75,10 @@ def spec_key(spec: GrammarSpec) -> bytes:
     """For caches. The order of keys counts, since it decides the order of properties."""
     if isinstance(spec, JsonSchema):
         check_bounds(spec.schema)
-    return blake2b(msgspec.json.encode(spec), digest_size=KEY_BYTES).digest()
+    try:
+        return blake2b(msgspec.json.encode(spec), digest_size=KEY_BYTES).digest()
+    except UnicodeEncodeError:
+        raise GrammarError("it is not Unicode text") from None
 
 
 def compile_spec(spec: GrammarSpec, automata: AutomatonStore | None = None) -> Program:

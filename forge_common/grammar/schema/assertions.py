@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from forge_common.grammar.automata.formats import FORMATS, Format
 from forge_common.grammar.automata.store import AutomatonStore
-from forge_common.grammar.errors import GrammarError
+from forge_common.grammar.errors import GrammarError, GrammarTooLarge
 from forge_common.grammar.program import Number
 from forge_common.grammar.schema.documents import Document, Place
 from forge_common.grammar.schema.facts import (
@@ -228,7 +228,8 @@ def counts(reader: SchemaReader, least: str, most: str) -> Range | None:
     minimum = reader.count(least) if least in reader else 0
     maximum = reader.count(most) if most in reader else None
     if minimum > MAX_COUNT:
-        raise reader.error(least, f"more than {MAX_COUNT}")
+        with reader.at(least):
+            raise GrammarTooLarge(f"more than {MAX_COUNT}")
     return Range(minimum, None if maximum is None or maximum > MAX_COUNT else maximum)
 
 

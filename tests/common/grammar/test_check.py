@@ -1,0 +1,93 @@
+"""`python -m forge_common.grammar check`: verdicts line by line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from forge_common.grammar.__main__ import main
+from forge_common.grammar.check import Checker, Verdict
+
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+    "required": ["name"],
+    "additionalProperties": False,
+}
+
+
+def verdict(schema: Any, instance: Any) -> Verdict:
+    line = json.dumps({"id": 1, "schema": schema, "instance": instance})
+    return Checker().check_line(line)
+
+
+def test_keys_may_come_in_any_order_in_an_instance() -> None:
+    assert verdict(PERSON, {"age": 3, "name": "x"}).accepts
+    assert verdict(PERSON, {"name": "x", "age": 3}).accepts
+
+
+def test_numbers_are_numbers_however_they_are_written() -> None:
+    assert verdict(PERSON, {"name": "x", "age": 3.0}).accepts
+    assert not verdict(PERSON, {"name": "x", "age": 3.5}).accepts
+    line = '{"id": 1, "schema": {"multipleOf": 0.1}, "instance": 1e-1}'
+    assert Checker().check_line(line).accepts
+
+
+def test_a_schema_that_nothing_fulfils_is_compiled_and_accepts_nothing() -> None:
+    assert verdict(False, 1) == Verdict(1, compiled=True, accepts=False)
+
+
+def test_half_a_surrogate_pair_is_no_text() -> None:
+    assert verdict({"type": "string"}, "\ud800").accepts is False
+    assert verdict({"enum": ["\ud800", "a"]}, "\ud800").accepts is False
+
+
+def test_a_refused_schema_says_why() -> None:
+    found = verdict({"properties": {"a": {"format": "regex"}}}, {})
+    assert found == Verdict(
+        1,
+        compiled=False,
+        error="format: 'regex' is not supported (at /properties/a/format)",
+        accepts=None,
+    )
+
+
+@pytest.mark.parametrize("line", ["{", "5", '{"id": 1}', '{"schema": {}, "instance": 1}'])
+def test_a_line_that_is_no_case_is_told(line: str) -> None:
+    found = Checker().check_line(line)
+    assert not found.compiled
+    assert found.error
+
+
+def test_a_line_nested_too_deep_keeps_its_id() -> None:
+    deep = '{"items":' * 50_000 + "{}" + "}" * 50_000
+    found = Checker().check_line(f'{{"id": "x7", "schema": {deep}, "instance": 1}}')
+    assert (found.id, found.compiled, found.error) == ("x7", False, "nested too deep")
+
+
+def test_an_instance_that_is_too_large_leaves_the_schema_compiled() -> None:
+    found = Checker().check_line('{"id": 1, "schema": {}, "instance": 1e99999}')
+    assert found.compiled
+    assert found.accepts is None
+    assert found.error
+
+
+def test_the_command_prints_a_line_for_each(tmp_path: Path) -> None:
+    path = tmp_path / "cases.jsonl"
+    cases = [
+        {"id": "a", "schema": PERSON, "instance": {"name": "é"}},
+        {"id": 2, "schema": {"uniqueItems": True}, "instance": []},
+    ]
+    path.write_text("\n".join(map(json.dumps, cases)) + "\n\n", encoding="utf-8")
+    result = CliRunner().invoke(main, ["check", str(path)])
+    assert result.exit_code == 0
+    lines = [json.loads(line) for line in result.output.splitlines()]
+    assert lines[0] == {"id": "a", "compiled": True, "error": None, "accepts": True}
+    assert lines[1]["id"] == 2
+    assert lines[1]["compiled"] is False
+    assert lines[1]["error"].startswith("uniqueItems: ")
+    assert lines[1]["accepts"] is None
