@@ -51,6 +51,8 @@ class VocabularyTrie:
         self.parent = parents
         num_children = np.bincount(parents[1:], minlength=self.num_nodes)
         self.first_child = np.concatenate(([1], 1 + np.cumsum(num_children))).astype(np.int32)
+        self.token_nodes = np.flatnonzero(tokens_at != NO_TOKEN).astype(np.int32)
+        self.inner_nodes = np.flatnonzero(num_children).astype(np.int32)
         self.twins = self._find_twins(tokens, in_order)
         self.byte_string = bytes_.tobytes()
         self.first_child_list: list[int] = self.first_child.tolist()
@@ -70,8 +72,9 @@ class VocabularyTrie:
         counts = self.first_child[nodes + 1] - firsts
         ends = np.cumsum(counts)
         places = np.repeat(np.arange(len(nodes), dtype=np.int32), counts)
-        shifts = np.repeat(firsts - (ends - counts), counts)
-        return (np.arange(len(places)) + shifts).astype(np.int32), places
+        children = np.repeat((firsts - (ends - counts)).astype(np.int32), counts)
+        children += np.arange(len(places), dtype=np.int32)
+        return children, places
 
     def _grow(self, tokens: _Sorted) -> tuple[NDArray[np.uint8], Ids, Ids]:
         bytes_ = [np.zeros(1, np.uint8)]

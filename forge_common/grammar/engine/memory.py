@@ -83,12 +83,12 @@ class Steps:
 
     def __init__(self, max_steps: int = MAX_STEPS) -> None:
         self._max_steps = max_steps
-        self._num_left = max_steps
+        self.num_left = max_steps
 
     def begin(self) -> None:
-        self._num_left = self._max_steps
+        self.num_left = self._max_steps
 
     def spend(self, num_steps: int = 1) -> None:
-        self._num_left -= num_steps
-        if self._num_left < 0:
-            raise GrammarTooLarge("the tokens that may come next take too long to work out")
+        self.num_left -= num_steps
+        if self.num_left < 0:
+            raise GrammarTooLarge("working this out takes too long")

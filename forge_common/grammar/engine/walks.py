@@ -16,12 +16,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from forge_common.grammar.engine.automaton_walks import AutomatonWalker, Ints, Reach
+from forge_common.grammar.engine.automaton_walks import AutomatonWalker
 from forge_common.grammar.engine.free_text import Runs, corrected, find_difference
 from forge_common.grammar.engine.lengths import Room
 from forge_common.grammar.engine.memory import Memory, Steps, Table
 from forge_common.grammar.engine.node_sets import NodeSet, NodeSets
 from forge_common.grammar.engine.places import Moves, Place, StructurePlace
+from forge_common.grammar.engine.reach import Ints, Reach
 from forge_common.grammar.engine.readers import CountedPlace, CountedReader, ReaderPlace
 from forge_common.grammar.engine.token_sets import TokenSet, TokenUnion, token_set
 from forge_common.grammar.vocabulary import Vocabulary
@@ -154,7 +155,7 @@ class Walks:
         found = self._walk_nearly_free(place, nodes) if isinstance(place, CountedPlace) else None
         if found is not None:
             return found
-        reach = self._walker.walk(place.reader.rows, place.state, nodes.nodes)
+        reach = self._walker.walk(place.reader.rows, place.state, nodes.nodes, is_counted=False)
         tokens = token_set(reach.tokens, self._vocabulary)
         return Walk(tokens, self._node_sets.of_array(reach.ends))
 
@@ -194,7 +195,8 @@ class Walks:
         key = (place.reader, place.state, nodes)
         found = self._reaches.find(key)
         if found is None:
-            reach = self._walker.walk(place.reader.rows, place.state, nodes.nodes)
+            rows = place.reader.rows
+            reach = self._walker.walk(rows, place.state, nodes.nodes, is_counted=True)
             found = self._reaches.keep(key, _group(reach))
         return found
 
