@@ -105,7 +105,7 @@ struct Scoring {
     __device__ __forceinline__ float score(float product) const
     {
 #if HAS_SOFTCAP
-        return cap * tanh_of(product * scale);
+        return __fmul_rn(cap, tanh_of(product * scale));
 #else
         return product;
 #endif

@@ -184,18 +184,20 @@ __device__ __forceinline__ void weigh(float (&scores)[KEY_TILES][4], Sums& sums,
     const float highest = finite_highest(reached);
     const float scale = scoring.rescale(sums.highest[m][half], highest);
     sums.highest[m][half] = reached;
-    sums.weights[m][half] *= scale;
 #pragma unroll
     for (int n = 0; n < DIM_TILES; ++n) {
         sums.attended[m][n][2 * half] *= scale;
         sums.attended[m][n][2 * half + 1] *= scale;
     }
+    float weights = 0.0f;
 #pragma unroll
     for (int i = 0; i < 2 * KEY_TILES; ++i) {
         float& score = scores[i / 2][2 * half + i % 2];
         score = scoring.weight(score, highest);
-        sums.weights[m][half] += score;
+        weights += score;
     }
+    // Spelled out, so that a row is rounded in the same way wherever in a tile it stands.
+    sums.weights[m][half] = __fmaf_rn(sums.weights[m][half], scale, weights);
 }
 
 __device__ __forceinline__ void add_values(Sums& sums, const Scores& weights,
