@@ -5,13 +5,18 @@ Told by flags or by its chat template, once at start. Knows the formats by name 
 
 from __future__ import annotations
 
+import logging
+
 from msgspec import Struct
 
 from forge_api import reasoning
 from forge_api.served_model import ServedModel
 from forge_api.tools import ToolFormat, chosen_format
+from forge_api.tools.formats import AUTO
 from forge_common.config import HttpSettings
 from forge_common.tokenizer import Tokenizer
+
+logger = logging.getLogger(__name__)
 
 
 class Dialect(Struct, frozen=True):
@@ -22,6 +27,8 @@ class Dialect(Struct, frozen=True):
 
 def dialect_of(http: HttpSettings, model: ServedModel) -> Dialect:
     tool_format = chosen_format(http.tool_call_parser, model.template.texts)
+    if tool_format is None and http.tool_call_parser == AUTO:
+        logger.warning("the chat template shows tool calls of a format that is not read")
     has_reasoning = marks_reasoning(http.reasoning_parser, model.template.texts)
     marks = set[str]()
     if tool_format is not None:
@@ -32,7 +39,7 @@ def dialect_of(http: HttpSettings, model: ServedModel) -> Dialect:
 
 
 def marks_reasoning(flag: str, templates: list[str]) -> bool:
-    if flag != "auto":
+    if flag != AUTO:
         return flag == "think"
     return any(reasoning.OPEN in text or reasoning.CLOSE in text for text in templates)
 

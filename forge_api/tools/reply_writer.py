@@ -68,8 +68,8 @@ class ReplyWriter:
         return taken
 
     def _end_arguments(self) -> None:
-        if self._arguments:
-            text = "".join(self._arguments)
+        text = "".join(self._arguments)
+        if text:
             self._deltas.append(ToolCallArguments(self.num_calls - 1, text))
             self._arguments.clear()
 

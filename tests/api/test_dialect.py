@@ -50,3 +50,8 @@ def test_marks_that_are_special_tokens_are_to_be_seen() -> None:
     [id_] = dialect("<think>", tokenizer).special_ids
     assert tokenizer.token_bytes(id_) == b"<think>"
     assert dialect("plain", tokenizer).special_ids == frozenset()
+
+
+def test_a_format_that_is_not_read_is_said_so(caplog: pytest.LogCaptureFixture) -> None:
+    assert dialect("<tool_call><function=f>").tool_format is None
+    assert "not read" in caplog.text

@@ -31,6 +31,7 @@ class Reply(Struct):
 def joined(deltas: list[Delta]) -> Reply:
     reply = Reply()
     for delta in deltas:
+        assert isinstance(delta, ToolCallStart) or delta.text
         match delta:
             case ContentDelta(text=text):
                 reply.content += text
