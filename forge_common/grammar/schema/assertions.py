@@ -5,7 +5,7 @@ Knows nothing of schemas that must not be fulfilled, nor of how choices are work
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -48,6 +48,20 @@ from forge_common.grammar.schema.keywords import REFUSED
 from forge_common.grammar.schema.reader import MAX_COUNT, SchemaReader
 
 STANDARD_FORMATS = frozenset({"regex", "idn-email", "idn-hostname"})  # those not in FORMATS
+DEPENDENCIES = ("dependencies", "dependentRequired", "dependentSchemas")
+REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+NUMBER_KEYWORDS = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf")
+STRING_KEYWORDS = ("minLength", "maxLength", "pattern", "format")
+ARRAY_KEYWORDS = ("prefixItems", "items", "minItems", "maxItems", "uniqueItems", "contains")
+OBJECT_KEYWORDS = (
+    "properties",
+    "patternProperties",
+    "additionalProperties",
+    "required",
+    "minProperties",
+    "maxProperties",
+    "propertyNames",
+)
 KINDS_OF_TYPE: Mapping[str, frozenset[Kind]] = {
     "null": frozenset({Kind.NULL}),
     "boolean": frozenset({Kind.BOOLEAN}),
@@ -196,12 +210,11 @@ class Assertions:
             additional,
         )
 
-    def dependencies(self, reader: SchemaReader) -> list[Dependency]:
-        found = []
-        for keyword in ("dependentRequired", "dependentSchemas", "dependencies"):
-            for key, value in reader.mapping(keyword).items():
-                found.append(_dependency(reader, keyword, key, value))
-        return found
+    def dependencies(self, reader: SchemaReader, keyword: str) -> list[Dependency]:
+        return [
+            _dependency(reader, keyword, key, value)
+            for key, value in reader.mapping(keyword).items()
+        ]
 
 
 def _dependency(reader: SchemaReader, keyword: str, key: str, value: object) -> Dependency:
@@ -240,6 +253,12 @@ def absent(key: str) -> Properties:
 class PositiveMeanings:
     def __init__(self, assertions: Assertions) -> None:
         self._assertions = assertions
+        self._makers: dict[str, Callable[[SchemaReader], list[Fact]]] = {
+            **dict.fromkeys(NUMBER_KEYWORDS, self._number_facts),
+            **dict.fromkeys(STRING_KEYWORDS, self._string_facts),
+            **dict.fromkeys(ARRAY_KEYWORDS, self._array_facts),
+            **dict.fromkeys(OBJECT_KEYWORDS, self._object_facts),
+        }
 
     def of(self, place: Place) -> Meaning:
         reader = self._assertions.reader(place)
@@ -252,8 +271,8 @@ class PositiveMeanings:
         return Meaning(always, tuple(self._choices(reader)), one_of, _listed(reader))
 
     def _terms(self, reader: SchemaReader) -> list[Term]:
-        references = [key for key in ("$ref", "$dynamicRef", "$recursiveRef") if key in reader]
-        terms = [Term(self._assertions.reference(reader, key)) for key in references]
+        references = [keyword for keyword in REFERENCES if keyword in reader]
+        terms = [Term(self._assertions.reference(reader, keyword)) for keyword in references]
         if "allOf" in reader:
             terms += map(Term, reader.children("allOf"))
         if "not" in reader:
@@ -266,16 +285,20 @@ class PositiveMeanings:
             choices.append(any_of(reader.children("anyOf")))
         if "if" in reader and ("then" in reader or "else" in reader):
             choices.append(_if(reader))
-        return choices + [_depends(found) for found in self._assertions.dependencies(reader)]
+        for keyword in DEPENDENCIES:
+            if keyword in reader:
+                choices += map(_depends, self._assertions.dependencies(reader, keyword))
+        return choices
 
     def _facts(self, reader: SchemaReader) -> list[Fact]:
+        makers = {self._makers[keyword]: None for keyword in reader if keyword in self._makers}
+        return [fact for make in makers for fact in make(reader)]
+
+    def _number_facts(self, reader: SchemaReader) -> list[Fact]:
         return [
             *self._assertions.lower_bounds(reader),
             *self._assertions.upper_bounds(reader),
             *self._step_facts(reader),
-            *self._string_facts(reader),
-            *self._array_facts(reader),
-            *self._object_facts(reader),
         ]
 
     def _step_facts(self, reader: SchemaReader) -> list[Fact]:

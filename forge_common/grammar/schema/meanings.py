@@ -61,7 +61,7 @@ class Meanings:
         if isinstance(schema, bool):
             return Meaning() if schema is not term.is_negated else None
         self._check_progress(term.place)
-        return (self._negative if term.is_negated else self._positive).of(term.place)
+        return self._negative.of(term.place) if term.is_negated else self._found[term]
 
     def _check_progress(self, place: Place) -> None:
         """GrammarError where a schema leads back to itself before it looks into the value."""

@@ -89,9 +89,9 @@ class NegativeMeanings:
             "required": _required,
             "minProperties": _num_properties,
             "maxProperties": _num_properties,
-            "dependencies": self._dependencies,
-            "dependentRequired": self._dependencies,
-            "dependentSchemas": self._dependencies,
+            "dependencies": lambda reader: self._dependencies(reader, "dependencies"),
+            "dependentRequired": lambda reader: self._dependencies(reader, "dependentRequired"),
+            "dependentSchemas": lambda reader: self._dependencies(reader, "dependentSchemas"),
         }
 
     def of(self, place: Place) -> Meaning:
@@ -205,10 +205,10 @@ class NegativeMeanings:
             raise refuse_negation(reader, "propertyNames")
         return [on_objects(NumProperties(1))]
 
-    def _dependencies(self, reader: SchemaReader) -> Violations:
+    def _dependencies(self, reader: SchemaReader, keyword: str) -> Violations:
         return [
             violation
-            for dependency in self._assertions.dependencies(reader)
+            for dependency in self._assertions.dependencies(reader, keyword)
             for violation in _undependent(dependency)
         ]
 
