@@ -20,7 +20,7 @@ from forge_common.grammar.engine.object_plans import (
 )
 from forge_common.grammar.engine.places import Place
 from forge_common.grammar.engine.rules import named_rules
-from forge_common.grammar.errors import GrammarError
+from forge_common.grammar.errors import GrammarError, GrammarTooLarge
 from forge_common.grammar.program import (
     AnyRule,
     Array,
@@ -32,6 +32,8 @@ from forge_common.grammar.program import (
     RuleIndex,
 )
 from forge_common.grammar.program import Sequence as SequenceRule
+
+MAX_UNORDERED = 4096
 
 Reference = Place | int | None  # an int: the component's member of that rank
 Flags = Sequence[bool]
@@ -127,6 +129,8 @@ def object_plan(rule: Object, are_productive: Flags) -> ObjectPlan:
     named = [one for one in rule.properties if are_productive[one.value]]
     num_others = sum(are_productive[one.key] and are_productive[one.value] for one in rule.others)
     counts = Counts(num_others, rule.min_properties, rule.max_properties)
+    if not rule.is_ordered and len(named) > MAX_UNORDERED:
+        raise GrammarTooLarge("an object has too many properties for any order")
     kind = OrderedPlan if rule.is_ordered else UnorderedPlan
     return kind([one.is_required for one in named], counts)
 

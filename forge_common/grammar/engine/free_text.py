@@ -19,7 +19,7 @@ from forge_common.grammar.engine.token_sets import NO_IDS, TokenSet
 from forge_common.grammar.vocabulary import Vocabulary
 from forge_common.grammar.vocabulary_trie import NO_TOKEN, VocabularyTrie
 
-MAX_PAIRS = 4000
+MAX_PAIRS = 1000
 
 
 class Difference(NamedTuple):

@@ -18,7 +18,7 @@ from forge_common.grammar.errors import GrammarTooLarge
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
-ENTRY_BYTES = 200  # a key of two objects, and its place in a dictionary
+ENTRY_BYTES = 250  # a key of two objects, and its place in a dictionary
 MAX_STEPS = 500_000
 
 

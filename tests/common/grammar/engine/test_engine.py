@@ -24,7 +24,14 @@ from forge_common.grammar.program import (
     Repeat,
     Sequence,
 )
-from tests.common.grammar.engine.programs import END_ID, PROGRAMS, allowed_ids, program, tree
+from tests.common.grammar.engine.programs import (
+    END_ID,
+    PROGRAMS,
+    allowed_ids,
+    optional_keys,
+    program,
+    tree,
+)
 from tests.common.grammar.engine.vocabularies import odd_vocabulary
 
 
@@ -221,9 +228,9 @@ HOSTILE = {
     "choices": many_choices(),
     "patterns": nested_patterns(),
     "distinct": program(Array(distinct=tuple(str(n).encode() for n in range(50_000)))),
-    "keys": program(
-        Object(tuple(Property(f"k{n}", 1) for n in range(20_000)), is_ordered=False), AnyValue()
-    ),
+    "keys": optional_keys(4_000, is_ordered=False),
+    "too many keys": optional_keys(5_000, is_ordered=False),
+    "keys in order": optional_keys(5_000, is_ordered=True),
     "deep chain": chain(20_000),
     "many rules": chain(100_000),
 }
@@ -233,13 +240,13 @@ HOSTILE = {
 def test_hostile_programs_end_soon_and_harm_nobody(name: str) -> None:
     shared = engine()
     other = after(shared.start(PROGRAMS["any value"]), b"[1,")
-    began = time.monotonic()
+    began = time.process_time()
     try:
         state = shared.start(HOSTILE[name])
         for text in (b"", b'"', b"1", b"{", b"a"):
             (state.advance_bytes(text) or state).mask()
     except GrammarTooLarge:
         pass
-    assert time.monotonic() - began < 10  # some seconds even where two cores are shared by many
+    assert time.process_time() - began < 10
     assert allowed_ids(odd_vocabulary(), other)
     assert shared.num_cached_bytes <= 2**26
