@@ -196,9 +196,9 @@ struct WarpSums {
     float of[Form::NUM_TILES][Form::NUM_ROW_TILES][4];
 };
 
-// Part of a step of k: all loads first, so that they are in flight together, and those of W before x,
-// which comes out of a cache and may be worked on meanwhile. __syncwarp() holds the compiler to it,
-// or it would move each load to its use, and they would wait one by one.
+// Part of a step of k: all loads first, so that they are in flight together, and those of W before
+// x, which comes out of a cache and may be worked on meanwhile. __syncwarp() holds the compiler to
+// it, or it would move each load to its use, and they would wait one by one.
 template <class Form, int NUM_LOADS, bool IS_WHOLE, class Weight, class Input>
 __device__ __forceinline__ void add_step(WarpSums<Form>& sums, const Weight& weight, Input& input,
                                          int first_k)
