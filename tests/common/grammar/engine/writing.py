@@ -31,7 +31,7 @@ def generate(vocabulary: Vocabulary, state: State, rng: random.Random, num_free:
 
 
 def choose(vocabulary: Vocabulary, allowed: list[int], rng: random.Random, is_leaving: bool) -> int:
-    if is_leaving or rng.random() < 0.2:
+    if rng.random() < (0.9 if is_leaving else 0.2):
         for closer in (*CLOSERS, b"%d" % rng.randrange(10), b"0", b"1"):
             found = [token_id for token_id in allowed if vocabulary.tokens[token_id] == closer]
             if found:
