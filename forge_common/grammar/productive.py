@@ -31,10 +31,21 @@ from forge_common.grammar.program import (
 )
 from forge_common.grammar.program import Sequence as SequenceRule
 
+RegularRule = Text | JsonString | Number
+
 
 def productive(program: Program, automata: AutomatonStore) -> Program:
     """Allows the same texts. Where there are none its root is a choice of nothing."""
-    live = _LiveRules(program.rules, automata)
+    return _productive(program, lambda rule: _is_regular_productive(rule, automata))
+
+
+def productive_structures(program: Program) -> Program:
+    """The same where it is known of every regular rule that it is productive."""
+    return _productive(program, lambda _: True)
+
+
+def _productive(program: Program, is_regular_productive: Callable[[RegularRule], bool]) -> Program:
+    live = _LiveRules(program.rules, is_regular_productive)
     live.find(_reachable(program))
     left = [
         live.without_dead(rule) if live.is_live(index) else Choice(())
@@ -89,9 +100,11 @@ class _NumItems(NamedTuple):
 
 
 class _LiveRules:
-    def __init__(self, rules: Sequence[AnyRule], automata: AutomatonStore) -> None:
+    def __init__(
+        self, rules: Sequence[AnyRule], is_regular_productive: Callable[[RegularRule], bool]
+    ) -> None:
         self._rules = rules
-        self._automata = automata
+        self._is_regular_productive = is_regular_productive
         self._live: set[RuleIndex] = set()
 
     def is_live(self, index: RuleIndex | None) -> bool:
@@ -137,12 +150,8 @@ class _LiveRules:
         match rule:
             case AnyValue() | Literals():
                 return True
-            case Text():
-                return not self._automata.text(rule).is_empty
-            case JsonString():
-                return not self._automata.is_string_empty(rule)
-            case Number():
-                return not self._automata.number(rule).is_empty
+            case Text() | JsonString() | Number():
+                return self._is_regular_productive(rule)
             case Choice():
                 return any(map(self.is_live, rule.alternatives))
             case SequenceRule():
@@ -216,6 +225,16 @@ class _LiveRules:
 
     def _must_count(self, item: Item) -> bool:
         return self.is_live(item.matching) and not self.is_live(item.other)
+
+
+def _is_regular_productive(rule: RegularRule, automata: AutomatonStore) -> bool:
+    match rule:
+        case Text():
+            return not automata.text(rule).is_empty
+        case JsonString():
+            return not automata.is_string_empty(rule)
+        case Number():
+            return not automata.number(rule).is_empty
 
 
 def _least_of(first: int | None, second: int | None) -> int | None:

@@ -10,7 +10,6 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from forge_common.grammar.automata.formats import FORMATS, Format
-from forge_common.grammar.automata.store import AutomatonStore
 from forge_common.grammar.errors import GrammarError, GrammarTooLarge
 from forge_common.grammar.program import Number
 from forge_common.grammar.schema.documents import Document, Place
@@ -46,6 +45,7 @@ from forge_common.grammar.schema.facts import (
 from forge_common.grammar.schema.json_values import Kind, number_text
 from forge_common.grammar.schema.keywords import REFUSED
 from forge_common.grammar.schema.reader import MAX_COUNT, SchemaReader
+from forge_common.grammar.schema.regular import Regular
 
 STANDARD_FORMATS = frozenset({"regex", "idn-email", "idn-hostname"})  # those not in FORMATS
 DEPENDENCIES = ("dependencies", "dependentRequired", "dependentSchemas")
@@ -90,9 +90,9 @@ class Dependency(NamedTuple):
 class Assertions:
     """Reads keywords; the same for what has to be fulfilled and what must not be."""
 
-    def __init__(self, document: Document, automata: AutomatonStore) -> None:
+    def __init__(self, document: Document, regular: Regular) -> None:
         self._document = document
-        self._automata = automata
+        self._regular = regular
 
     def reader(self, place: Place) -> SchemaReader:
         reader = SchemaReader(self._document, place)
@@ -150,7 +150,7 @@ class Assertions:
         if step <= 0:
             raise reader.error("multipleOf", "not above 0")
         with reader.at("multipleOf"):
-            self._automata.number(Number(multiples_of=(number_text(step),)))
+            self._regular.is_number_empty(Number(multiples_of=(number_text(step),)))
         return step
 
     # strings
@@ -158,7 +158,7 @@ class Assertions:
     def pattern(self, reader: SchemaReader, keyword: str, text: str) -> str:
         """The pattern, once it has been understood."""
         with reader.at(keyword):
-            self._automata.matches(text, "")
+            self._regular.matches(text, "")
         return text
 
     def format(self, reader: SchemaReader) -> Format | None:

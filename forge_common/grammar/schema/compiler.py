@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from forge_common.grammar.automata.store import AutomatonStore
 from forge_common.grammar.errors import GrammarError
-from forge_common.grammar.productive import productive
+from forge_common.grammar.productive import productive_structures
 from forge_common.grammar.program import (
     AnyRule,
     AnyValue,
@@ -52,8 +52,10 @@ from forge_common.grammar.schema.facts import Conjunction, Term, is_nothing, not
 from forge_common.grammar.schema.json_values import is_encodable, value_text
 from forge_common.grammar.schema.meanings import Meanings
 from forge_common.grammar.schema.objects import Callees, ObjectRules
+from forge_common.grammar.schema.regular import Regular
 from forge_common.grammar.schema.steps import Steps
 
+STEPS_OF_CONSTANT = 4  # a rule, and its part of all that passes over the rules
 PropertyOrder = Literal["schema", "any"]
 
 
@@ -71,29 +73,29 @@ def compile_schema(
 
     The program of a schema that no value fulfils allows nothing: `program.is_empty`.
     """
-    document = Document(schema)
-    compiler = _Compiler(document, options, automata or AutomatonStore())
-    return compiler.compile()
+    steps = Steps()
+    regular = Regular(automata or AutomatonStore(), steps)
+    return _Compiler(Document(schema), options, regular, steps).compile()
 
 
 class _Compiler:
     def __init__(
-        self, document: Document, options: SchemaOptions, automata: AutomatonStore
+        self, document: Document, options: SchemaOptions, regular: Regular, steps: Steps
     ) -> None:
-        steps = Steps()
-        meanings = Meanings(document, automata)
-        evaluation = Evaluation(meanings, automata, steps)
-        emptiness = Emptiness(meanings, evaluation, automata, steps)
+        self._steps = steps
+        self._regular = regular
+        meanings = Meanings(document, regular)
+        evaluation = Evaluation(meanings, regular, steps)
+        emptiness = Emptiness(meanings, evaluation, regular, steps)
         self._document = document
         self._options = options
-        self._automata = automata
         self._maker = BranchMaker(meanings, evaluation)
         self._expansion = Expansion(meanings, evaluation, steps, emptiness.disjoint_one_of)
         self._rules = RuleTable()
         self._known: dict[Conjunction, RuleIndex] = {}
         self._waiting: deque[Conjunction] = deque()
         callees = Callees(self._rule_of, self._branches_of)
-        self._objects = ObjectRules(self._rules, callees, evaluation, automata)
+        self._objects = ObjectRules(self._rules, callees, evaluation, regular)
         self._arrays = ArrayRules(self._rules, callees)
 
     def compile(self) -> Program:
@@ -101,9 +103,10 @@ class _Compiler:
         while self._waiting:
             conjunction = self._waiting.popleft()
             with self._at(conjunction):
+                self._steps.check_time()
                 self._rules.set(self._known[conjunction], self._make(conjunction))
         program = Program(self._rules.rules, root, self._options.whitespace)
-        return productive(program, self._automata)
+        return productive_structures(program)
 
     @contextmanager
     def _at(self, conjunction: Conjunction) -> Iterator[None]:
@@ -149,10 +152,10 @@ class _Compiler:
     ) -> RuleIndex:
         match branch:
             case StringBranch(rule):
-                counted = self._automata.with_counts_as_lengths(rule)
-                return self._leaf(counted, self._automata.is_string_empty(counted))
+                counted = self._regular.with_counts_as_lengths(rule)
+                return self._leaf(counted, self._regular.is_string_empty(counted))
             case NumberBranch(rule):
-                return self._leaf(rule, self._automata.number(rule).is_empty)
+                return self._leaf(rule, self._regular.is_number_empty(rule))
             case ArrayBranch():
                 return self._arrays.make(branch)
             case ObjectBranch():
@@ -170,6 +173,7 @@ class _Compiler:
 
     def _constant(self, value: object) -> RuleIndex:
         """Recurses as deep as the value is nested, which is bounded."""
+        self._steps.spend(STEPS_OF_CONSTANT)
         if isinstance(value, list):
             items = tuple(Item(other=self._constant(item)) for item in value)
             return self._rules.add(Array(prefix=items, min_items=len(items), max_items=len(items)))

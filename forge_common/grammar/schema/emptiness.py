@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from itertools import combinations, islice
 
-from forge_common.grammar.automata.store import AutomatonStore
 from forge_common.grammar.errors import GrammarError, GrammarTooLarge
 from forge_common.grammar.schema.assertions import any_of
 from forge_common.grammar.schema.branches import (
@@ -33,6 +32,7 @@ from forge_common.grammar.schema.facts import (
 )
 from forge_common.grammar.schema.json_values import identity
 from forge_common.grammar.schema.meanings import Meanings
+from forge_common.grammar.schema.regular import Regular
 from forge_common.grammar.schema.steps import Steps
 
 MAX_LEVELS = 3
@@ -45,10 +45,10 @@ _Marks = Mapping[str, frozenset[Hashable]]  # by key
 
 class Emptiness:
     def __init__(
-        self, meanings: Meanings, evaluation: Evaluation, automata: AutomatonStore, steps: Steps
+        self, meanings: Meanings, evaluation: Evaluation, regular: Regular, steps: Steps
     ) -> None:
         self._evaluation = evaluation
-        self._automata = automata
+        self._regular = regular
         self._steps = steps
         self._outer = OuterExpansion(meanings, evaluation, steps, lambda _, places: any_of(places))
         self._maker = BranchMaker(meanings, evaluation)
@@ -119,9 +119,9 @@ class Emptiness:
         if isinstance(branch, ConstantsBranch):
             return not branch.values
         if isinstance(branch, NumberBranch):
-            return self._automata.number(branch.rule).is_empty
+            return self._regular.is_number_empty(branch.rule)
         if isinstance(branch, StringBranch):
-            return self._automata.is_string_empty(branch.rule)
+            return self._regular.is_string_empty(branch.rule)
         if isinstance(branch, ArrayBranch):
             return self._is_array_empty(branch, num_levels)
         return self._is_object_empty(branch, num_levels)

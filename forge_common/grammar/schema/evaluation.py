@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from forge_common.grammar.automata.store import AutomatonStore
 from forge_common.grammar.errors import GrammarTooLarge
 from forge_common.grammar.schema.facts import (
     Alternative,
@@ -36,15 +35,16 @@ from forge_common.grammar.schema.facts import (
 )
 from forge_common.grammar.schema.json_values import exact, identity, kind_of
 from forge_common.grammar.schema.meanings import Meanings
+from forge_common.grammar.schema.regular import Regular
 from forge_common.grammar.schema.steps import Steps
 
 MAX_DEPTH = 80  # schemas within schemas that look at one value or at its parts: Python recurses
 
 
 class Evaluation:
-    def __init__(self, meanings: Meanings, automata: AutomatonStore, steps: Steps) -> None:
+    def __init__(self, meanings: Meanings, regular: Regular, steps: Steps) -> None:
         self._meanings = meanings
-        self._automata = automata
+        self._regular = regular
         self._steps = steps
         self._depth = 0
         self._by_fact: Mapping[type, Callable[[Any, Any], bool]] = {
@@ -109,7 +109,7 @@ class Evaluation:
         )
 
     def _matches(self, fact: Matches, value: str) -> bool:
-        return self._automata.matches(fact.pattern, value) is not fact.is_negated
+        return self._regular.matches(fact.pattern, value) is not fact.is_negated
 
     def _has_items(self, fact: Items, value: list[object]) -> bool:
         return all(self.holds(fact.at(index), item) for index, item in enumerate(value))
@@ -129,7 +129,7 @@ class Evaluation:
         def conjunction_at(key: str) -> Conjunction:
             found = [named[key]] if key in named else []
             found += [
-                inner.value for inner in fact.patterns if self._automata.matches(inner.pattern, key)
+                inner.value for inner in fact.patterns if self._regular.matches(inner.pattern, key)
             ]
             return frozenset[Term]().union(*found) if found else fact.additional
 

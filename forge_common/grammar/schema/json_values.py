@@ -74,14 +74,14 @@ def _num_places(denominator: int) -> int:
 
 
 def kind_of(value: object) -> Kind:
+    if isinstance(value, str):  # most are
+        return Kind.STRING
     if value is None:
         return Kind.NULL
     if isinstance(value, bool):
         return Kind.BOOLEAN
     if is_number(value):
         return Kind.INTEGER if exact(value).denominator == 1 else Kind.FRACTIONAL
-    if isinstance(value, str):
-        return Kind.STRING
     if isinstance(value, list | tuple):
         return Kind.ARRAY
     if isinstance(value, dict):
@@ -91,6 +91,8 @@ def kind_of(value: object) -> Kind:
 
 def identity(value: object) -> Hashable:
     """Equal for equal values, as JSON Schema means it, and only for those."""
+    if isinstance(value, str):
+        return value
     if is_number(value):
         return (Kind.INTEGER, exact(value))
     if isinstance(value, list | tuple):
@@ -101,6 +103,8 @@ def identity(value: object) -> Hashable:
 
 
 def value_text(value: object) -> str:
+    if isinstance(value, str):
+        return string_text(value)
     if is_number(value):
         return number_text(value)
     if isinstance(value, list | tuple):
@@ -108,8 +112,6 @@ def value_text(value: object) -> str:
     if isinstance(value, dict):
         members = (f"{string_text(key)}:{value_text(member)}" for key, member in value.items())
         return "{" + ",".join(members) + "}"
-    if isinstance(value, str):
-        return string_text(value)
     return json.dumps(value)
 
 
@@ -119,4 +121,4 @@ def string_text(text: str) -> str:
 
 def is_encodable(text: str) -> bool:
     """Whether it has no half of a surrogate pair, which UTF-8 cannot say."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)

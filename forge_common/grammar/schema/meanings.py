@@ -10,7 +10,6 @@ from collections.abc import Hashable
 from enum import Enum
 from typing import NamedTuple
 
-from forge_common.grammar.automata.store import AutomatonStore
 from forge_common.grammar.errors import GrammarError
 from forge_common.grammar.schema.assertions import Assertions, PositiveMeanings
 from forge_common.grammar.schema.documents import Document, Place
@@ -18,6 +17,7 @@ from forge_common.grammar.schema.facts import Listed, Meaning, Term
 from forge_common.grammar.schema.json_values import identity
 from forge_common.grammar.schema.negations import NegativeMeanings
 from forge_common.grammar.schema.reader import SchemaReader
+from forge_common.grammar.schema.regular import Regular
 
 
 class _Visit(Enum):
@@ -31,8 +31,8 @@ class _Step(NamedTuple):
 
 
 class Meanings:
-    def __init__(self, document: Document, automata: AutomatonStore) -> None:
-        assertions = Assertions(document, automata)
+    def __init__(self, document: Document, regular: Regular) -> None:
+        assertions = Assertions(document, regular)
         self._document = document
         self._positive = PositiveMeanings(assertions)
         self._negative = NegativeMeanings(assertions)

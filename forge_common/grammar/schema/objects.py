@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from forge_common.grammar.automata.store import AutomatonStore
 from forge_common.grammar.errors import GrammarTooLarge
 from forge_common.grammar.program import (
     JsonString,
@@ -24,6 +23,7 @@ from forge_common.grammar.schema.branches import Branch, ConstantsBranch, Object
 from forge_common.grammar.schema.evaluation import Evaluation
 from forge_common.grammar.schema.facts import Conjunction, Properties, Term, is_nothing, nothing
 from forge_common.grammar.schema.json_values import is_encodable
+from forge_common.grammar.schema.regular import Regular
 
 MAX_KEY_PATTERNS = 8
 
@@ -50,12 +50,12 @@ class _KeyClass(NamedTuple):
 
 class ObjectRules:
     def __init__(
-        self, rules: RuleTable, callees: Callees, evaluation: Evaluation, automata: AutomatonStore
+        self, rules: RuleTable, callees: Callees, evaluation: Evaluation, regular: Regular
     ) -> None:
         self._rules = rules
         self._callees = callees
         self._evaluation = evaluation
-        self._automata = automata
+        self._regular = regular
 
     def make(self, branch: ObjectBranch, is_ordered: bool) -> RuleIndex:
         names = self._names(branch)
@@ -111,7 +111,7 @@ class ObjectRules:
                     name.max_length,
                     tuple(sorted({*name.excluded, *excluded})),
                 )
-                if not self._automata.is_string_empty(rule):
+                if not self._regular.is_string_empty(rule):
                     yield OtherProperties(self._rules.add(rule), self._callees.rule_of(value))
 
     def _key_classes(self, branch: ObjectBranch) -> list[_KeyClass]:
@@ -134,7 +134,7 @@ class ObjectRules:
         return classes
 
     def _is_empty(self, key_class: _KeyClass) -> bool:
-        return self._automata.is_string_empty(JsonString(key_class.patterns))
+        return self._regular.is_string_empty(JsonString(key_class.patterns))
 
 
 def _value(layer: Properties, key_class: _KeyClass) -> Conjunction:
