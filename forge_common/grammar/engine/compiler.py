@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
+
+import msgspec
 
 from forge_common.grammar.automata.byte_automaton import ByteAutomaton
 from forge_common.grammar.automata.literals import LiteralTexts
@@ -65,6 +67,7 @@ MAX_DISTINCT = 4096
 FREE_STRING = JsonString()
 FREE_PATTERN = JsonString((Pattern(""),))  # free but for its escapes
 MACHINE_BYTES = 1000
+BYTES_A_BYTE = 8  # that a program takes in memory, for one of a message
 REFERENCE_BYTES = 100
 ANY_VALUE = (
     Choice((1, 2, 3, 4, 5)),
@@ -78,6 +81,11 @@ ANY_VALUE = (
 Places = tuple[Place | None, ...]
 
 
+class _Compiled(NamedTuple):
+    root: Place
+    num_bytes: int  # of the program
+
+
 class Compiler:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
@@ -88,14 +96,20 @@ class Compiler:
         self._components: Table[tuple[Whitespace | None, Component], Places] = memory.table(
             lambda places: len(places) * MACHINE_BYTES
         )
+        self._compiled: Table[Program, _Compiled] = memory.table(lambda one: one.num_bytes)
         self._strings: Table[JsonString, CountedReader] = memory.table(lambda _: MACHINE_BYTES)
         self._whitespace = Reader(WhitespaceRun(), self._shelf, memory)
 
     def compile(self, program: Program) -> Place:
-        self._steps.begin()
-        self._steps.spend(STEPS_OF_A_RULE * len(program.rules))
-        self._forget_automata()
-        return self._root(program)
+        found = self._compiled.find(program)
+        if found is None:
+            self._steps.begin()
+            self._steps.spend(STEPS_OF_A_RULE * len(program.rules))
+            self._forget_automata()
+            num_bytes = len(msgspec.msgpack.encode(program)) * BYTES_A_BYTE
+            found = _Compiled(self._root(program), num_bytes)
+            self._compiled.keep(program, found)
+        return found.root
 
     def _root(self, program: Program) -> Place:
         places: dict[RuleIndex, Place | None] = {}

@@ -16,13 +16,19 @@ from forge_common.grammar.engine.stacks import Reading, Stack, Stacks, Thread
 from forge_common.grammar.engine.state import State
 from forge_common.grammar.engine.token_sets import TokenUnion
 from forge_common.grammar.engine.walks import Walk, Walks
-from forge_common.grammar.program import Program
+from forge_common.grammar.program import AnyValue, Program
 from forge_common.grammar.vocabulary import Vocabulary, Words
 
 DEFAULT_BYTES = 256 * 2**20
 STATE_BYTES = 200
 THREAD_BYTES = 150
 DIGEST_BYTES = 16
+ANY_VALUE = Program((AnyValue(),))
+WARM_TEXTS = (
+    *(b"", b"[", b"{", b"t", b"-", b"1", b"1.", b"1.5", b"1e", b"1e5", b'{"', b'{"a"', b'{"a":'),
+    *(b'["', b'["\\', b'["\\u', b'["\xc3', b'["\xe2', b'["\xe2\x82', b'["\xf0', b'["\xf0\x9f'),
+    *(b'["\xf0\x9f\x98', b'["a"', b"[1,", b'[{"a":1', b'[{"a":1}'),
+)
 
 
 class Engine:
@@ -49,6 +55,13 @@ class Engine:
     def start(self, program: Program) -> State:
         """Raises GrammarError for a program that matches nothing, or calls itself without end."""
         return self._state({self._compiler.compile(program): self._stacks.bottom})
+
+    def warm(self) -> None:
+        """Walk what nearly every grammar has, so that no request waits for it: JSON's own parts."""
+        for text in WARM_TEXTS:
+            state = self.start(ANY_VALUE).advance_bytes(text)
+            if state is not None:
+                state.mask()
 
     def reading(self, state: State) -> Reading:
         if state.reading_here is None:

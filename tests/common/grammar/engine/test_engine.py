@@ -250,3 +250,12 @@ def test_hostile_programs_end_soon_and_harm_nobody(name: str) -> None:
     assert time.process_time() - began < 10
     assert allowed_ids(odd_vocabulary(), other)
     assert shared.num_cached_bytes <= 2**26
+
+
+def test_what_is_warm_is_not_walked_again() -> None:
+    warm = engine()
+    warm.warm()
+    num_bytes = warm.num_cached_bytes
+    state = after(warm.start(program(Array(rest=Item(other=1)), JsonString())), b'["abc')
+    state.mask()
+    assert warm.num_cached_bytes - num_bytes < 20_000
