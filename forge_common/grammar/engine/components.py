@@ -85,23 +85,36 @@ def _take_from(rules: list[RuleIndex], first: RuleIndex) -> list[RuleIndex]:
     return taken
 
 
-def find_productive(component: Component, steps: Steps) -> list[bool]:
-    """Which members match any text at all."""
+class Facts(NamedTuple):
+    """Of a component's members."""
+
+    productive: Flags  # which match any text at all
+    nullable: Flags  # which match the empty text
+
+
+def find_facts(component: Component, steps: Steps) -> Facts:
+    """Refuses left recursion."""
+    productive = _find_productive(component, steps)
+    facts = Facts(productive, _find_nullable(component, productive, steps))
+    _refuse_left_recursion(component, facts)
+    return facts
+
+
+def _find_productive(component: Component, steps: Steps) -> list[bool]:
     return _least(component, lambda place: place is not None, _is_productive, steps)
 
 
-def find_nullable(component: Component, productive: Flags, steps: Steps) -> list[bool]:
-    """Which members match the empty text."""
+def _find_nullable(component: Component, productive: Flags, steps: Steps) -> list[bool]:
     nullable = _least(
         component, lambda place: place is not None and place.is_accepting, _is_nullable, steps
     )
     return [is_null and is_some for is_null, is_some in zip(nullable, productive, strict=True)]
 
 
-def refuse_left_recursion(component: Component, productive: Flags, nullable: Flags) -> None:
+def _refuse_left_recursion(component: Component, facts: Facts) -> None:
     """A rule that begins with itself: no end of calls before a byte is read."""
     num_open = [0] * len(component)
-    firsts = [list(_first_members(member, productive, nullable)) for member in component]
+    firsts = [list(_first_members(member, *facts)) for member in component]
     for found in firsts:
         for rank in found:
             num_open[rank] += 1

@@ -1,0 +1,129 @@
+"""The machines of a component, made together: what they call is filled in once all are there.
+
+Knows no tokens and no stacks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Sequence
+from typing import TypeVar
+
+from forge_common.grammar.engine.arrays import ArrayMachine
+from forge_common.grammar.engine.components import (
+    Component,
+    Facts,
+    Flags,
+    Member,
+    array_plan,
+    flags_of,
+    object_plan,
+)
+from forge_common.grammar.engine.objects import Entry, ObjectMachine, Properties
+from forge_common.grammar.engine.places import Place, PlaceShelf, Structure
+from forge_common.grammar.engine.reader_shelf import ReaderShelf
+from forge_common.grammar.engine.structures import (
+    ChoiceMachine,
+    RepeatMachine,
+    SequenceMachine,
+    Times,
+)
+from forge_common.grammar.errors import GrammarTooLarge
+from forge_common.grammar.program import Array, Choice, Object, Repeat, Whitespace
+from forge_common.grammar.program import Sequence as SequenceRule
+
+MAX_DISTINCT = 4096
+
+Places = tuple[Place | None, ...]
+
+
+class Builder:
+    """`Places` of a component's members, in their order; None for those that match nothing."""
+
+    def __init__(
+        self,
+        component: Component,
+        facts: Facts,
+        whitespace: Whitespace,
+        readers: ReaderShelf,
+        shelf: PlaceShelf,
+    ) -> None:
+        self._component = component
+        self._facts = facts
+        self._whitespace = readers.whitespace if whitespace == "free" else None
+        self._readers = readers
+        self._shelf = shelf
+
+    def build(self) -> Places:
+        productive = self._facts.productive
+        children: list[list[Place | None]] = [[] for _ in self._component]
+        places: list[Place | None] = []
+        for rank, member in enumerate(self._component):
+            flags = flags_of(member, productive, lambda place: place is not None)
+            places.append(self._place(rank, flags, children[rank]) if productive[rank] else None)
+        for found, member in zip(children, self._component, strict=True):
+            found += [places[one] if isinstance(one, int) else one for one in member.references]
+            if isinstance(member.rule, Array) and member.rule.distinct is not None:
+                found += self._distinct_texts(member.rule.distinct)
+        return tuple(places)
+
+    def _place(self, rank: int, flags: Flags, children: Sequence[Place | None]) -> Place:
+        match self._component[rank].rule:
+            case Choice():
+                return _start(ChoiceMachine(children, self._facts.nullable[rank], self._shelf))
+            case SequenceRule():
+                are_nullable = self._are_nullable(self._component[rank])
+                return _start(SequenceMachine(children, are_nullable, self._shelf))
+            case Repeat(min_count=fewest, max_count=most):
+                (is_nullable,) = self._are_nullable(self._component[rank])
+                times = Times(fewest, most)
+                return _start(RepeatMachine(children, is_nullable, times, self._shelf))
+            case Array() as rule:
+                plan = array_plan(rule, flags)
+                return _start(ArrayMachine(rule, plan, children, self._whitespace, self._shelf))
+            case Object() as rule:
+                plan_of_object = object_plan(rule, flags)
+                entries = self._entries(rule, flags)
+                found = Properties(plan_of_object, entries, children)
+                return _start(ObjectMachine(found, self._whitespace, self._shelf))
+            case rule:
+                raise TypeError(f"{rule} is no structure")
+
+    def _are_nullable(self, member: Member) -> list[bool]:
+        return flags_of(
+            member, self._facts.nullable, lambda place: place is not None and place.is_accepting
+        )
+
+    def _entries(self, rule: Object, are_productive: Flags) -> list[Entry]:
+        """In the order in which the plan counts them."""
+        named = [
+            Entry(self._readers.literal(key_text(one.key)), one.value)
+            for one in rule.properties
+            if are_productive[one.value]
+        ]
+        others = [
+            Entry(one.key, one.value)
+            for one in rule.others
+            if are_productive[one.key] and are_productive[one.value]
+        ]
+        return named + others
+
+    def _distinct_texts(self, texts: Sequence[bytes]) -> list[Place | None]:
+        if len(texts) > MAX_DISTINCT:
+            raise GrammarTooLarge("an array of distinct items has too many to choose from")
+        return [self._readers.literal(text) for text in dict.fromkeys(texts)]
+
+
+Local = TypeVar("Local", bound=Hashable)
+
+
+def _start(machine: Structure[Local]) -> Place:
+    return machine.place(machine.start)
+
+
+def key_text(key: str) -> bytes:
+    """As JSON writes it with the fewest escapes; half a surrogate pair has to be escaped."""
+    try:
+        return json.dumps(key, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return json.dumps(key).encode()
