@@ -5,17 +5,23 @@ Knows nothing of other kinds of values.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from forge_common.grammar.errors import GrammarError
 from forge_common.grammar.program import Array, Contains, Item, RuleIndex
 from forge_common.grammar.rule_table import RuleTable
-from forge_common.grammar.schema.branches import ArrayBranch, ConstantsBranch
+from forge_common.grammar.schema.branches import ArrayBranch, Branch, ConstantsBranch, NumberBranch
 from forge_common.grammar.schema.facts import Conjunction, is_nothing
 from forge_common.grammar.schema.json_values import Kind, kind_of, value_text
 from forge_common.grammar.schema.objects import Callees
+from forge_common.grammar.schema.regular import Regular
+
+MAX_INTEGERS = 64  # that are told apart one by one
 
 
 class ArrayRules:
-    def __init__(self, rules: RuleTable, callees: Callees) -> None:
+    def __init__(self, rules: RuleTable, callees: Callees, regular: Regular) -> None:
+        self._regular = regular
         self._rules = rules
         self._callees = callees
 
@@ -66,16 +72,23 @@ class ArrayRules:
             )
         )
 
+    def _values(self, branch: Branch) -> Sequence[object] | None:
+        """None where there are not few."""
+        if isinstance(branch, NumberBranch):
+            return self._regular.integers(branch.rule, MAX_INTEGERS)
+        return branch.values if isinstance(branch, ConstantsBranch) else None
+
     def _texts(self, conjunction: Conjunction) -> tuple[bytes, ...]:
-        reason = "only over items that an enum lists, none of them an array or object"
+        reason = "only over items of which there are few, as in an enum, none an array or object"
         if not conjunction:
             raise GrammarError(reason, keyword="uniqueItems")
         branches = [] if is_nothing(conjunction) else self._callees.branches_of(conjunction)
         values: list[object] = []
         for branch in branches:
-            if not isinstance(branch, ConstantsBranch):
+            found = self._values(branch)
+            if found is None:
                 raise GrammarError(reason, keyword="uniqueItems")
-            values += branch.values
+            values += found
         if any(kind_of(value) in (Kind.ARRAY, Kind.OBJECT) for value in values):
             raise GrammarError(reason, keyword="uniqueItems")
         return tuple(dict.fromkeys(value_text(value).encode() for value in values))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
-from forge_common.grammar.errors import GrammarError
+from forge_common.grammar.errors import GrammarError, GrammarTooLarge
 from forge_common.grammar.program import JsonString, Number, Pattern
 from forge_common.grammar.schema.evaluation import Evaluation
 from forge_common.grammar.schema.expansion import Expanded, Outcome
@@ -27,13 +27,16 @@ from forge_common.grammar.schema.facts import (
     Length,
     Matches,
     MultipleOf,
+    NamedProperty,
     Names,
     NumItems,
     NumProperties,
     Properties,
     Required,
+    SomeProperty,
     Term,
     Unique,
+    is_nothing,
 )
 from forge_common.grammar.schema.json_values import Kind, is_number, kind_of, number_text
 from forge_common.grammar.schema.meanings import Meanings
@@ -74,10 +77,23 @@ class ObjectBranch(NamedTuple):
         named = [named.key for layer in self.layers for named in layer.named]
         return tuple(dict.fromkeys((*named, *self.required)))
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether there can be sure to be no other keys than those."""
+        return any(is_nothing(layer.additional) and not layer.patterns for layer in self.layers)
+
+    def with_property(self, key: str, value: Conjunction) -> ObjectBranch:
+        return self._replace(
+            layers=(*self.layers, Properties((NamedProperty(key, value),))),
+            required=tuple(dict.fromkeys((*self.required, key))),
+        )
+
 
 class ConstantsBranch(NamedTuple):
     values: tuple[object, ...]
 
+
+MAX_OBJECTS = 256
 
 Branch = StringBranch | NumberBranch | ArrayBranch | ObjectBranch | ConstantsBranch
 Range = TypeVar("Range", Length, NumItems, NumProperties)
@@ -108,8 +124,27 @@ class BranchMaker:
             found.append(_array(facts))
         if Kind.OBJECT in kinds:
             self._refuse_excluded(facts, Kind.OBJECT)
-            found.append(_object(facts))
+            found += self._objects(facts)
         return [branch for branch in found if branch is not None]
+
+    def _objects(self, facts: Sequence[Fact]) -> list[ObjectBranch]:
+        """One for each way in which properties may be there that have to be."""
+        whole = _object(facts)
+        found = [] if whole is None else [whole]
+        for wanted in _only(SomeProperty, facts):
+            if whole is not None and not whole.is_closed:
+                raise GrammarError(
+                    "its opposite asks for a key without a name", keyword=wanted.keyword
+                )
+            found = [
+                branch.with_property(key, wanted.value)
+                for branch in found
+                for key in branch.declared
+                if self._evaluation.is_among(wanted.keys, key)
+            ]
+            if len(found) > MAX_OBJECTS:
+                raise GrammarTooLarge(f"an object in more than {MAX_OBJECTS} forms")
+        return found
 
     def _constants(self, outcome: Outcome) -> ConstantsBranch | None:
         """Of null, true and false, those that are left."""

@@ -96,7 +96,7 @@ class _Compiler:
         self._waiting: deque[Conjunction] = deque()
         callees = Callees(self._rule_of, self._branches_of)
         self._objects = ObjectRules(self._rules, callees, evaluation, regular)
-        self._arrays = ArrayRules(self._rules, callees)
+        self._arrays = ArrayRules(self._rules, callees, regular)
 
     def compile(self) -> Program:
         root = self._rule_of(frozenset({Term(self._document.root)}))

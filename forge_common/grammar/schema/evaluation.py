@@ -19,6 +19,7 @@ from forge_common.grammar.schema.facts import (
     Excluded,
     Fact,
     Items,
+    KeyCondition,
     Length,
     Listed,
     Matches,
@@ -29,6 +30,7 @@ from forge_common.grammar.schema.facts import (
     NumProperties,
     Properties,
     Required,
+    SomeProperty,
     Term,
     Unique,
     kinds_of,
@@ -61,6 +63,7 @@ class Evaluation:
             NumProperties: lambda fact, value: _is_within(fact, len(value)),
             Properties: self._has_properties,
             Required: lambda fact, value: all(key in value for key in fact.keys),
+            SomeProperty: self._has_some,
             Names: lambda fact, value: self.holds_for_each(fact.conjunction, value),
         }
 
@@ -121,6 +124,20 @@ class Evaluation:
     def _has_properties(self, fact: Properties, value: Mapping[str, object]) -> bool:
         by_key = self.by_key(fact)
         return all(self.holds(by_key(key), member) for key, member in value.items())
+
+    def _has_some(self, fact: SomeProperty, value: Mapping[str, object]) -> bool:
+        return any(
+            self.is_among(fact.keys, key) and self.holds(fact.value, member)
+            for key, member in value.items()
+        )
+
+    def is_among(self, keys: KeyCondition, key: str) -> bool:
+        return (
+            key not in keys.other_than
+            and not any(self._regular.matches(pattern, key) for pattern in keys.without)
+            and (keys.matching is None or self._regular.matches(keys.matching, key))
+            and self.holds(keys.name, key)
+        )
 
     def by_key(self, fact: Properties) -> Callable[[str], Conjunction]:
         """What the fact demands of the value behind a key."""

@@ -146,10 +146,27 @@ class Names(Struct, frozen=True):
     conjunction: Conjunction
 
 
+class KeyCondition(NamedTuple):
+    """Of a key: that it is none of some, that no or some pattern is found in it, what it is."""
+
+    other_than: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    matching: str | None = None
+    name: Conjunction = frozenset()
+
+
+class SomeProperty(Struct, frozen=True):
+    """There is a key like that whose value is like this."""
+
+    keys: KeyCondition
+    value: Conjunction
+    keyword: str  # whose violation it is
+
+
 StringFact = Length | Matches
 NumberFact = AtLeast | AtMost | MultipleOf
 ArrayFact = NumItems | Items | Contains | Unique
-ObjectFact = NumProperties | Properties | Required | Names
+ObjectFact = NumProperties | Properties | Required | Names | SomeProperty
 Fact = Excluded | StringFact | NumberFact | ArrayFact | ObjectFact
 
 

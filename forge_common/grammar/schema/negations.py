@@ -1,7 +1,7 @@
 """What a schema says where it must not be fulfilled: one of its keywords has to be violated.
 
-Some violations cannot be expressed (that two items are equal, that some key beyond the named ones
-is there) and are refused. Knows nothing of how choices are worked out.
+Some violations cannot be expressed (that two items are equal, that some item behind the prefix
+differs) and are refused. Knows nothing of how choices are worked out.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from forge_common.grammar.schema.facts import (
     Contains,
     Excluded,
     Items,
+    KeyCondition,
     Length,
     Listed,
     Matches,
@@ -37,6 +38,7 @@ from forge_common.grammar.schema.facts import (
     NumProperties,
     Properties,
     Required,
+    SomeProperty,
     Term,
     everything,
     is_nothing,
@@ -184,26 +186,40 @@ class NegativeMeanings:
         ]
 
     def _pattern_properties(self, reader: SchemaReader) -> Violations:
-        places = [place for _, place in reader.named_children("patternProperties")]
-        if any(map(self._assertions.conjunction, places)):
-            raise refuse_negation(reader, "patternProperties")
-        return []
+        properties = self._assertions.properties(reader)
+        return [
+            on_objects(SomeProperty(KeyCondition(matching=pattern), opposite, "patternProperties"))
+            for pattern, value in (properties.patterns if properties else ())
+            for opposite in _opposites(value)
+        ]
 
     def _additional_properties(self, reader: SchemaReader) -> Violations:
-        conjunction = self._assertions.conjunction(reader.child("additionalProperties"))
-        if not conjunction:
+        properties = self._assertions.properties(reader)
+        if properties is None or not properties.additional:
             return []
-        if not is_nothing(conjunction) or "properties" in reader or "patternProperties" in reader:
-            raise refuse_negation(reader, "additionalProperties")
-        return [on_objects(NumProperties(1))]
+        others = KeyCondition(
+            other_than=tuple(named.key for named in properties.named),
+            without=tuple(named.pattern for named in properties.patterns),
+        )
+        if others == KeyCondition() and is_nothing(properties.additional):
+            return [on_objects(NumProperties(1))]
+        return [
+            on_objects(SomeProperty(others, opposite, "additionalProperties"))
+            for opposite in _opposites(properties.additional)
+        ]
 
     def _names(self, reader: SchemaReader) -> Violations:
         conjunction = self._assertions.conjunction(reader.child("propertyNames"))
-        if not conjunction:
-            return []
-        if not is_nothing(conjunction):
-            raise refuse_negation(reader, "propertyNames")
-        return [on_objects(NumProperties(1))]
+        if is_nothing(conjunction):
+            return [on_objects(NumProperties(1))]
+        return [
+            on_objects(
+                SomeProperty(
+                    KeyCondition(name=frozenset({term.opposite})), everything(), "propertyNames"
+                )
+            )
+            for term in conjunction
+        ]
 
     def _dependencies(self, reader: SchemaReader, keyword: str) -> Violations:
         return [

@@ -6,6 +6,9 @@ ask. Knows no keywords.
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+
 from forge_common.grammar.automata.store import AutomatonStore
 from forge_common.grammar.program import JsonString, Number
 from forge_common.grammar.schema.steps import Steps
@@ -31,6 +34,20 @@ class Regular:
     def is_number_empty(self, rule: Number) -> bool:
         self._steps.check_time()
         return self._automata.number(rule).is_empty
+
+    def integers(self, rule: Number, max_integers: int) -> list[int] | None:
+        """Those that there are; None where there are too many, or that is not plain to see."""
+        bounds = (
+            rule.minimum or rule.exclusive_minimum,
+            rule.maximum or rule.exclusive_maximum,
+        )
+        if not rule.is_integer or bounds[0] is None or bounds[1] is None:
+            return None
+        first, last = math.ceil(Fraction(bounds[0])), math.floor(Fraction(bounds[1]))
+        if last - first >= max_integers:
+            return None
+        number = self._automata.number(rule)
+        return [value for value in range(first, last + 1) if number.accepts(str(value).encode())]
 
     def with_counts_as_lengths(self, rule: JsonString) -> JsonString:
         return self._automata.with_counts_as_lengths(rule) if rule.patterns else rule

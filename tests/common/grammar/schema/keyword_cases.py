@@ -378,6 +378,43 @@ CASES = [
         [None],
         [{"a": 1}, {}],
     ),
+    Case(
+        "oneOf",
+        {
+            "oneOf": [
+                {"properties": {"a": {}}, "additionalProperties": False, "type": "object"},
+                {"properties": {"a": {}, "b": {}}, "additionalProperties": False, "type": "object"},
+            ]
+        },
+        [{"b": 1}, {"a": 1, "b": 2}],
+        [{}, {"a": 1}, {"c": 1}],
+    ),
+    Case(
+        "not of a closed object",
+        {
+            "properties": {"a": {}, "b": {}},
+            "additionalProperties": False,
+            "not": {"propertyNames": {"const": "a"}},
+        },
+        [{"b": 1}, {"a": 1, "b": 1}],
+        [{}, {"a": 1}],
+    ),
+    Case(
+        "not of a closed object",
+        {
+            "properties": {"ax": {}, "b": {}},
+            "additionalProperties": False,
+            "not": {"patternProperties": {"^a": {"type": "integer"}}},
+        },
+        [{"ax": "x"}, {"ax": None, "b": 1}],
+        [{}, {"ax": 1}, {"b": "x"}],
+    ),
+    Case(
+        "uniqueItems",
+        {"items": {"type": "integer", "minimum": 1, "exclusiveMaximum": 4}, "uniqueItems": True},
+        [[], [3, 1, 2]],
+        [[1, 1], [0], [4]],
+    ),
 ]
 
 OLD_DRAFTS = [

@@ -58,6 +58,7 @@ NOT_NEGATED = frozenset(
         "patternProperties",
         "additionalProperties",
         "propertyNames",
+        "not of a closed object",
         "prefixItems",
         "enum",
         "const",
