@@ -63,11 +63,9 @@ class Engine:
             if state is not None:
                 state.mask()
 
-    def reading(self, state: State) -> Reading:
-        if state.reading_here is None:
-            state.reading_here = self._stacks.reading(state.threads)
-            self._memory.charge(len(state.reading_here.threads) * THREAD_BYTES)
-        return state.reading_here
+    def is_accepting(self, state: State) -> bool:
+        self._steps.begin()
+        return self._reading(state).is_accepting
 
     def mask(self, state: State) -> Words:
         digest = state.mask_digest
@@ -80,13 +78,12 @@ class Engine:
         if found is not None:
             return found
         if token_id in self.vocabulary.end_ids:
-            return state if self.reading(state).is_accepting else None
+            return state if self.is_accepting(state) else None
         token = self.vocabulary.token_bytes(token_id)
         following = self.advance_bytes(state, token) if token else None
         return following and self._by_token.keep(key, following)
 
     def advance_bytes(self, state: State, text: bytes) -> State | None:
-        self._steps.begin()
         here: State | None = state
         for byte in text:
             if here is None:
@@ -95,16 +92,21 @@ class Engine:
         return here
 
     def forced_bytes(self, state: State, limit: int) -> bytes:
-        self._steps.begin()
         forced = bytearray()
         here: State | None = state
-        while here and len(forced) < limit and not self.reading(here).is_accepting:
+        while here and len(forced) < limit and not self.is_accepting(here):
             byte = self._only_byte(here)
             if byte is None:
                 break
             forced.append(byte)
             here = self._by_byte.find((here, byte)) or self._step(here, byte)
         return bytes(forced)
+
+    def _reading(self, state: State) -> Reading:
+        if state.reading_here is None:
+            state.reading_here = self._stacks.reading(state.threads)
+            self._memory.charge(len(state.reading_here.threads) * THREAD_BYTES)
+        return state.reading_here
 
     def _state(self, stacks: dict[Place, Stack]) -> State:
         threads = tuple(Thread(place, stack) for place, stack in stacks.items())
@@ -113,8 +115,9 @@ class Engine:
         return self._states.keep(key, State(self, threads)) if found is None else found
 
     def _step(self, state: State, byte: int) -> State | None:
+        self._steps.begin()
         stacks: dict[Place, Stack] = {}
-        for place, stack in self.reading(state).threads:
+        for place, stack in self._reading(state).threads:
             self._steps.spend()
             to = place.step(byte)
             if to is not None:
@@ -127,7 +130,7 @@ class Engine:
     def _only_byte(self, state: State) -> int | None:
         """None where several may come."""
         only: int | None = None
-        for place, _ in self.reading(state).threads:
+        for place, _ in self._reading(state).threads:
             for byte in place.next_bytes():
                 if only is not None and byte != only:
                     return None
@@ -137,7 +140,7 @@ class Engine:
     def _work_out_mask(self, state: State) -> Words:
         self._steps.begin()
         used = frozenset(self._walk_down(state))
-        is_accepting = self.reading(state).is_accepting
+        is_accepting = self._reading(state).is_accepting
         key = (used, is_accepting)
         digest = self._digests.find(key)
         words = None if digest is None else self._masks.find(digest)
@@ -180,4 +183,6 @@ class Engine:
 
 
 def _size_of_state(state: State) -> int:
-    return STATE_BYTES + len(state.threads) * THREAD_BYTES
+    reading = state.reading_here
+    num_threads = len(state.threads) + (len(reading.threads) if reading else 0)
+    return STATE_BYTES + num_threads * THREAD_BYTES

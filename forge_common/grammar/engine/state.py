@@ -27,7 +27,7 @@ class State:
     @property
     def is_accepting(self) -> bool:
         """Whether the text so far is whole."""
-        return self._engine.reading(self).is_accepting
+        return self._engine.is_accepting(self)
 
     def mask(self) -> Words:
         """Which tokens may come next: bit t % 32 of word t // 32. Read-only."""

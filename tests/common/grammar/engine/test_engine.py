@@ -240,6 +240,7 @@ HOSTILE = {
 def test_hostile_programs_end_soon_and_harm_nobody(name: str) -> None:
     shared = engine()
     other = after(shared.start(PROGRAMS["any value"]), b"[1,")
+    third = after(shared.start(PROGRAMS["tree"]), b"{")
     began = time.process_time()
     try:
         state = shared.start(HOSTILE[name])
@@ -248,6 +249,7 @@ def test_hostile_programs_end_soon_and_harm_nobody(name: str) -> None:
     except GrammarTooLarge:
         pass
     assert time.process_time() - began < 10
+    assert not third.is_accepting
     assert allowed_ids(odd_vocabulary(), other)
     assert shared.num_cached_bytes <= 2**26
 
