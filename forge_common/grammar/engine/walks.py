@@ -31,6 +31,7 @@ ANY_ROOM = Room()
 MAX_INT32 = 2**31 - 1
 CHARACTER_BITS = 16
 STEPS_OF_A_WALK = 20
+FEW_BYTES = 4
 NEARLY = 0.5  # of the bytes a free string may go on with
 
 
@@ -105,6 +106,9 @@ class Walks:
         if isinstance(place, StructurePlace):
             self._steps.spend(len(place.calls))
             open_walks.append(_Open(ask, self._walk_structure(place.moves, nodes)))
+            return None
+        if isinstance(place, ReaderPlace) and _is_common_way(place, nodes):
+            open_walks.append(_Open(ask, self._walk_structure(_moves_of(place), nodes)))
             return None
         if isinstance(place, CountedPlace) and place.room != ANY_ROOM:
             return self._walks.keep(ask, self._walk_counted(place, nodes))
@@ -199,6 +203,19 @@ class Walks:
             reach = self._walker.walk(rows, place.state, nodes.nodes, is_counted=True)
             found = self._reaches.keep(key, _group(reach))
         return found
+
+
+def _is_common_way(place: ReaderPlace, nodes: NodeSet) -> bool:
+    """Whether it is worth going byte by byte, as structures do: other keys begin alike, and what
+    many nodes have below them on a byte is remembered."""
+    row = place.reader.automaton.row(place.state)
+    return place.reader.rows.is_sparse and len(nodes.nodes) > 1 and len(row) <= FEW_BYTES
+
+
+def _moves_of(place: ReaderPlace) -> Moves:
+    row = place.reader.automaton.row(place.state)
+    edges = {byte: place.reader.place(to) for byte, to in row.items()}
+    return Moves(edges, (), place.is_accepting)
 
 
 def _group(reach: Reach) -> _CountedReach:
