@@ -8,7 +8,6 @@ nested, which `documents` bounds. Knows no schema.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Hashable
 from decimal import Decimal
 from enum import Enum
@@ -45,9 +44,9 @@ def exact(number: JsonNumber) -> Fraction:
         if number.bit_length() > MAX_NUMBER_BITS:
             raise GrammarTooLarge("a number has too many digits")
         return Fraction(number)
-    if not math.isfinite(number):
-        raise GrammarError("not a number of JSON")
     decimal = number if isinstance(number, Decimal) else Decimal(repr(number))
+    if not decimal.is_finite():
+        raise GrammarError("not a number of JSON")
     if decimal and abs(decimal.adjusted()) > MAX_EXPONENT:
         raise GrammarTooLarge("a number has too many digits")
     return Fraction(decimal)
