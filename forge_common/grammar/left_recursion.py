@@ -11,9 +11,9 @@ from enum import Enum
 from typing import NamedTuple
 
 from forge_common.grammar.automata.store import AutomatonStore
-from forge_common.grammar.productive import callees
 from forge_common.grammar.program import AnyRule, Choice, Literals, Program, Repeat, RuleIndex, Text
 from forge_common.grammar.program import Sequence as SequenceRule
+from forge_common.grammar.rule_graph import callees
 
 
 class _Visit(Enum):

@@ -16,9 +16,10 @@ from msgspec import Meta, Struct
 
 from forge_common.grammar.automata.store import AutomatonStore
 from forge_common.grammar.errors import GrammarError
-from forge_common.grammar.productive import is_empty, productive, with_callees
+from forge_common.grammar.productive import is_empty, productive
 from forge_common.grammar.program import AnyRule, Choice, Literals, Program, Repeat, RuleIndex
 from forge_common.grammar.program import Sequence as SequenceRule
+from forge_common.grammar.rule_graph import with_callees
 from forge_common.grammar.rule_table import RuleTable
 from forge_common.grammar.schema.compiler import SchemaOptions, compile_schema
 

@@ -38,7 +38,13 @@ from forge_common.grammar.schema.facts import (
     Unique,
     is_nothing,
 )
-from forge_common.grammar.schema.json_values import Kind, is_number, kind_of, number_text
+from forge_common.grammar.schema.json_values import (
+    Kind,
+    is_encodable,
+    is_number,
+    kind_of,
+    number_text,
+)
 from forge_common.grammar.schema.meanings import Meanings
 
 
@@ -173,7 +179,11 @@ class BranchMaker:
         patterns = dict.fromkeys(
             Pattern(fact.pattern, fact.is_negated) for fact in _only(Matches, facts)
         )
-        excluded = [value for value in self._excluded(facts) if isinstance(value, str)]
+        excluded = [
+            value
+            for value in self._excluded(facts)
+            if isinstance(value, str) and is_encodable(value)
+        ]
         return StringBranch(
             JsonString(
                 tuple(patterns), length.minimum, length.maximum, tuple(sorted(set(excluded)))

@@ -71,7 +71,7 @@ def compile_schema(
 ) -> Program:
     """GrammarError where it is malformed, too large, or not to be expressed exactly.
 
-    The program of a schema that no value fulfils allows nothing: `program.is_empty`.
+    The program of a schema that no value fulfils allows nothing: `productive.is_empty`.
     """
     steps = Steps()
     regular = Regular(automata or AutomatonStore(), steps)
@@ -178,6 +178,8 @@ class _Compiler:
             items = tuple(Item(other=self._constant(item)) for item in value)
             return self._rules.add(Array(prefix=items, min_items=len(items), max_items=len(items)))
         if isinstance(value, dict):
+            if not all(map(is_encodable, value)):
+                return self._rule_of(nothing())
             properties = tuple(
                 Property(key, self._constant(member), is_required=True)
                 for key, member in value.items()

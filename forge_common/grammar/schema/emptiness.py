@@ -10,7 +10,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from itertools import combinations, islice
 
 from forge_common.grammar.errors import GrammarError, GrammarTooLarge
-from forge_common.grammar.schema.assertions import any_of
 from forge_common.grammar.schema.branches import (
     ArrayBranch,
     Branch,
@@ -32,6 +31,7 @@ from forge_common.grammar.schema.facts import (
 )
 from forge_common.grammar.schema.json_values import identity
 from forge_common.grammar.schema.meanings import Meanings
+from forge_common.grammar.schema.positives import any_of
 from forge_common.grammar.schema.regular import Regular
 from forge_common.grammar.schema.steps import Steps
 

@@ -11,11 +11,12 @@ from enum import Enum
 from typing import NamedTuple
 
 from forge_common.grammar.errors import GrammarError
-from forge_common.grammar.schema.assertions import Assertions, PositiveMeanings
+from forge_common.grammar.schema.assertions import Assertions
 from forge_common.grammar.schema.documents import Document, Place
 from forge_common.grammar.schema.facts import Listed, Meaning, Term
 from forge_common.grammar.schema.json_values import identity
 from forge_common.grammar.schema.negations import NegativeMeanings
+from forge_common.grammar.schema.positives import PositiveMeanings
 from forge_common.grammar.schema.reader import SchemaReader
 from forge_common.grammar.schema.regular import Regular
 

@@ -1,0 +1,116 @@
+"""Rules as a graph: whom a rule names, who is reached from the root, and programs numbered anew.
+
+Knows nothing of what rules allow.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+from msgspec.structs import replace
+
+from forge_common.grammar.program import (
+    AnyRule,
+    Array,
+    Choice,
+    Item,
+    Object,
+    Program,
+    Repeat,
+    RuleIndex,
+)
+from forge_common.grammar.program import Sequence as SequenceRule
+
+
+def callees(rule: AnyRule) -> Iterator[RuleIndex]:
+    match rule:
+        case Choice():
+            yield from rule.alternatives
+        case SequenceRule():
+            yield from rule.parts
+        case Repeat():
+            yield rule.part
+        case Array():
+            for item in (*rule.prefix, rule.rest or Item()):
+                yield from (index for index in (item.other, item.matching) if index is not None)
+        case Object():
+            yield from (named.value for named in rule.properties)
+            for other in rule.others:
+                yield from (other.key, other.value)
+        case _:
+            pass
+
+
+def reachable(program: Program) -> list[RuleIndex]:
+    """Callers before callees, as far as that goes."""
+    found = {program.root: None}
+    waiting = deque([program.root])
+    while waiting:
+        for callee in callees(program.rules[waiting.popleft()]):
+            if callee not in found:
+                found[callee] = None
+                waiting.append(callee)
+    return list(found)
+
+
+def renumbered(program: Program) -> Program:
+    """Root first; without rules that nobody reaches, and without choices of one."""
+    rules = program.rules
+    targets = [_target(rules, index) for index in range(len(rules))]
+    order = [targets[program.root]]
+    numbers = {order[0]: 0}
+    for index in order:
+        for callee in callees(rules[index]):
+            to = targets[callee]
+            if to not in numbers:
+                numbers[to] = len(order)
+                order.append(to)
+    new = [numbers.get(target, 0) for target in targets]
+    left = tuple(with_callees(rules[index], new) for index in order)
+    return replace(program, rules=left, root=0)
+
+
+def _target(rules: Sequence[AnyRule], index: RuleIndex) -> RuleIndex:
+    """Where choices of one lead; live ones do not lead in a circle."""
+    rule = rules[index]
+    while isinstance(rule, Choice) and len(rule.alternatives) == 1:
+        index = rule.alternatives[0]
+        rule = rules[index]
+    return index
+
+
+def with_callees(rule: AnyRule, new: Sequence[RuleIndex]) -> AnyRule:
+    """The same rule, calling `new[index]` where it called `index`."""
+    match rule:
+        case Choice():
+            return Choice(tuple(dict.fromkeys(new[index] for index in rule.alternatives)))
+        case SequenceRule():
+            return SequenceRule(tuple(new[index] for index in rule.parts))
+        case Repeat():
+            return replace(rule, part=new[rule.part])
+        case Array():
+            rest = None if rule.rest is None else _new_item(rule.rest, new)
+            return replace(
+                rule, prefix=tuple(_new_item(item, new) for item in rule.prefix), rest=rest
+            )
+        case Object():
+            return replace(
+                rule,
+                properties=tuple(
+                    replace(named, value=new[named.value]) for named in rule.properties
+                ),
+                others=tuple(
+                    replace(other, key=new[other.key], value=new[other.value])
+                    for other in rule.others
+                ),
+            )
+        case _:
+            return rule
+
+
+def _new_item(item: Item, new: Sequence[RuleIndex]) -> Item:
+    return Item(
+        None if item.other is None else new[item.other],
+        None if item.matching is None else new[item.matching],
+    )
