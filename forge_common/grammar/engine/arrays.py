@@ -63,7 +63,7 @@ class ArrayPlan:
     """Which numbers of items lead to an end. Knows of items only whether anything matches them."""
 
     def __init__(self, rule: Array, prefix: Sequence[PlaceKind], rest: PlaceKind) -> None:
-        self._contains = rule.contains or ANY_NUMBER
+        self.contains = rule.contains or ANY_NUMBER
         self._prefix = prefix
         self._rest = rest
         longest = _longest(rule, prefix, rest)
@@ -74,11 +74,11 @@ class ArrayPlan:
         return self._prefix[progress.position] if is_prefix else self._rest
 
     def can_close(self, progress: Progress) -> bool:
-        return progress.min_left == 0 and progress.num_matching >= self._contains.min_count
+        return progress.min_left == 0 and progress.num_matching >= self.contains.min_count
 
     def after_item(self, progress: Progress, is_matching: bool) -> Progress:
         position, min_left, max_left, num_matching, seen = progress
-        least, most = self._contains.min_count, self._contains.max_count
+        least, most = self.contains.min_count, self.contains.max_count
         num_matching += is_matching
         if most is None:
             num_matching = min(num_matching, least)
@@ -108,8 +108,8 @@ class ArrayPlan:
         return self._rest_counts_right(fewest, most, max(min_left - num_prefix, 0), num_left)
 
     def _counts_right(self, fewest: int, most: int) -> bool:
-        limit = self._contains.max_count
-        return most >= self._contains.min_count and (limit is None or fewest <= limit)
+        limit = self.contains.max_count
+        return most >= self.contains.min_count and (limit is None or fewest <= limit)
 
     def _rest_counts_right(
         self, fewest: int, most: int, min_left: int, max_left: int | None
@@ -117,7 +117,7 @@ class ArrayPlan:
         """As many further items as are needed to count enough, all alike."""
         num_items = min_left
         if self._rest.has_matching:
-            num_items = max(num_items, self._contains.min_count - most)
+            num_items = max(num_items, self.contains.min_count - most)
         if max_left is not None and num_items > max_left:
             num_items = max_left
         return self._counts_right(
