@@ -31,6 +31,7 @@ from forge_common.grammar.rule_table import RuleTable
 ROOT = "root"
 MAX_PATTERN_DEPTH = 12
 MAX_PATTERN_SIZE = 256  # in characters read, repetitions written out
+MAX_PATTERN_TEXT = 2**14
 
 
 def compile_ebnf(text: str, automata: AutomatonStore | None = None) -> Program:
@@ -47,7 +48,11 @@ class _Pattern(NamedTuple):
 
     @property
     def is_small(self) -> bool:
-        return self.depth <= MAX_PATTERN_DEPTH and self.size <= MAX_PATTERN_SIZE
+        return (
+            self.depth <= MAX_PATTERN_DEPTH
+            and self.size <= MAX_PATTERN_SIZE
+            and len(self.text) <= MAX_PATTERN_TEXT
+        )
 
 
 class _Compiler:

@@ -18,6 +18,7 @@ from forge_common.grammar.errors import GrammarError, GrammarTooLarge
 
 MAX_DEPTH = 48
 MAX_CHARACTERS = 2**18
+MAX_CLASS = 2**16 - 1
 MAX_COUNT = 2**31 - 1
 SPACE = re.compile(r"(?:[ \t\r\n]+|#[^\r\n]*)*")
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -197,6 +198,8 @@ class _Reader:
         while not self._is_next("]"):
             pattern.append(self._read_range())
         self._at += 1
+        if sum(map(len, pattern)) >= MAX_CLASS:
+            raise GrammarTooLarge("a class of more characters than a pattern holds")
         if pattern == ["["]:
             raise self._error("a class without characters")
         return Characters("".join([*pattern, "]"]))

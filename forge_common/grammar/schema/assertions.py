@@ -28,11 +28,12 @@ from forge_common.grammar.schema.facts import (
     nothing,
 )
 from forge_common.grammar.schema.json_values import Kind, number_text
-from forge_common.grammar.schema.keywords import REFUSED
+from forge_common.grammar.schema.keywords import UNEVALUATED
 from forge_common.grammar.schema.reader import MAX_COUNT, SchemaReader
 from forge_common.grammar.schema.regular import Regular
 
 STANDARD_FORMATS = frozenset({"regex", "idn-email", "idn-hostname"})  # those not in FORMATS
+MAX_PATTERN = 2**16  # what a Program holds
 KINDS_OF_TYPE: Mapping[str, frozenset[Kind]] = {
     "null": frozenset({Kind.NULL}),
     "boolean": frozenset({Kind.BOOLEAN}),
@@ -68,9 +69,17 @@ class Assertions:
     def reader(self, place: Place) -> SchemaReader:
         reader = SchemaReader(self._document, place)
         for keyword in reader:
-            if keyword in REFUSED:
-                raise reader.error(keyword, "not supported")
+            if self._is_beyond_us(reader, keyword):
+                raise reader.error(keyword, "not supported beside other schemas of the value")
         return reader
+
+    def _is_beyond_us(self, reader: SchemaReader, keyword: str) -> bool:
+        rivals = UNEVALUATED.get(keyword)
+        return (
+            rivals is not None
+            and any(rival in reader for rival in rivals)
+            and self.conjunction(reader.child(keyword)) != everything()
+        )
 
     def conjunction(self, place: Place) -> Conjunction:
         """What a value has to fulfil for this schema alone."""
@@ -129,6 +138,8 @@ class Assertions:
     def pattern(self, reader: SchemaReader, keyword: str, text: str) -> str:
         """The pattern, once it has been understood."""
         with reader.at(keyword):
+            if len(text) > MAX_PATTERN:
+                raise GrammarTooLarge(f"more than {MAX_PATTERN} characters")
             self._regular.matches(text, "")
         return text
 
@@ -148,6 +159,8 @@ class Assertions:
         if isinstance(value, list):
             prefix_keyword, rest_keyword = "items", "additionalItems"
         prefix = reader.children(prefix_keyword) if prefix_keyword in reader else []
+        if rest_keyword not in reader:
+            rest_keyword = "unevaluatedItems"
         rest = everything()
         if rest_keyword in reader:
             rest = self.conjunction(reader.child(rest_keyword))
@@ -165,9 +178,11 @@ class Assertions:
     def properties(self, reader: SchemaReader) -> Properties | None:
         named = reader.named_children("properties")
         patterns = reader.named_children("patternProperties")
+        is_older = "additionalProperties" in reader
+        rest_keyword = "additionalProperties" if is_older else "unevaluatedProperties"
         additional = everything()
-        if "additionalProperties" in reader:
-            additional = self.conjunction(reader.child("additionalProperties"))
+        if rest_keyword in reader:
+            additional = self.conjunction(reader.child(rest_keyword))
         if not named and not patterns and not additional:
             return None
         return Properties(

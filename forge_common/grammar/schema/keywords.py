@@ -1,7 +1,6 @@
 """Which words of a schema say something about values, in which drafts, and which hold schemas.
 
     in KEYWORDS     honoured, or refused where that cannot be done exactly
-    in REFUSED      validation that is not supported at all
     all others      ignored, as JSON Schema has it: annotations, vendor extensions, unknown words
 
 A word that came with a later draft than the one `$schema` names is unknown there. Without
@@ -79,7 +78,25 @@ KEYWORDS: Mapping[str, Draft] = {
     "$dynamicRef": Draft.DRAFT_2020,
     "prefixItems": Draft.DRAFT_2020,
 }
-REFUSED = frozenset({"unevaluatedItems", "unevaluatedProperties"})
+# What looks at the same value, and so has a say in what is evaluated.
+EVALUATES = frozenset(
+    {
+        "$ref",
+        "$dynamicRef",
+        "$recursiveRef",
+        "allOf",
+        "anyOf",
+        "oneOf",
+        "if",
+        "dependentSchemas",
+        "dependencies",
+    }
+)
+# Honoured where none of these stands beside it: there it means what the older keyword means.
+UNEVALUATED: Mapping[str, frozenset[str]] = {
+    "unevaluatedProperties": EVALUATES,
+    "unevaluatedItems": EVALUATES | {"contains"},
+}
 
 HOLDS_SCHEMA = frozenset(
     {

@@ -33,11 +33,20 @@ DEPENDENCIES = ("dependencies", "dependentRequired", "dependentSchemas")
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 NUMBER_KEYWORDS = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf")
 STRING_KEYWORDS = ("minLength", "maxLength", "pattern", "format")
-ARRAY_KEYWORDS = ("prefixItems", "items", "minItems", "maxItems", "uniqueItems", "contains")
+ARRAY_KEYWORDS = (
+    "prefixItems",
+    "items",
+    "unevaluatedItems",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
+    "contains",
+)
 OBJECT_KEYWORDS = (
     "properties",
     "patternProperties",
     "additionalProperties",
+    "unevaluatedProperties",
     "required",
     "minProperties",
     "maxProperties",

@@ -415,6 +415,30 @@ CASES = [
         [[], [3, 1, 2]],
         [[1, 1], [0], [4]],
     ),
+    Case(
+        "unevaluatedProperties",
+        {"properties": {"a": {}}, "patternProperties": {"^b": {}}, "unevaluatedProperties": False},
+        [{}, {"a": 1, "bc": 2}, []],
+        [{"c": 1}],
+    ),
+    Case(
+        "unevaluatedProperties",
+        {"additionalProperties": {"type": "null"}, "unevaluatedProperties": False},
+        [{"a": None}],
+        [{"a": 1}],
+    ),
+    Case(
+        "unevaluatedProperties",
+        {"allOf": [{"required": ["a"]}], "unevaluatedProperties": True},
+        [{"a": 1, "b": 2}],
+        [{}],
+    ),
+    Case(
+        "unevaluatedItems",
+        {"prefixItems": [{"type": "null"}], "unevaluatedItems": {"type": "integer"}},
+        [[None, 1, 2], []],
+        [[None, "a"], [1]],
+    ),
 ]
 
 OLD_DRAFTS = [

@@ -58,6 +58,8 @@ NOT_NEGATED = frozenset(
         "patternProperties",
         "additionalProperties",
         "propertyNames",
+        "unevaluatedProperties",
+        "unevaluatedItems",
         "not of a closed object",
         "prefixItems",
         "enum",

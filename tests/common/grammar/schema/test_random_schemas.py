@@ -10,6 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from msgspec import msgpack
 
 from forge_common.grammar.check import Checker
 from forge_common.grammar.errors import GrammarError
@@ -62,6 +63,7 @@ def test_grammars_allow_what_jsonschema_does_and_nothing_else(seed_: int) -> Non
             text = value_text(value).encode()
             assert accepts(program, text, languages.automata) == is_valid, (schema, value)
             num_allowed += is_valid
+        assert msgpack.decode(msgpack.encode(program), type=Program) == program
     assert num_programs > NUM_SCHEMAS * 0.8
     assert 0.2 < num_allowed / (num_programs * NUM_VALUES) < 0.9
 

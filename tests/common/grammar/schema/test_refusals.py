@@ -19,8 +19,16 @@ class Refusal(NamedTuple):
 UNSUPPORTED = [
     Refusal({"items": {"type": "string"}, "uniqueItems": True}, "", "uniqueItems"),
     Refusal({"properties": {"a": {"uniqueItems": True}}}, "/properties/a", "uniqueItems"),
-    Refusal({"unevaluatedProperties": False}, "/unevaluatedProperties", "unevaluatedProperties"),
-    Refusal({"items": {"unevaluatedItems": {}}}, "/items/unevaluatedItems", "unevaluatedItems"),
+    Refusal(
+        {"allOf": [{}], "unevaluatedProperties": False},
+        "/unevaluatedProperties",
+        "unevaluatedProperties",
+    ),
+    Refusal(
+        {"items": {"unevaluatedItems": False, "contains": {"const": 1}}},
+        "/items/unevaluatedItems",
+        "unevaluatedItems",
+    ),
     Refusal({"not": {"uniqueItems": True}}, "/not/uniqueItems", "uniqueItems"),
     Refusal({"not": {"multipleOf": 3}}, "/not/multipleOf", "multipleOf"),
     Refusal({"not": {"patternProperties": {"a": {"type": "null"}}}}, "", "patternProperties"),
