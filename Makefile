@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 LOCK   := deploy/requirements-dev.txt
 ARGS   ?=
 
-.PHONY: install serve test check format bench test-gpu bench-gpu demo-model golden lock clean
+.PHONY: install serve test check format bench bench-grammar test-gpu bench-gpu demo-model golden lock clean
 
 install: $(VENV)/installed
 
@@ -34,6 +34,19 @@ format: install
 
 bench: install
 	$(BIN)/python -m tests.bench $(ARGS)
+
+# Beside other engines of grammars, which are installed into a venv of their own and are no part of
+# Forge; whichever cannot be had is left out, and the table says so. ARGS="forge" runs Forge alone.
+bench-grammar: .venv-grammar/installed
+	.venv-grammar/bin/python -m tests.bench.grammar $(ARGS)
+
+.venv-grammar/installed: deploy/requirements.txt
+	$(PYTHON) -m venv .venv-grammar
+	.venv-grammar/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	-.venv-grammar/bin/python -m pip install --quiet --disable-pip-version-check xgrammar torch==2.13.0
+	-.venv-grammar/bin/python -m pip install --quiet --disable-pip-version-check llguidance
+	-.venv-grammar/bin/python -m pip install --quiet --disable-pip-version-check outlines-core
+	touch $@
 
 # Needs a GPU of NVIDIA's and CuPy, which comes with `.venv/bin/python -m pip install -e .[cuda13]`.
 # Where another Python has it, beside pytest and what deploy/requirements.txt names:

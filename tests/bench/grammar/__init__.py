@@ -1,0 +1,1 @@
+"""`make bench-grammar`: what structured output costs, beside other engines of the kind."""

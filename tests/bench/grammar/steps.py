@@ -1,0 +1,142 @@
+"""What grammars add to a step: 64 sequences of the 110 M model, each under a schema of its own.
+
+The same sequences are stepped with and without grammars in turns. With them every state is new, as
+the texts of random weights are; so this is the worst that a server meets, not the usual.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from forge_common.config import DeviceSettings
+from forge_common.grammar.engine import Engine as GrammarEngine
+from forge_common.grammar.spec import JsonSchema, compile_spec
+from forge_common.grammar.vocabulary import Vocabulary
+from forge_common.protocol.scheduler_worker import NewSequence, RunBatch, ScheduledSequence
+from forge_common.sampling import SamplingParams
+from forge_worker.blas_environment import available_threads, prepare_blas
+from forge_worker.constraints import Constraints
+from forge_worker.kv_cache import allocate_kv_cache
+from forge_worker.model_runner import ModelRunner
+from forge_worker.models.load import load_model
+from forge_worker.models.registry import Model
+from forge_worker.sequence_mirror import Limits
+from tests.bench.grammar import bpe
+from tests.bench.grammar.generator import generated_cases
+from tests.bench.random_model import SHAPE_110M, write_random_model
+from tests.worker.fakes import no_grammars
+
+NUM_SEQUENCES = 64
+BLOCK_SIZE = 16
+BLOCKS_A_SEQUENCE = 4
+PROMPT_TOKENS = 4
+NUM_STEPS = 24
+NUM_WARM_UPS = 3
+SEED = 3
+ENDLESS = 10_000
+GOAL = 1.10
+
+
+class StepTimes(Struct):
+    plain_s: float
+    constrained_s: float
+    ratio: float  # the median of neighbouring steps' ratios
+
+
+def measure() -> StepTimes:
+    with tempfile.TemporaryDirectory() as directory:
+        write_random_model(Path(directory), SHAPE_110M)
+        settings = DeviceSettings(backend="cpu", threads=available_threads())
+        model = load_model(Path(directory), settings, lambda done, total: None)
+        plain = Steps(model, no_grammars(), [None] * NUM_SEQUENCES)
+        constrained = Steps(model, _constraints(), list(islice(_grammars(), NUM_SEQUENCES)))
+        pairs = [(plain.step(), constrained.step()) for _ in range(NUM_STEPS)][NUM_WARM_UPS:]
+    plain_s, constrained_s = (median(times) for times in zip(*pairs, strict=True))
+    return StepTimes(plain_s, constrained_s, median(with_ / without for without, with_ in pairs))
+
+
+def _constraints() -> Constraints:
+    tokens = bpe.load(bpe.file_of_size(SHAPE_110M.vocab_size))
+    padding = [b""] * (SHAPE_110M.vocab_size - len(tokens.tokens))
+    engine = GrammarEngine(Vocabulary([*tokens.tokens, *padding], [tokens.end_id]))
+    engine.warm()
+    return Constraints(lambda: engine)
+
+
+def _grammars() -> Iterator[bytes]:
+    """In lists that are never long enough, so that no sequence ends."""
+    for case in generated_cases(SEED, NUM_SEQUENCES):
+        schema = {"type": "array", "items": case.schema, "minItems": ENDLESS}
+        yield msgspec.msgpack.encode(compile_spec(JsonSchema(schema)))
+
+
+class Steps:
+    """One more token for each sequence a call."""
+
+    def __init__(
+        self, model: Model, constraints: Constraints, grammars: list[bytes | None]
+    ) -> None:
+        limits = Limits(
+            max_batch_size=NUM_SEQUENCES,
+            max_model_len=BLOCK_SIZE * BLOCKS_A_SEQUENCE,
+            vocab_size=SHAPE_110M.vocab_size,
+            num_blocks=NUM_SEQUENCES * BLOCKS_A_SEQUENCE,
+            block_size=BLOCK_SIZE,
+        )
+        cache = allocate_kv_cache(model.config, model.ops, limits.num_blocks, BLOCK_SIZE)
+        self._runner = ModelRunner(
+            model, cache, limits, constraints, num_threads=available_threads()
+        )
+        self._num_computed = 0
+        self._new = [_sequence(index, grammar) for index, grammar in enumerate(grammars)]
+        self.step()
+
+    def step(self) -> float:
+        num_tokens = 1 if self._num_computed else PROMPT_TOKENS
+        scheduled = [
+            ScheduledSequence(index, self._num_computed, num_tokens, self._new_blocks(index), True)
+            for index in range(NUM_SEQUENCES)
+        ]
+        batch = RunBatch(self._num_computed, [], self._new, scheduled)
+        started = perf_counter()
+        output = self._runner.run(batch)
+        seconds = perf_counter() - started
+        if failed := [sequence.error for sequence in output.sequences if sequence.error]:
+            raise RuntimeError(failed[0])
+        self._num_computed += num_tokens
+        self._new = []
+        return seconds
+
+    def _new_blocks(self, index: int) -> list[int]:
+        if self._num_computed:
+            return []
+        return list(range(index * BLOCKS_A_SEQUENCE, (index + 1) * BLOCKS_A_SEQUENCE))
+
+
+def _sequence(index: int, grammar: bytes | None) -> NewSequence:
+    sampling = SamplingParams(
+        max_tokens=999, seed=index, temperature=0.8, top_p=0.95, top_k=50, grammar=grammar
+    )
+    random = np.random.default_rng(index)
+    prompt = random.integers(3, SHAPE_110M.vocab_size, PROMPT_TOKENS).tolist()
+    return NewSequence(index, index, prompt, PROMPT_TOKENS, sampling)
+
+
+def main() -> None:
+    prepare_blas(os.environ)
+    sys.stdout.buffer.write(msgspec.json.encode(measure()))
+
+
+if __name__ == "__main__":
+    main()
