@@ -28,10 +28,13 @@ from forge_common.grammar.program import (
     Text,
 )
 from tests.common.grammar.engine.programs import allowed_ids, is_allowed
+from tests.common.grammar.engine.reference import Reference
 from tests.common.grammar.engine.vocabularies import odd_vocabulary
+from tests.common.grammar.engine.writing import generate
 
 NUM_PROGRAMS = 80
 NUM_TOKENS = 8
+PIECES = ("a", "ab", "[]", "{}", "1", ",1", '"a"', '"ab"', "[1]", '{"a":1}', "é", "12", "null")
 LEAVES: tuple[AnyRule, ...] = (
     Literals((b"",)),
     Literals((b"a", b"ab", b"")),
@@ -128,3 +131,44 @@ def test_masks_of_random_programs_are_exact_and_never_empty(seed: int) -> None:
         for _ in range(NUM_TOKENS):
             state = state and check_and_go_on(state, rng)
     assert num_started > NUM_PROGRAMS / 4
+
+
+def mutated(text: str, rng: random.Random) -> str:
+    """One piece taken out, put in, or written twice."""
+    first, end = sorted(rng.choices(range(len(text) + 1), k=2))
+    put_in = rng.choice(("", text[first:end] * 2, *PIECES))
+    return text[:first] + put_in + text[end:]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_random_programs_accept_what_a_plain_reading_of_them_accepts(seed: int) -> None:
+    rng = random.Random(seed)
+    engine = Engine(odd_vocabulary())
+    num_accepted = 0
+    for _ in range(NUM_PROGRAMS):
+        program = random_program(rng)
+        program = Program(program.rules)
+        try:
+            start = engine.start(program)
+        except GrammarError as error:
+            if "no text" in error.reason:
+                assert not any(Reference(program, text).accepts(0) for text in ("", *PIECES))
+            continue
+        for text in texts_of(start, rng):
+            state = start.advance_bytes(text.encode())
+            expected = Reference(program, text).accepts(0)
+            assert (state is not None and state.is_accepting) == expected, (program, text)
+            num_accepted += expected
+    assert num_accepted > NUM_PROGRAMS
+
+
+def texts_of(start: State, rng: random.Random) -> list[str]:
+    found = ["", *rng.sample(PIECES, 3)]
+    for _ in range(3):
+        try:
+            text = generate(odd_vocabulary(), start, rng, rng.choice((0, 2, 4))).decode()
+        except AssertionError:
+            continue  # no end found in time
+        if len(text) <= 24:
+            found += [text, *(mutated(text, rng) for _ in range(4))]
+    return found
