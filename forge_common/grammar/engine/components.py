@@ -50,6 +50,8 @@ Component = tuple[Member, ...]
 def components(program: Program) -> Iterator[list[RuleIndex]]:
     """Those that the root reaches (Tarjan 1972), without recursion."""
     children = [named_rules(rule) for rule in program.rules]
+    if max(program.root, *map(max, filter(None, children)), 0) >= len(children):
+        raise GrammarError("a rule is named that is not there")
     order: dict[RuleIndex, int] = {}
     lowest: dict[RuleIndex, int] = {}
     in_progress: list[RuleIndex] = []
@@ -132,7 +134,8 @@ def _refuse_left_recursion(component: Component, facts: Facts) -> None:
 
 def array_plan(rule: Array, are_productive: Flags) -> ArrayPlan:
     if rule.distinct is not None:
-        return ArrayPlan(rule, (), PlaceKind(has_other=True, has_matching=False))
+        has_items = rule.rest is not None
+        return ArrayPlan(rule, (), PlaceKind(has_items, has_matching=False))
     prefix = [_kind(item, are_productive) for item in rule.prefix]
     return ArrayPlan(rule, prefix, _kind(rule.rest or Item(), are_productive))
 

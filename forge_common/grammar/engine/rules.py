@@ -10,6 +10,7 @@ from itertools import count
 
 from msgspec.structs import replace
 
+from forge_common.grammar.errors import GrammarError
 from forge_common.grammar.program import (
     AnyRule,
     Array,
@@ -61,8 +62,10 @@ def numbered(rule: AnyRule) -> AnyRule:
             prefix = tuple(_numbered_item(item, numbers) for item in rule.prefix)
             rest = _numbered_item(rule.rest, numbers) if rule.rest else None
             return replace(rule, prefix=prefix, rest=rest)
+        case Array(prefix=(), contains=None):
+            return replace(rule, rest=Item() if rule.rest else None)
         case Array():
-            return replace(rule, prefix=(), rest=None)
+            raise GrammarError("distinct items go neither with a prefix nor with contains")
         case Object():
             return _numbered_object(rule, numbers)
         case _:

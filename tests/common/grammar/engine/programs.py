@@ -91,7 +91,10 @@ PROGRAMS = {
         Literals((b"0",)),
         Literals((b"1", b"22")),
     ),
-    "distinct": program(Array(distinct=(b"1", b"12", b'"a"'), min_items=2)),
+    "distinct": program(
+        Array(rest=Item(other=1), distinct=(b"1", b"12", b'"a"'), min_items=2),
+        Literals((b"1", b"12", b'"a"')),
+    ),
     "ordered object": person(is_ordered=True),
     "unordered object": person(is_ordered=False),
     "counted object": program(

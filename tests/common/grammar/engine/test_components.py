@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from forge_common.grammar.engine.components import Member, components, find_facts
 from forge_common.grammar.engine.memory import Steps
@@ -17,6 +18,7 @@ from forge_common.grammar.program import (
     Literals,
     Object,
     OtherProperties,
+    Program,
     Property,
     Repeat,
     Sequence,
@@ -43,6 +45,14 @@ def test_every_rule_that_is_reached_is_there_once_behind_its_children(name: str)
     assert grammar.root in done
 
 
+@pytest.mark.parametrize(
+    "grammar", [Program((LETTER,), root=1), program(Repeat(1)), program(Choice((0, 7)))]
+)
+def test_rules_that_are_not_there_are_refused(grammar: Program) -> None:
+    with pytest.raises(GrammarError, match="not there"):
+        list(components(grammar))
+
+
 def test_circles_as_long_as_programs_take_no_recursion() -> None:
     ring = [Sequence(((index + 1) % 50_000,)) for index in range(50_000)]
     (found,) = components(program(*ring))
@@ -53,7 +63,7 @@ def test_circles_as_long_as_programs_take_no_recursion() -> None:
     ("rule", "expected"),
     [
         (Array((Item(5), Item(4, 3)), Item(None, 4)), Array((Item(0), Item(1, 2)), Item(None, 3))),
-        (Array(distinct=(b"1",), rest=Item(7)), Array(distinct=(b"1",))),
+        (Array(distinct=(b"1",), rest=Item(7)), Array(distinct=(b"1",), rest=Item())),
         (
             Object((Property("a", 4),), (OtherProperties(9, 9),), is_ordered=False),
             Object((Property("a", 0),), (OtherProperties(1, 2),), is_ordered=False),
@@ -64,6 +74,12 @@ def test_circles_as_long_as_programs_take_no_recursion() -> None:
 )
 def test_rules_name_others_by_their_place(rule: Array, expected: Array) -> None:
     assert numbered(rule) == expected
+
+
+@pytest.mark.parametrize("rule", [Array((Item(0),)), Array(contains=Contains(1))])
+def test_distinct_items_go_with_nothing_else(rule: Array) -> None:
+    with pytest.raises(GrammarError, match="distinct"):
+        numbered(replace(rule, distinct=(b"1",)))
 
 
 def test_nothing_is_productive_or_empty_unless_it_has_to_be() -> None:

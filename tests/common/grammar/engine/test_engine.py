@@ -17,6 +17,7 @@ from forge_common.grammar.program import (
     Item,
     JsonString,
     Literals,
+    Number,
     Object,
     Pattern,
     Program,
@@ -227,7 +228,9 @@ def nested_patterns() -> Program:
 HOSTILE = {
     "choices": many_choices(),
     "patterns": nested_patterns(),
-    "distinct": program(Array(distinct=tuple(str(n).encode() for n in range(50_000)))),
+    "distinct": program(
+        Array(rest=Item(other=1), distinct=tuple(b"%d" % n for n in range(50_000))), Number()
+    ),
     "keys": optional_keys(4_000, is_ordered=False),
     "too many keys": optional_keys(5_000, is_ordered=False),
     "keys in order": optional_keys(5_000, is_ordered=True),

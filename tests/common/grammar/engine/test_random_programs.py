@@ -82,13 +82,15 @@ def random_array(rng: random.Random, num_rules: int) -> Array:
     def item() -> Item:
         return Item(*(rng.choice((None, rng.randrange(num_rules))) for _ in range(2)))
 
+    if rng.random() < 0.25:
+        distinct = (b"1", b'"a"', b"12")
+        return Array((), item(), rng.choice((0, 2)), rng.choice((None, 2)), distinct=distinct)
     return Array(
         tuple(item() for _ in range(rng.choice((0, 0, 1, 2)))),
         rng.choice((None, item(), item())),
         rng.choice((0, 0, 1, 2)),
         rng.choice((None, 2, 3)),
         rng.choice((None, Contains(1), Contains(0, 1), Contains(2, 2))),
-        rng.choice((None, None, None, (b"1", b'"a"', b"12"))),
     )
 
 
