@@ -1,4 +1,4 @@
-"""Random programs of every rule that calls others, over few short texts, so that they run together."""
+"""Random programs of every rule that calls others, over few short texts that run together."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ class RandomPrograms:
         whitespace: Whitespace = self._random.choice(["compact", "compact", "free"])
         leaves = [self._leaf() for _ in range(3)]
         rules = [self._structure(index, num_rules + 3) for index in range(num_rules)]
-        return Program((*rules, *leaves, Literals((b"a", b"1"))), whitespace=whitespace)
+        return Program(
+            (*rules, *leaves, Literals((b"a", b"1")), STRINGS[-1]), whitespace=whitespace
+        )
 
     def _leaf(self) -> AnyRule:
         shape = self._random.randrange(6)
