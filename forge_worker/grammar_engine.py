@@ -5,6 +5,7 @@ Knows where a model's tokens are, and nothing of who asks for grammars.
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,8 @@ def engine_for(path: Path) -> Callable[[], Engine]:
             end_ids = {*config.eos_token_ids, *checkpoint.generation.eos_token_ids}
         tokenizer = Tokenizer.from_directory(path)
         engine = Engine(Vocabulary.of_tokenizer(tokenizer, end_ids, config.vocab_size))
+        engine.warm()
+        gc.freeze()  # or every full collection would look through the vocabulary again
         seconds = perf_counter() - started
         logger.info("a vocabulary of %d for grammars in %.2f s", config.vocab_size, seconds)
         return engine

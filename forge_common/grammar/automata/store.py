@@ -23,6 +23,7 @@ from forge_common.grammar.program import JsonString, Literals, Number, Pattern, 
 
 MAX_KEPT = 1024
 MAX_BYTES = 64 * 2**20
+COUNTED_SHARE = 16  # bytes are counted once in so many parts of what is kept
 Made = TypeVar("Made")
 
 
@@ -33,6 +34,7 @@ class AutomatonStore:
         self._kept: OrderedDict[object, object] = OrderedDict()
         self._max_kept = max_kept
         self._max_bytes = max_bytes
+        self._num_uncounted = 0
 
     @property
     def num_bytes(self) -> int:
@@ -100,8 +102,14 @@ class AutomatonStore:
         return cast(Made, found)
 
     def _forget_oldest(self) -> None:
-        """Those in use elsewhere live on there."""
+        """Those in use elsewhere live on there.
+
+        All bytes are counted anew, since automata grow as they are read; but only now and then.
+        """
         while self._kept and len(self._kept) >= self._max_kept:
             self._kept.popitem(last=False)
-        while self._kept and self.num_bytes > self._max_bytes:
-            self._kept.popitem(last=False)
+        self._num_uncounted += 1
+        if self._num_uncounted * COUNTED_SHARE > len(self._kept):
+            self._num_uncounted = 0
+            while self._kept and self.num_bytes > self._max_bytes:
+                self._kept.popitem(last=False)
