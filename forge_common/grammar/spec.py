@@ -1,4 +1,4 @@
-"""GrammarSpec: what a request asks its text to be, in one of five ways, and the Program of each.
+"""GrammarSpec: what a request asks its text to be, in one of six ways, and the Program of each.
 
 `JsonSchema` covers tools, `response_format` and the rest. A spec is data that can be hashed: equal
 specs have equal keys, on every machine. Knows no field of a request.
@@ -30,6 +30,7 @@ from forge_common.grammar.program import (
 )
 from forge_common.grammar.schema.compiler import SchemaOptions, compile_schema
 from forge_common.grammar.schema.documents import check_bounds
+from forge_common.grammar.tool_calls import CallSyntax, Tools, compile_calls
 
 KEY_BYTES = 16
 MAX_CHOICES = 2**16
@@ -68,13 +69,24 @@ class Ebnf(_Spec, frozen=True):
     grammar: str
 
 
-GrammarSpec = JsonSchema | JsonObject | Regex | Choices | Ebnf
+class ToolCalls(_Spec, frozen=True):
+    """Calls of these tools and nothing else."""
+
+    tools: Tools
+    syntax: CallSyntax
+    options: SchemaOptions = SchemaOptions()
+
+
+GrammarSpec = JsonSchema | JsonObject | Regex | Choices | Ebnf | ToolCalls
 
 
 def spec_key(spec: GrammarSpec) -> bytes:
     """For caches. The order of keys counts, since it decides the order of properties."""
     if isinstance(spec, JsonSchema):
         check_bounds(spec.schema)
+    if isinstance(spec, ToolCalls):
+        for tool in spec.tools:
+            check_bounds(tool.parameters)
     try:
         return blake2b(msgspec.json.encode(spec), digest_size=KEY_BYTES).digest()
     except UnicodeEncodeError:
@@ -101,6 +113,8 @@ def _compile(spec: GrammarSpec, automata: AutomatonStore) -> Program:
             return Program((Literals(tuple(map(_encoded, texts))),))
         case Ebnf(grammar):
             return compile_ebnf(grammar, automata)
+        case ToolCalls(tools, syntax, options):
+            return compile_calls(tools, syntax, options, automata)
 
 
 def _any_object() -> tuple[AnyRule, ...]:

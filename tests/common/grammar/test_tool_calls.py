@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from forge_common.grammar.engine import Engine
 from forge_common.grammar.errors import GrammarError
 from forge_common.grammar.program import Program
 from forge_common.grammar.schema.compiler import SchemaOptions
+from forge_common.grammar.spec import GrammarSpec, ToolCalls, compile_spec, spec_key
 from forge_common.grammar.tool_calls import CallSyntax, Tool, compile_calls
 from forge_common.grammar.vocabulary import Vocabulary
 
@@ -84,3 +86,10 @@ def test_bad_schema_is_refused_with_its_place() -> None:
 def test_tool_that_nothing_can_be_given_to_is_refused() -> None:
     with pytest.raises(GrammarError, match="no arguments fulfil the schema of never"):
         compile_calls((Tool("never", False),), HERMES, SchemaOptions())
+
+
+def test_calls_are_a_spec_as_any_other() -> None:
+    spec = ToolCalls(TOOLS, HERMES)
+    assert compile_spec(spec) == compile_calls(TOOLS, HERMES, SchemaOptions())
+    assert msgspec.json.decode(msgspec.json.encode(spec), type=GrammarSpec) == spec
+    assert spec_key(spec) != spec_key(ToolCalls(TOOLS[:1], HERMES))
