@@ -90,7 +90,8 @@ class RandomPrograms:
     def _array(self, behind: list[int], anywhere: list[int], last: int) -> AnyRule:
         random = self._random
         if random.random() < 0.3:
-            return Array(distinct=(b"1", b"12", b'"a"', b"2"), min_items=random.randrange(5))
+            texts = (b"1", b"12", b'"a"', b"2")
+            return Array(rest=Item(last), distinct=texts, min_items=random.randrange(5))
         items = [Item(anywhere[0], behind[0]), Item(behind[1]), Item(matching=behind[2])]
         counted = Contains(random.randrange(3), random.choice([None, 2, 3]))
         return Array(
