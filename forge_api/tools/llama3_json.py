@@ -13,6 +13,7 @@ from typing import Final
 from forge_api.tools.json_call import read_call
 from forge_api.tools.reading import END, Mark, Reading, ToolFormat, demand, expect, skip_spaces
 from forge_api.tools.reply_writer import ReplyWriter
+from forge_common.grammar.tool_calls import CallSyntax
 
 PYTHON_TAG: Final = "<|python_tag|>"
 SEPARATORS: Final = (";", ",")
@@ -38,6 +39,10 @@ def read_sequence(writer: ReplyWriter, *, is_bare: bool) -> Reading[None]:
     demand(character == END)
 
 
+SYNTAX: Final = CallSyntax(
+    opening='{"name": "', middle='", "parameters": ', closing="}", between="; "
+)
 LLAMA3_JSON: Final = ToolFormat(
-    marks=(Mark(PYTHON_TAG, read_marked), Mark("{", read_bare, needs_line_start=True))
+    marks=(Mark(PYTHON_TAG, read_marked), Mark("{", read_bare, needs_line_start=True)),
+    syntax=SYNTAX,
 )

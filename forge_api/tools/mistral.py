@@ -24,6 +24,7 @@ from forge_api.tools.reading import (
     skip_spaces,
 )
 from forge_api.tools.reply_writer import ReplyWriter
+from forge_common.grammar.tool_calls import CallSyntax
 
 OPEN: Final = "[TOOL_CALLS]"
 CALL_ID: Final = "[CALL_ID]"
@@ -61,4 +62,12 @@ def read_inner_marks() -> Reading[str]:
     return (yield from skip_spaces())
 
 
-MISTRAL: Final = ToolFormat(marks=(Mark(OPEN, read),), inner_texts=(CALL_ID, ARGS))
+SYNTAX: Final = CallSyntax(
+    first=OPEN + "[",
+    opening='{"name": "',
+    middle='", "arguments": ',
+    closing="}",
+    between=", ",
+    last="]",
+)
+MISTRAL: Final = ToolFormat(marks=(Mark(OPEN, read),), inner_texts=(CALL_ID, ARGS), syntax=SYNTAX)

@@ -11,6 +11,7 @@ from typing import Final
 from forge_api.tools.json_call import read_array
 from forge_api.tools.reading import Mark, Reading, ToolFormat, expect, expect_text, skip_spaces
 from forge_api.tools.reply_writer import ReplyWriter
+from forge_common.grammar.tool_calls import CallSyntax
 
 FUNCTOOLS: Final = "functools["
 OPEN: Final = "<|tool_call|>"
@@ -24,6 +25,16 @@ def read_marked(writer: ReplyWriter) -> Reading[None]:
     yield from expect_text(first, CLOSE)
 
 
+SYNTAX: Final = CallSyntax(
+    first=FUNCTOOLS,
+    opening='{"name": "',
+    middle='", "arguments": ',
+    closing="}",
+    between=", ",
+    last="]",
+)
 PHI4: Final = ToolFormat(
-    marks=(Mark(FUNCTOOLS, read_array), Mark(OPEN, read_marked)), inner_texts=(CLOSE,)
+    marks=(Mark(FUNCTOOLS, read_array), Mark(OPEN, read_marked)),
+    inner_texts=(CLOSE,),
+    syntax=SYNTAX,
 )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from typing import Final, NamedTuple, TypeVar
 
 from forge_api.tools.reply_writer import ReplyWriter
+from forge_common.grammar.tool_calls import CallSyntax
 
 END: Final = ""
 ResultT = TypeVar("ResultT")
@@ -32,6 +33,7 @@ class Mark(NamedTuple):
 class ToolFormat(NamedTuple):
     marks: tuple[Mark, ...]
     inner_texts: tuple[str, ...] = ()  # further special tokens that stand in calls
+    syntax: CallSyntax | None = None  # how calls are written where they are forced, if they can be
 
 
 def demand(is_as_expected: bool) -> None:

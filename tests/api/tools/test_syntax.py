@@ -1,0 +1,59 @@
+"""Calls that are forced are calls to the parser of the same format, whatever is drawn."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from forge_api.tools import FORMATS, ToolCallArguments, ToolCallParser, ToolCallStart
+from forge_common.grammar.engine import Engine
+from forge_common.grammar.schema.compiler import SchemaOptions
+from forge_common.grammar.tool_calls import Tool, compile_calls
+from forge_common.grammar.vocabulary import Vocabulary
+
+ADD = Tool(
+    "add",
+    {
+        "type": "object",
+        "properties": {"a": {"type": "integer", "minimum": 0, "maximum": 9}, "b": {"const": "}"}},
+        "required": ["a", "b"],
+        "additionalProperties": False,
+    },
+)
+FORCEABLE = [name for name, tool_format in FORMATS.items() if tool_format.syntax is not None]
+
+
+def drawn(name: str, num_calls: int) -> str:
+    """A text of the grammar: the first byte that is allowed, and a comma as long as calls lack."""
+    syntax = FORMATS[name].syntax
+    assert syntax is not None
+    engine = Engine(Vocabulary([bytes([byte]) for byte in range(256)]))
+    state = engine.start(compile_calls([ADD], syntax, SchemaOptions()))
+    text = b""
+    while not state.is_accepting or text.count(b"add") < num_calls:
+        choices = [byte for byte in range(256) if state.advance(byte) is not None]
+        closing = [byte for byte in choices if byte == ord("]")]
+        is_enough = text.count(b"add") >= num_calls
+        byte = closing[0] if closing and is_enough else choices[0]
+        state = state.advance(byte)
+        text += bytes([byte])
+    return text.decode()
+
+
+@pytest.mark.parametrize("name", FORCEABLE)
+@pytest.mark.parametrize("num_calls", [1, 3])
+def test_what_is_forced_is_read_as_calls(name: str, num_calls: int) -> None:
+    parser = ToolCallParser(FORMATS[name], frozenset({"add"}))
+    deltas = [*parser.push(drawn(name, num_calls)), *parser.finish()]
+    starts = [delta for delta in deltas if isinstance(delta, ToolCallStart)]
+    assert [start.name for start in starts] == ["add"] * num_calls
+    texts = [""] * num_calls
+    for delta in deltas:
+        if isinstance(delta, ToolCallArguments):
+            texts[delta.index] += delta.text
+    assert [json.loads(text) for text in texts] == [{"a": 0, "b": "}"}] * num_calls
+
+
+def test_formats_that_are_no_json_cannot_be_forced() -> None:
+    assert set(FORMATS) - set(FORCEABLE) == {"pythonic", "gemma3"}
