@@ -5,18 +5,13 @@ Knows nothing of messages' shape or of what a prompt is.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import socket
-import subprocess
-import sys
 import threading
-import weakref
-from typing import Any, BinaryIO, Final, NamedTuple, cast
+from typing import Any, Final
 
 import msgspec
 
+from forge_api.confined.process import ProcessDied, Program
+from forge_api.confined.succession import Succession
 from forge_api.templating.messages import (
     Failed,
     Load,
@@ -25,44 +20,27 @@ from forge_api.templating.messages import (
     Rendered,
     Reply,
     Request,
-    read_frame,
-    write_frame,
 )
 from forge_common.errors import ModelError, RequestError, RequestErrorKind
 
-COMMAND = (sys.executable, "-m", "forge_api.templating.process")
-ENVIRONMENT: Final = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "HOME", "LANG", "TZ")
+MODULE: Final = "forge_api.templating.process"
 MAX_CPU_S: Final = 1.0
-MAX_WAIT_S: Final = 30.0  # of wall clock: only a process that was stopped or starved comes near it
-
-
-class TemplateProcess(NamedTuple):
-    popen: subprocess.Popen[bytes]
-    stream: BinaryIO
-
-
-class ProcessDied(Exception):
-    def __init__(self, returncode: int) -> None:
-        super().__init__(f"the template process ended with {returncode}")
-        self.is_out_of_time = returncode == -signal.SIGPROF
 
 
 class TemplateClient:
     """Renders one model's templates. Blocks for as long as a template runs; thread-safe."""
 
     def __init__(self, templates: dict[str, str], max_cpu_s: float = MAX_CPU_S) -> None:
-        self._templates = templates
-        self._max_cpu_s = max_cpu_s
         self._lock = threading.Lock()
         self._decoder: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
-        self._process = self._spawn()
+        self._processes = Succession(Program(MODULE, max_cpu_s), encode(Load(templates)))
 
     def load(self) -> dict[str, list[str]]:
         """The variables each template reads. Raises ModelError when one is no valid template."""
         try:
             with self._lock:
-                reply = self._receive()
-        except ProcessDied as error:
+                reply = self._decoder.decode(self._processes.first_reply())
+        except (ProcessDied, msgspec.DecodeError) as error:
             raise ModelError("The model's chat template could not be compiled in time.") from error
         if isinstance(reply, Loaded):
             return reply.variables
@@ -72,11 +50,8 @@ class TemplateClient:
     def render(self, template: str, variables: dict[str, Any]) -> str:
         """The text of a template. Raises RequestError when it fails or uses too much."""
         body = encode(Render(template, variables))
-        try:
-            with self._lock:
-                reply = self._ask(body)
-        except ProcessDied as error:
-            raise RequestError("No prompt was made.", kind=RequestErrorKind.INTERNAL) from error
+        with self._lock:
+            reply = self._ask(body)
         match reply:
             case Rendered(text=text):
                 return text
@@ -89,80 +64,19 @@ class TemplateClient:
 
     def close(self) -> None:
         with self._lock:
-            self._stop()
+            self._processes.stop()
 
     def _ask(self, body: bytes) -> Reply:
-        """Once more when the process was found dead, unless this very prompt ended it."""
         try:
-            return self._send_and_receive(body)
+            return self._decoder.decode(self._processes.ask(body))
         except ProcessDied as error:
-            self._restart()
-            if error.is_out_of_time:
-                raise refused("took too long to render") from error
-        try:
-            return self._send_and_receive(body)
-        except ProcessDied as error:
-            self._restart()
-            raise refused("could not be rendered") from error
-
-    def _restart(self) -> None:
-        self._stop()
-        self._process = self._spawn()
-        self._receive()
-
-    def _send_and_receive(self, body: bytes) -> Reply:
-        try:
-            write_frame(self._process.stream, body)
-        except OSError as error:
-            raise self._death() from error
-        return self._receive()
-
-    def _receive(self) -> Reply:
-        try:
-            body = read_frame(self._process.stream)
-        except OSError:
-            body = None
-        if body is None:
-            raise self._death()
-        try:
-            return self._decoder.decode(body)
+            took_too_long = "took too long to render"
+            raise refused(
+                took_too_long if error.is_out_of_time else "could not be rendered"
+            ) from error
         except msgspec.DecodeError as error:  # a template that broke out would be no surprise
-            raise self._death() from error
-
-    def _death(self) -> ProcessDied:
-        self._process.popen.kill()  # changes nothing for one that is dead already
-        return ProcessDied(self._process.popen.wait())
-
-    def _spawn(self) -> TemplateProcess:
-        process = start(self._max_cpu_s)
-        self._stop = weakref.finalize(self, stop, process)
-        write_frame(process.stream, encode(Load(self._templates)))
-        return process
-
-
-def start(max_cpu_s: float) -> TemplateProcess:
-    """One socket is the process's input and output: it ends when our side of it is closed.
-
-    Of the environment it gets what Python needs to start, since keys may stand in the rest.
-    """
-    ours, theirs = socket.socketpair()
-    ours.settimeout(MAX_WAIT_S)
-    environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
-    with ours, theirs:
-        popen = subprocess.Popen(  # noqa: S603  (our own module)
-            (*COMMAND, str(max_cpu_s)),
-            stdin=theirs.fileno(),
-            stdout=theirs.fileno(),
-            env=environment,
-        )
-        return TemplateProcess(popen, cast(BinaryIO, ours.makefile("rwb")))
-
-
-def stop(process: TemplateProcess) -> None:
-    process.popen.kill()
-    process.popen.wait()
-    with contextlib.suppress(OSError):  # what it never read
-        process.stream.close()
+            self._processes.replace()
+            raise refused("could not be rendered") from error
 
 
 def encode(request: Request) -> bytes:

@@ -1,22 +1,19 @@
 """The process that runs a model's chat templates: `python -m forge_api.templating.process SECONDS`.
 
-It may use so many seconds of CPU time a prompt and a limited memory, and can open, write and start
-nothing; past a limit the kernel ends it and the API process starts another. It ends by itself
-when its standard input does, so it never outlives the API process. Knows nothing of HTTP, of
-messages' shape, or of the model.
+It may use so many seconds of CPU time a prompt, and is confined (`forge_api/confined`). Knows
+nothing of HTTP, of messages' shape, or of the model.
 """
 
 from __future__ import annotations
 
 import contextlib
-import resource
-import signal
 import sys
-from typing import BinaryIO, Final
+from typing import Final
 
 import msgspec
 from jinja2 import Template, UndefinedError
 
+from forge_api.confined.child import answer_frames
 from forge_api.templating.environment import (
     RaisedByTemplate,
     make_environment,
@@ -31,34 +28,27 @@ from forge_api.templating.messages import (
     Rendered,
     Reply,
     Request,
-    read_frame,
-    write_frame,
 )
 
 MAX_MEMORY_BYTES: Final = 2**30
 MAX_MESSAGE_CHARACTERS: Final = 2000
 
 
-def serve(requests: BinaryIO, replies: BinaryIO, max_cpu_s: float) -> None:
-    decoder = msgspec.json.Decoder(Request)
-    templates: dict[str, Template] = {}
-    while (body := read_frame(requests)) is not None:
-        signal.setitimer(signal.ITIMER_PROF, max_cpu_s)
-        reply = answer(decoder, body, templates)
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        write_frame(replies, reply)
+class TemplateDesk:
+    """Answers frames; the templates are those it was told to load."""
 
+    def __init__(self) -> None:
+        self._decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
+        self._templates: dict[str, Template] = {}
 
-def answer(
-    decoder: msgspec.json.Decoder[Request], body: bytes, templates: dict[str, Template]
-) -> bytes:
-    """The reply's frame; whatever a stranger's program raises is a reply too."""
-    try:
-        return msgspec.json.encode(obey(decoder.decode(body), templates))
-    except RaisedByTemplate as error:
-        return msgspec.json.encode(Failed(printable(str(error)), is_raised_by_template=True))
-    except Exception as error:
-        return msgspec.json.encode(Failed(printable(f"{type(error).__name__}: {error}")))
+    def answer(self, body: bytes) -> bytes:
+        """The reply's frame; whatever a stranger's program raises is a reply too."""
+        try:
+            return msgspec.json.encode(obey(self._decoder.decode(body), self._templates))
+        except RaisedByTemplate as error:
+            return msgspec.json.encode(Failed(printable(str(error)), is_raised_by_template=True))
+        except Exception as error:
+            return msgspec.json.encode(Failed(printable(f"{type(error).__name__}: {error}")))
 
 
 def obey(request: Request, templates: dict[str, Template]) -> Reply:
@@ -89,20 +79,9 @@ def rehearse() -> None:
             make_environment().from_string(source).render()
 
 
-def give_up_rights() -> None:
-    """Streams that are open stay so; new files and sockets are refused, and more memory."""
-    rehearse()
-    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the API process, which may be draining
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    give_up_rights()
-    serve(sys.stdin.buffer, sys.stdout.buffer, max_cpu_s=float(sys.argv[1]))
+    rehearse()
+    answer_frames(TemplateDesk().answer, float(sys.argv[1]), MAX_MEMORY_BYTES)
 
 
 if __name__ == "__main__":

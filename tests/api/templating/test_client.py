@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from forge_api.templating.client import TemplateClient, start
+from forge_api.confined.process import Program, start
+from forge_api.templating.client import MODULE, TemplateClient
 from forge_common.errors import ModelError, RequestError
 
 FRIENDLY = "hello {{ name }}"
@@ -30,7 +31,7 @@ def client_of(hostile: str, max_cpu_s: float = 0.1) -> Iterator[TemplateClient]:
 
 
 def process_id(client: Any) -> int:
-    return int(client._process.popen.pid)
+    return int(client._processes.pid)
 
 
 @pytest.mark.parametrize("hostile", [NESTED_LOOPS, "{{ 7 ** (10 ** x) }}"])
@@ -118,6 +119,6 @@ def test_the_process_gets_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_process_ends_when_its_owner_is_gone() -> None:
-    process = start(max_cpu_s=1.0)
+    process = start(Program(MODULE, max_cpu_s=1.0))
     process.stream.close()
     assert process.popen.wait(timeout=10) == 0

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from forge_api.confined.child import serve
+from forge_api.confined.frames import read_frame, write_frame
 from forge_api.templating.messages import (
     Failed,
     Load,
@@ -14,10 +16,8 @@ from forge_api.templating.messages import (
     Render,
     Rendered,
     Reply,
-    read_frame,
-    write_frame,
 )
-from forge_api.templating.process import serve
+from forge_api.templating.process import TemplateDesk
 
 
 def answers(*requests: Any) -> list[Reply]:
@@ -25,7 +25,9 @@ def answers(*requests: Any) -> list[Reply]:
     for request in requests:
         write_frame(incoming, msgspec.json.encode(request))
     incoming.seek(0)
-    serve(incoming, outgoing, max_cpu_s=0)  # no limit: it would end the test's own process
+    serve(
+        incoming, outgoing, TemplateDesk().answer, max_cpu_s=0
+    )  # no limit: it would end the test's own process
     outgoing.seek(0)
     bodies = iter(lambda: read_frame(outgoing), None)
     return [msgspec.json.decode(body, type=Reply) for body in bodies]

@@ -6,7 +6,7 @@ from io import BytesIO
 
 import pytest
 
-from forge_api.templating.messages import HEADER, MAX_FRAME_BYTES, read_frame, write_frame
+from forge_api.confined.frames import HEADER, MAX_FRAME_BYTES, read_frame, write_frame
 
 
 def test_frames_come_back_in_order() -> None:
