@@ -22,6 +22,9 @@ SECONDS_OF_A_REQUEST = (
     0.01, 0.05, 0.1, 0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0,
     60.0, 120.0, 240.0, 480.0, 960.0, 1920.0, 7680.0,
 )  # fmt: skip
+SECONDS_TO_COMPILE = (
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+)  # fmt: skip
 TOKENS = (
     1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5,
 )  # fmt: skip
@@ -98,14 +101,29 @@ class Metrics:
         self._ignored = self._counter(
             "ignored_parameters", "Fields of requests that nobody knows, by route", ("route",)
         )
+        self._grammar_compile = self._histogram(
+            "grammar_compile_seconds",
+            "To compile a grammar, by outcome: compiled or refused",
+            SECONDS_TO_COMPILE,
+            ("outcome",),
+        )
+        self._grammar_failures = self._counter(
+            "grammar_failures", "Grammars that were not compiled by a fault of Forge", ()
+        )
+        self._grammar_cache_hits = self._counter(
+            "grammar_cache_hits", "Grammars that were compiled already, or just then", ()
+        )
+        self._grammar_cache_misses = self._counter(
+            "grammar_cache_misses", "Grammars that had to be compiled", ()
+        )
+        self.grammar_cache_bytes = self._gauge(
+            "grammar_cache_bytes", "Bytes of compiled grammars that are kept"
+        )
         self.slow_readers = self._counter(
             "slow_readers", "Streams ended because their client did not read", ()
         )
-        self.body_bytes = Gauge(
-            "forge_body_bytes",
-            "Bytes of request bodies that are being received or parsed",
-            registry=self.registry,
-            multiprocess_mode="livesum",
+        self.body_bytes = self._gauge(
+            "body_bytes", "Bytes of request bodies that are being received or parsed"
         )
 
     def finished(self, reason: str) -> None:
@@ -122,11 +140,25 @@ class Metrics:
         if num_fields:
             self._ignored.labels(route).inc(num_fields)
 
+    def looked_up_grammar(self, *, is_hit: bool) -> None:
+        (self._grammar_cache_hits if is_hit else self._grammar_cache_misses).inc()
+
+    def compiled_grammar(self, outcome: str, seconds: float) -> None:
+        self._grammar_compile.labels(outcome).observe(seconds)
+
+    def failed_to_compile_grammar(self) -> None:
+        self._grammar_failures.inc()
+
     def _period(self, name: str, text: str) -> Histogram:
         return self._histogram(f"request_{name}_time_seconds", text, SECONDS_OF_A_REQUEST)
 
-    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
-        return Histogram(f"forge_{name}", text, buckets=buckets, registry=self.registry)
+    def _histogram(
+        self, name: str, text: str, buckets: tuple[float, ...], labels: tuple[str, ...] = ()
+    ) -> Histogram:
+        return Histogram(f"forge_{name}", text, labels, buckets=buckets, registry=self.registry)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(f"forge_{name}", text, registry=self.registry, multiprocess_mode="livesum")
 
     def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
         return Counter(f"forge_{name}", text, labels, registry=self.registry)

@@ -10,6 +10,14 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from forge_api.grammars.types import (
+    ChoiceTexts,
+    GrammarText,
+    RegexText,
+    ResponseFormat,
+    Schema,
+    StructuredOutputs,
+)
 from forge_common.protocol.api_scheduler import Priority
 from forge_common.sampling import MAX_CHOICES, MAX_LOGPROBS, RepetitionPenalty, TokenId
 
@@ -92,10 +100,6 @@ class StreamOptions(Struct, frozen=True):
     include_obfuscation: bool = False  # a hint: Forge's chunks carry no padding
 
 
-class ResponseFormat(Struct, frozen=True):
-    type: str
-
-
 class FunctionDefinition(Struct, frozen=True, omit_defaults=True):
     name: Annotated[str, Meta(pattern="^[a-zA-Z0-9_.-]{1,64}$")]
     description: str | None = None
@@ -141,6 +145,17 @@ class SharedFields(Struct, frozen=True, kw_only=True):
     prompt_logprobs: Annotated[int, Meta(ge=0, le=MAX_LOGPROBS)] | None = None
     truncate_prompt_tokens: Annotated[int, Meta(ge=1, lt=2**31)] | None = None
     priority: Priority | None = None
+    # at most one of these constrains the reply
+    response_format: ResponseFormat | None = None
+    json_schema: Schema | None = None
+    structured_outputs: StructuredOutputs | None = None
+    guided_json: Schema | None = None
+    guided_regex: RegexText | None = None
+    guided_choice: ChoiceTexts | None = None
+    guided_grammar: GrammarText | None = None
+    regex: RegexText | None = None
+    ebnf: GrammarText | None = None
+    grammar: GrammarText | None = None
 
 
 TemplateValue = str | int | float | bool | None
@@ -151,7 +166,6 @@ class ChatCompletionRequest(SharedFields, frozen=True, kw_only=True):
     max_completion_tokens: MaxTokens | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Meta(ge=0, le=MAX_LOGPROBS)] | None = None
-    response_format: ResponseFormat | None = None
     tools: Tools | None = None
     tool_choice: Literal["none", "auto", "required"] | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None

@@ -11,7 +11,8 @@ Knows the shape of bodies, not their meaning.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from decimal import Decimal
 from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -23,6 +24,7 @@ from forge_api.errors import from_validation
 from forge_common.errors import RequestError
 
 BodyT = TypeVar("BodyT", bound=Struct)
+MAX_SCHEMA_BYTES = 4 * 2**20
 
 HINTS = {
     "user": "who asked, for the provider's own records",
@@ -35,6 +37,7 @@ HINTS = {
     "prompt_cache_retention": "as `prompt_cache_key`",
     "prediction": "a guess of the output, which only ever saves time",
     "verbosity": "a wish; say it in the system message",
+    "guided_decoding_backend": "there is one way to constrain a reply",
 }
 
 
@@ -45,7 +48,6 @@ class Refusal(NamedTuple):
     neutral: tuple[object, ...] = ()
 
 
-_NO_CONSTRAINT = Refusal("output cannot be constrained to a grammar or schema")
 _NO_MEDIA = Refusal("only text goes in and out")
 _NO_BEAMS = Refusal("there is no beam search", (False,))
 _FIXED_TEMPLATE = Refusal("the chat template is the model's own")
@@ -63,16 +65,8 @@ REFUSED = {
     "use_beam_search": _NO_BEAMS,
     "length_penalty": Refusal("there is no beam search", (1, 1.0)),
     "early_stopping": _NO_BEAMS,
-    "json_schema": _NO_CONSTRAINT,
-    "structured_outputs": _NO_CONSTRAINT,
-    "guided_json": _NO_CONSTRAINT,
-    "guided_regex": _NO_CONSTRAINT,
-    "guided_choice": _NO_CONSTRAINT,
-    "guided_grammar": _NO_CONSTRAINT,
-    "regex": _NO_CONSTRAINT,
-    "ebnf": _NO_CONSTRAINT,
-    "grammar": _NO_CONSTRAINT,
-    "structural_tag": _NO_CONSTRAINT,
+    "structural_tag": Refusal("only whole replies are constrained"),
+    "guided_whitespace_pattern": Refusal("say `structured_outputs.whitespace`"),
     "chat_template": _FIXED_TEMPLATE,
     "documents": Refusal("documents are not handed to the chat template", ([],)),
     "prompt_embeds": Refusal("prompts are text or token ids"),
@@ -95,8 +89,16 @@ REFUSED_IN_COMPLETIONS = {
     "messages": Refusal("text completions take `prompt`"),
     "tools": Refusal("text completions call no tools", ([],)),
     "top_logprobs": Refusal("text completions take a number as `logprobs`"),
-    "response_format": Refusal(_NO_CONSTRAINT.reason, ({"type": "text"},)),
 }
+
+
+class ExactFields(Struct, frozen=True):
+    """Fields that may hold schemas: their numbers mean what is written, no float may round them."""
+
+    response_format: msgspec.Raw = msgspec.Raw(b"null")
+    json_schema: msgspec.Raw = msgspec.Raw(b"null")
+    structured_outputs: msgspec.Raw = msgspec.Raw(b"null")
+    guided_json: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class Parsed(NamedTuple, Generic[BodyT]):
@@ -117,6 +119,9 @@ class BodyParser(Generic[BodyT]):
     def parse(self, raw: bytes | bytearray) -> Parsed[BodyT]:
         fields = _decode_object(raw)
         self._refuse(fields)
+        exact_names = fields.keys() & {*ExactFields.__struct_fields__}
+        if exact_names:
+            fields |= _exact(raw, exact_names)
         try:
             body = msgspec.convert(fields, self._type, str_keys=True)
         except msgspec.ValidationError as error:
@@ -147,6 +152,23 @@ def _decode_object(raw: bytes | bytearray) -> dict[str, Any]:
         raise RequestError(f"The body is not valid JSON: {error}", code="invalid_json") from error
     if not isinstance(fields, dict):
         raise RequestError("The body must be a JSON object", code="invalid_json")
+    return fields
+
+
+def _exact(raw: bytes | bytearray, names: Collection[str]) -> dict[str, Any]:
+    """These fields once more, with decimals as they are written."""
+    texts = msgspec.json.decode(raw, type=ExactFields)
+    decoder = msgspec.json.Decoder(float_hook=Decimal)
+    fields = {}
+    for name in names:
+        text = getattr(texts, name)
+        if len(memoryview(text)) > MAX_SCHEMA_BYTES:
+            raise RequestError(
+                f"`{name}` takes more than {MAX_SCHEMA_BYTES} bytes",
+                param=name,
+                code="grammar_too_large",
+            )
+        fields[name] = decoder.decode(text)
     return fields
 
 

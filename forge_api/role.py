@@ -11,6 +11,7 @@ import logging
 from forge_api.body_budget import BodyBudget
 from forge_api.dialect import dialect_of
 from forge_api.engine_client import EngineClient
+from forge_api.grammars.grammars import Grammars
 from forge_api.metrics import Metrics
 from forge_api.served_model import ServedModel
 from forge_api.services import Lifecycle, Parsers, Services
@@ -40,22 +41,28 @@ async def run(config: ApiConfig, readiness: Readiness) -> None:
         readiness.ready(url)
 
     model = await asyncio.to_thread(ServedModel.load, config.model)
+    grammars = Grammars(Metrics())
+    grammars.start()
     try:
         async with EngineClient(endpoint, security) as engine:
-            services = build_services(config.http, engine, model)
+            services = build_services(config.http, engine, model, grammars)
             drain_timeout_s = config.launch.drain_timeout_s
             await serve_until_stopped(services, drain_timeout_s, announce_listening, announce_ready)
     finally:
+        grammars.close()
         model.template.close()
 
 
-def build_services(http: HttpSettings, engine: EngineClient, model: ServedModel) -> Services:
-    metrics = Metrics()
+def build_services(
+    http: HttpSettings, engine: EngineClient, model: ServedModel, grammars: Grammars
+) -> Services:
+    metrics = grammars.metrics
     return Services(
         http=http,
         engine=engine,
         model=model,
-        validator=Validator(model, dialect_of(http, model)),
+        grammars=grammars,
+        validator=Validator(model, dialect_of(http, model), grammars),
         parsers=Parsers(is_strict=http.strict_params),
         metrics=metrics,
         bodies=BodyBudget(http.max_body_bytes, metrics.body_bytes),

@@ -27,6 +27,7 @@ from forge_common.errors import RequestError
 
 DEFAULT_COMPLETION_TOKENS = 16  # OpenAI's, for text completions
 MAX_PROMPTS = 128
+MAX_GRAMMAR_COPIES_BYTES = 2**25
 TEMPLATE_VARIABLES = frozenset(
     {
         "enable_thinking",
@@ -59,10 +60,6 @@ def check_chat(body: ChatCompletionRequest) -> None:
     check_shared(body)
     if body.top_logprobs is not None and not body.logprobs:
         raise RequestError("top_logprobs needs logprobs to be true", param="top_logprobs")
-    if body.response_format is not None and body.response_format.type != "text":
-        raise unsupported(
-            "response_format", f"type {body.response_format.type!r} is not supported: only 'text'"
-        )
     for index, tool in enumerate(body.tools or []):
         if tool.function.strict:
             raise unsupported(f"tools[{index}].function.strict", "arguments cannot be constrained")
@@ -126,6 +123,18 @@ def prompt_list(prompt: str | list[str | int | list[int]]) -> list[Prompt]:
     if len(prompt) > MAX_PROMPTS:
         raise RequestError(f"More than {MAX_PROMPTS} prompts in one request", param="prompt")
     return cast(list[Prompt], prompt)
+
+
+def check_copies(grammar: bytes | None, num_prompts: int) -> None:
+    """Each prompt takes the grammar along on its way."""
+    num_bytes = len(grammar or b"") * num_prompts
+    if num_bytes > MAX_GRAMMAR_COPIES_BYTES:
+        raise RequestError(
+            f"The grammar is too large for {num_prompts} prompts at once: together they take "
+            f"{num_bytes} bytes of it, and may take {MAX_GRAMMAR_COPIES_BYTES}",
+            param="prompt",
+            code="grammar_too_large",
+        )
 
 
 def truncated(token_ids: list[int], body: SharedFields) -> list[int]:

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from forge_api.openai_types import SharedFields
 from forge_common.checkpoint.generation_config import GenerationDefaults
@@ -49,7 +50,10 @@ class SamplingResolver:
         self._scheduler = scheduler
         self._prompt_param = prompt_param
 
-    def resolve(self, body: SharedFields, prompt: list[int], asked: Asked) -> SamplingParams:
+    def resolve(
+        self, body: SharedFields, prompt: list[int], asked: Asked, grammar: bytes | None = None
+    ) -> SamplingParams:
+        """`grammar` is within its bounds already, and large: it is shared, not copied."""
         self._check_token_ids(body)
         max_tokens = self._max_tokens(len(prompt), asked)
         min_tokens = body.min_tokens or 0
@@ -81,7 +85,7 @@ class SamplingResolver:
             num_prompt_logprobs=asked.num_prompt_logprobs,
         )
         require_a_choice(params)
-        return checked(params)
+        return replace(checked(params), grammar=grammar)
 
     def check_text(self, text: str, body: SharedFields) -> None:
         """Refuses, before the work of tokenizing it, a text that cannot fit however it is cut."""

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from forge_api.body_budget import BodyBudget
 from forge_api.engine_client import EngineClient
+from forge_api.grammars.grammars import Grammars
 from forge_api.metrics import Metrics
 from forge_api.openai_types import (
     ChatCompletionRequest,
@@ -47,6 +48,7 @@ class Services(Struct, frozen=True):
     http: HttpSettings
     engine: EngineClient
     model: ServedModel
+    grammars: Grammars
     validator: Validator
     parsers: Parsers
     metrics: Metrics

@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from forge_api.dialect import Dialect
+from forge_api.grammars.fields import asked_grammar, check_tools
+from forge_api.grammars.grammars import Grammars
 from forge_api.messages import template_messages
 from forge_api.openai_types import ChatCompletionRequest, CompletionRequest, TokenizeRequest
 from forge_api.parameters import Parsed
@@ -20,6 +22,7 @@ from forge_api.rules import (
     chat_asked,
     chat_output,
     check_chat,
+    check_copies,
     check_model,
     check_shared,
     completion_asked,
@@ -44,9 +47,10 @@ MAX_TEXT_CHARS = 2**23  # tokenizing takes about a hundred times as many bytes
 class Validator:
     """`scheduler` carries the limits of the running engine, so it comes with each call."""
 
-    def __init__(self, model: ServedModel, dialect: Dialect) -> None:
+    def __init__(self, model: ServedModel, dialect: Dialect, grammars: Grammars) -> None:
         self._model = model
         self._dialect = dialect
+        self._grammars = grammars
         # One thread, also for the texts of clients that left: several could fill the memory.
         self._long_texts = ThreadPoolExecutor(1, "tokenize")
 
@@ -55,13 +59,16 @@ class Validator:
     ) -> ValidRequest:
         body = parsed.body
         check_model(body.model, self._model.name)
+        asked = asked_grammar(body)
+        check_tools(asked, body.tool_choice)
         check_chat(body)
         text = await self.render(body)
         resolver = self._resolver(scheduler, "messages")
         resolver.check_text(text, body)
         token_ids = truncated(await self.encode(text, "messages", add_special_tokens=False), body)
         resolver.check_prompt(token_ids)
-        sampling = resolver.resolve(body, token_ids, chat_asked(body))
+        grammar = None if asked is None else await self._grammars.compile(asked)
+        sampling = resolver.resolve(body, token_ids, chat_asked(body), grammar)
         return ValidRequest(
             prompts=(ValidPrompt(token_ids, sampling, None),),
             num_choices=sampling.num_choices,
@@ -78,7 +85,11 @@ class Validator:
         check_model(body.model, self._model.name)
         check_shared(body)
         resolver = self._resolver(scheduler, "prompt")
-        prompts = [await self._prompt(item, body, resolver) for item in prompt_list(body.prompt)]
+        asked = asked_grammar(body)
+        items = prompt_list(body.prompt)
+        grammar = None if asked is None else await self._grammars.compile(asked)
+        check_copies(grammar, len(items))
+        prompts = [await self._prompt(item, body, resolver, grammar) for item in items]
         return ValidRequest(
             prompts=tuple(prompts),
             num_choices=body.n or 1,
@@ -124,7 +135,11 @@ class Validator:
         return await loop.run_in_executor(self._long_texts, encode, text, add_special_tokens)
 
     async def _prompt(
-        self, prompt: Prompt, body: CompletionRequest, resolver: SamplingResolver
+        self,
+        prompt: Prompt,
+        body: CompletionRequest,
+        resolver: SamplingResolver,
+        grammar: bytes | None,
     ) -> ValidPrompt:
         if isinstance(prompt, str):
             resolver.check_text(prompt, body)
@@ -135,7 +150,7 @@ class Validator:
             text, token_ids = None, prompt
         token_ids = truncated(token_ids, body)
         resolver.check_prompt(token_ids)
-        sampling = resolver.resolve(body, token_ids, completion_asked(body))
+        sampling = resolver.resolve(body, token_ids, completion_asked(body), grammar)
         return ValidPrompt(
             token_ids, sampling, text if body.truncate_prompt_tokens is None else None
         )

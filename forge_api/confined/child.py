@@ -10,7 +10,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NoReturn
 
 from forge_api.confined.frames import read_frame, write_frame
 
@@ -44,6 +44,6 @@ def serve(requests: BinaryIO, replies: BinaryIO, answer: Answer, max_cpu_s: floa
         write_frame(replies, reply)
 
 
-def end_out_of_memory() -> None:
+def end_out_of_memory() -> NoReturn:
     """Ends a process whose heap is spent: the next question deserves a fresh one."""
     sys.exit(EXIT_OUT_OF_MEMORY)

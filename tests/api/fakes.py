@@ -14,6 +14,7 @@ import msgspec
 from forge_api.body_budget import BodyBudget
 from forge_api.dialect import dialect_of
 from forge_api.engine_client import scheduler_is_away
+from forge_api.grammars.grammars import Grammars
 from forge_api.metrics import Metrics
 from forge_api.output_stream import ChoiceKey, OutputStream
 from forge_api.served_model import ServedModel
@@ -229,11 +230,13 @@ def make_services(engine: Any, **http: Any) -> Services:
     settings = HttpSettings(port=0, **http)
     parsers = Parsers(is_strict=settings.strict_params)
     metrics = Metrics()
+    grammars = Grammars(metrics)
     return Services(
         http=settings,
         engine=engine,
         model=model,
-        validator=Validator(model, dialect_of(settings, model)),
+        grammars=grammars,
+        validator=Validator(model, dialect_of(settings, model), grammars),
         parsers=parsers,
         metrics=metrics,
         bodies=BodyBudget(settings.max_body_bytes, metrics.body_bytes),
@@ -246,8 +249,11 @@ def serve(engine: FakeEngine, test: Callable[[Api], Awaitable[Any]], **http: Any
 
     async def body() -> Any:
         services = make_services(engine, **http)
-        async with Server(services) as server, aiohttp.ClientSession() as session:
-            return await test(Api(session, server, services))
+        try:
+            async with Server(services) as server, aiohttp.ClientSession() as session:
+                return await test(Api(session, server, services))
+        finally:
+            services.grammars.close()
 
     return asyncio.run(asyncio.wait_for(body(), 10.0))
 
