@@ -22,6 +22,10 @@ Made by `python -m forge_api.parameter_table > docs/parameters.md`; a test keeps
 - **refused**: a 400 that names it in `param`, unless its value asks for nothing.
 - Any other field is named in the reply under `forge.ignored`, or is a 400 with `--strict-params`.
 
+`response_format`, `json_schema`, `structured_outputs`, `guided_*`, `regex`, `ebnf` and `grammar`
+constrain the whole reply, one of them at a time. What cannot be expressed exactly is a 400 with the
+place in the schema; a reply that `max_tokens` cuts off ends with `finish_reason` `length`.
+
 | field | /v1/chat/completions | /v1/completions | |
 |---|---|---|---|
 """
@@ -35,7 +39,19 @@ NOTES = {
     "top_k": "0 and −1 mean no limit",
     "logprobs": "text completions: a number up to 20",
     "top_logprobs": "at most 20",
-    "response_format": "`text` only",
+    "response_format": "`text`, `json_object` (with a `schema`, if wanted), `json_schema`: kept to "
+    "exactly, `strict` or not",
+    "json_schema": "a JSON schema, or its text",
+    "structured_outputs": "one of `json`, `regex`, `choice`, `grammar`, `json_object`; "
+    "`whitespace` (`compact`, `free`) and `property_order` (`schema`, `any`) go with the other "
+    "fields too",
+    "guided_json": "as `json_schema`",
+    "guided_regex": "as `regex`",
+    "guided_choice": "a list of texts",
+    "guided_grammar": "as `grammar`",
+    "regex": "ECMA-262, from end to end of the reply",
+    "ebnf": "as `grammar`",
+    "grammar": "EBNF as llama.cpp writes it (GBNF); empty: none",
     "tool_choice": "`auto` and `none`: calls cannot be forced",
     "tools": "calls are read as `--tool-call-parser` says; `strict` is refused",
     "parallel_tool_calls": "`false` keeps the first call only",

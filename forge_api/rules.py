@@ -174,18 +174,23 @@ def streaming_options(body: SharedFields) -> StreamingOptions | None:
     )
 
 
-def tool_parsing(body: ChatCompletionRequest, dialect: Dialect) -> ToolParsing | None:
-    if dialect.tool_format is None or not body.tools or body.tool_choice == "none":
+def tool_parsing(body: ChatCompletionRequest, dialect: Dialect | None) -> ToolParsing | None:
+    if (
+        dialect is None
+        or dialect.tool_format is None
+        or not body.tools
+        or body.tool_choice == "none"
+    ):
         return None
     names = frozenset(tool.function.name for tool in body.tools)
     return ToolParsing(dialect.tool_format, names, body.parallel_tool_calls is not False)
 
 
 def reasoning_start(
-    body: ChatCompletionRequest, dialect: Dialect, prompt: str
+    body: ChatCompletionRequest, dialect: Dialect | None, prompt: str
 ) -> ReasoningStart | None:
     """Where the reply stands that follows `prompt`."""
-    if not dialect.has_reasoning:
+    if dialect is None or not dialect.has_reasoning:
         return None
     if not body.continue_final_message:
         return start_after(prompt)
@@ -193,7 +198,8 @@ def reasoning_start(
     return start_within(content)
 
 
-def chat_output(body: ChatCompletionRequest, dialect: Dialect, prompt: str) -> OutputOptions:
+def chat_output(body: ChatCompletionRequest, dialect: Dialect | None, prompt: str) -> OutputOptions:
+    """`dialect` is None where all of the reply is content, as what a grammar allows is."""
     return OutputOptions(
         stops=_stops(body),
         include_stop=bool(body.include_stop_str_in_output),
@@ -203,7 +209,7 @@ def chat_output(body: ChatCompletionRequest, dialect: Dialect, prompt: str) -> O
         is_continuation=bool(body.continue_final_message),
         tools=tool_parsing(body, dialect),
         reasoning=reasoning_start(body, dialect, prompt),
-        kept_special_ids=dialect.special_ids,
+        kept_special_ids=frozenset() if dialect is None else dialect.special_ids,
         is_prompt_only=chat_asked(body).max_tokens == 0,
     )
 

@@ -73,7 +73,7 @@ class Validator:
             prompts=(ValidPrompt(token_ids, sampling, None),),
             num_choices=sampling.num_choices,
             priority=body.priority or 0,
-            output=chat_output(body, self._dialect, text),
+            output=chat_output(body, self._dialect if asked is None else None, text),
             streaming=streaming_options(body),
             ignored=parsed.ignored + self._unread_variables(body),
         )

@@ -1,15 +1,19 @@
 """Intake: checks what a client submits against this model and this cache, then makes a Request.
 
 The decoder has checked every bound that is the same everywhere; here stand those that depend on the
-vocabulary and the context. ZMQ clients skip the API, so nothing is taken on trust. Knows nothing of
-queues, blocks or whether there is room.
+vocabulary and the context. ZMQ clients skip the API, so nothing is taken on trust; of grammars only
+the shape is looked at, since what they mean is the worker's business. Knows nothing of queues,
+blocks or whether there is room.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 from forge_common.errors import RequestError
+from forge_common.grammar.program import Program
 from forge_common.protocol.api_scheduler import Submit
 from forge_common.sampling import SamplingParams
 from forge_scheduler.sequence import Request, RequestKey
@@ -56,6 +60,8 @@ class Intake:
         self._check_token_ids("allowed_token_ids", sampling.allowed_token_ids or ())
         for bad_word in sampling.bad_words:
             self._check_token_ids("bad_words", bad_word)
+        if sampling.grammar is not None:
+            check_grammar(sampling.grammar)
 
     def _check_token_ids(self, param: str, token_ids: Iterable[int]) -> None:
         greatest = max(token_ids, default=0)
@@ -65,3 +71,12 @@ class Intake:
                 param=param,
                 code="invalid_token_id",
             )
+
+
+def check_grammar(grammar: bytes) -> None:
+    try:
+        msgspec.msgpack.decode(grammar, type=Program)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RequestError(
+            f"grammar is no Program: {error}", param="grammar", code="malformed_grammar"
+        ) from error

@@ -59,6 +59,11 @@ class Grammars:
         self._flights: dict[bytes, Flight] = {}
         self._threads = ThreadPoolExecutor(NUM_PROCESSES, "grammar")
 
+    @property
+    def num_compiling(self) -> int:
+        """That run, or wait to."""
+        return len(self._flights)
+
     def start(self) -> None:
         """So that the first request does not wait for a process to start."""
         self._compiler.start()

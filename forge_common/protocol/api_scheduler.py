@@ -29,8 +29,8 @@ from forge_common.protocol.message import (
 from forge_common.sampling import FinishReason, SamplingParams, TokenId
 
 # A token id takes 5 bytes at most: 10 MiB for the 2**21 of a prompt, 1.25 MiB for the 2**18 of
-# `allowed_token_ids`, and together under 0.1 MiB for all else that a Submit may carry.
-MAX_CLIENT_MESSAGE_BYTES = 12 * 2**20
+# `allowed_token_ids`; a grammar 4 MiB, and together under 0.1 MiB all else that a Submit may carry.
+MAX_CLIENT_MESSAGE_BYTES = 16 * 2**20
 
 Priority = Annotated[int, Meta(ge=-(2**31), lt=2**31)]
 

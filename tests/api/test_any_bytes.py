@@ -19,6 +19,12 @@ VALUES: list[Any] = [
     [{"role": "user", "content": "hi"}], [{"role": "assistant", "content": None}],
     [{"role": "tool", "content": "x"}], [{"type": "function", "function": {"name": "f"}}],
     [{"role": "user", "content": [{"type": "text", "text": "x"}]}], {"enable_thinking": True},
+    {"type": "json_object"}, {"type": "json_schema", "json_schema": {"schema": {"const": 1e308}}},
+    {"type": "json_object", "schema": {"$ref": "#"}}, {"json": {"items": {"$ref": "#/items"}}},
+    {"regex": "(a*)*b|[^\0]{1,900}"}, {"choice": ["", "é"]}, {"grammar": 'root ::= root | "a"'},
+    {"json": "{", "whitespace": "free"}, {"whitespace": "free"}, {"json_object": True}, {"json": 1},
+    "(", "[", "root ::= x", '{"type": ["string", 5]}', '{"enum": [NaN]}', {"enum": [[], {}, 1e9]},
+    {"type": "number", "multipleOf": -0.0}, {"$ref": "http://x/y"}, {"allOf": [{"not": {}}, True]},
 ]  # fmt: skip
 ROUTES = {
     "/v1/chat/completions": (ChatCompletionRequest, HELLO),

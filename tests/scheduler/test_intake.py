@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from forge_common.errors import RequestError
+from forge_common.grammar.program import AnyValue, Choice, Program, Repeat
 from forge_scheduler.intake import Intake
 from forge_scheduler.sequence import Request
 from tests.builders import make_submit
@@ -68,3 +70,31 @@ def test_minimum_above_the_maximum_is_refused() -> None:
 def test_more_logprobs_than_tokens_exist_are_refused(param: str) -> None:
     with pytest.raises(RequestError):
         Intake(10, 5).make_request(b"client", make_submit(prompt=[1], **{param: 6}), 0.0)
+
+
+def test_a_program_is_taken_as_it_is() -> None:
+    grammar = msgspec.msgpack.encode(Program((AnyValue(),)))
+    assert make_request(grammar=grammar).sampling.grammar == grammar
+
+
+@pytest.mark.parametrize(
+    "grammar",
+    [
+        b"",
+        b"\xc1",
+        b"\x93" * 5000,
+        msgspec.msgpack.encode("AnyValue"),
+        msgspec.msgpack.encode([[]]),
+        msgspec.msgpack.encode([[["Unheard"]], 0, "compact"]),
+        msgspec.msgpack.encode([[["Literals", []]], 0, "compact"]),
+        msgspec.msgpack.encode([[["Text", b"\xff"]], 0, "compact"]),
+        msgspec.msgpack.encode([[["Choice", [-1]]], 0, "compact"]),
+        msgspec.msgpack.encode(Program((Choice((2**17,)),))),
+        msgspec.msgpack.encode(Program((Repeat(0, 2**60),))),
+        msgspec.msgpack.encode(Program((AnyValue(),))) + b"\x00",
+    ],
+)
+def test_what_is_no_program_is_refused(grammar: bytes) -> None:
+    with pytest.raises(RequestError) as raised:
+        make_request(grammar=grammar)
+    assert (raised.value.param, raised.value.code) == ("grammar", "malformed_grammar")

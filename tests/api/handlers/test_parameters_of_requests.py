@@ -139,10 +139,11 @@ REFUSED_IN_CHAT = {
     "functions": [{"name": "f"}],
     "function_call": "auto",
     "moderation": {},
-    "response_format": {"type": "json_object"},
-    "json_schema": {},
-    "guided_regex": "a+",
-    "structured_outputs": {},
+    "response_format": {"type": "structural_tag"},
+    "json_schema": {"type": "nothing"},
+    "guided_regex": "(",
+    "structured_outputs": {"structural_tag": "{}"},
+    "structural_tag": "{}",
     "tool_choice": "required",
     "tools": [{"type": "function", "function": {"name": "f", "strict": True}}],
     "chat_template": "{{ 1 }}",
@@ -170,7 +171,7 @@ def test_what_cannot_be_honoured_is_refused_by_name(field: str) -> None:
     assert reply.error["type"] == "invalid_request_error"
 
 
-@pytest.mark.parametrize("field", ["suffix", "messages", "tools", "top_logprobs", "regex"])
+@pytest.mark.parametrize("field", ["suffix", "messages", "tools", "top_logprobs", "ebnf"])
 def test_what_completions_cannot_honour_is_refused_by_name(field: str) -> None:
     assert complete(**{field: ["x"]}).error["param"] == field
 

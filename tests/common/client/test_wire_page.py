@@ -6,12 +6,21 @@ That its example runs is shown in tests/integration.
 from __future__ import annotations
 
 import re
+import runpy
+from pathlib import Path
 
 import msgspec
 
+from forge_common.grammar.program import Program
 from forge_common.protocol.api_scheduler import ClientMessage, SchedulerMessage, Submit
 from forge_common.sampling import SamplingParams
-from tests.common.client.wire_page import EXAMPLES, PAGE, python_example, with_derived_sections
+from tests.common.client.wire_page import (
+    EXAMPLES,
+    PAGE,
+    grammar_example,
+    python_example,
+    with_derived_sections,
+)
 
 EXAMPLE = re.compile(r"```text\n(?P<json>\[.*)\n(?P<hex>[0-9a-f \n]+)\n```")
 
@@ -38,3 +47,10 @@ def test_fields_may_be_left_out_from_the_end() -> None:
 
 def test_example_is_ten_lines() -> None:
     assert len(python_example().splitlines()) <= 10
+
+
+def test_example_of_a_grammar_makes_a_program(tmp_path: Path) -> None:
+    path = tmp_path / "example.py"
+    path.write_text("EOS_TOKEN_IDS = (2,)\n" + grammar_example())
+    params = runpy.run_path(str(path))["params"]
+    assert isinstance(msgspec.msgpack.decode(params.grammar, type=Program), Program)

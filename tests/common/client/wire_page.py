@@ -89,8 +89,16 @@ def with_derived_sections(page: str) -> str:
     return page
 
 
+def _python_sources() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+
+
+def grammar_example() -> str:
+    return _python_sources()[1]
+
+
 def python_example() -> str:
-    (source,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    source = _python_sources()[0]
     return source.strip()
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from forge_common.protocol.api_scheduler import MAX_CLIENT_MESSAGE_BYTES, ClientMessage, Submit
 from forge_common.protocol.message import MAX_TOKENS_PER_MESSAGE
-from forge_common.sampling import SamplingParams
+from forge_common.sampling import MAX_GRAMMAR_BYTES, SamplingParams
 
 LAST_ID = 2**31 - 1
 
@@ -21,6 +21,7 @@ def largest_submit() -> Submit:
         eos_token_ids=ids,
         bad_words=((LAST_ID,) * 64,) * 128,
         allowed_token_ids=(LAST_ID,) * 2**18,
+        grammar=bytes(MAX_GRAMMAR_BYTES),
     )
     return Submit("r" * 128, [LAST_ID] * MAX_TOKENS_PER_MESSAGE, sampling, -(2**31))
 

@@ -1,0 +1,194 @@
+"""A grammar reaches the scheduler compiled, beside all else a request asks; or it is a 400."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import msgspec
+import pytest
+
+from forge_common.sampling import FinishReason
+from tests.api.fakes import HELLO, TOKENIZER, Api, FakeEngine, chat, post, serve, speaks, until
+from tests.api.fakes import make_output as output_of
+from tests.api.grammars.programs import allows
+
+CHAT = "/v1/chat/completions"
+COMPLETIONS = "/v1/completions"
+SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+FORMAT = {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA, "strict": True}}
+TOOL = {"type": "function", "function": {"name": "f"}}
+SLOW_SCHEMA = {"enum": [f"value {number}" for number in range(100_000)]}
+SLOW_BODY = msgspec.json.encode(HELLO | {"json_schema": SLOW_SCHEMA})
+
+
+def submitted(path: str = CHAT, **body: Any) -> Any:
+    """What the scheduler is told."""
+    engine = FakeEngine(speaks("hi"))
+    base = HELLO if path == CHAT else {"prompt": "hello"}
+    reply = post(engine, path, base | body)
+    assert reply.status == 200, reply.body
+    return engine.submitted
+
+
+@pytest.mark.parametrize("path", [CHAT, COMPLETIONS])
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"response_format": FORMAT}, '{"a":1}'),
+        ({"response_format": {"type": "json_object"}}, '{"b":[null]}'),
+        ({"json_schema": SCHEMA}, '{"a":1}'),
+        ({"guided_json": SCHEMA}, '{"a":1}'),
+        ({"structured_outputs": {"json": SCHEMA, "whitespace": "free"}}, '{ "a": 1 }'),
+        ({"structured_outputs": {"choice": ["yes", "no"]}}, "no"),
+        ({"guided_choice": ["yes", "no"]}, "yes"),
+        ({"guided_regex": "[a-f]{3}"}, "abc"),
+        ({"grammar": 'root ::= "x" root | "y"'}, "xxy"),
+    ],
+)
+def test_a_grammar_is_submitted_compiled(path: str, fields: dict[str, Any], text: str) -> None:
+    [submit] = submitted(path, **fields)
+    assert allows(submit.sampling.grammar, text)
+    assert not allows(submit.sampling.grammar, text + "!")
+
+
+def test_without_one_nothing_is_submitted() -> None:
+    [submit] = submitted(response_format={"type": "text"})
+    assert submit.sampling.grammar is None
+
+
+def test_everything_else_goes_along() -> None:
+    options = {"n": 3, "logprobs": True, "top_logprobs": 2, "stop": ["x"], "seed": 5}
+    [submit] = submitted(response_format=FORMAT, **options, min_tokens=2, ignore_eos=True)
+    sampling = submit.sampling
+    assert (sampling.num_choices, sampling.num_logprobs, sampling.seed) == (3, 2, 5)
+    assert (sampling.min_tokens, sampling.eos_token_ids) == (2, ())
+    assert sampling.grammar is not None
+
+
+def test_each_prompt_takes_it_along() -> None:
+    submits = submitted(COMPLETIONS, prompt=["a", "b"], guided_choice=["x"])
+    assert len({submit.sampling.grammar for submit in submits}) == 1
+    assert len(submits) == 2
+
+
+def test_a_large_grammar_for_many_prompts_is_refused() -> None:
+    texts = [f"{number:0>4000}" for number in range(900)]
+    body = {"prompt": ["a"] * 128, "guided_choice": texts}
+    reply = post(FakeEngine(speaks("hi")), COMPLETIONS, body)
+    assert (reply.status, reply.error["param"]) == (400, "prompt")
+    assert reply.error["code"] == "grammar_too_large"
+
+
+def test_a_reply_that_is_cut_off_ends_with_length() -> None:
+    engine = FakeEngine(speaks('{"a":', reason=FinishReason.LENGTH))
+    reply = post(engine, CHAT, HELLO | {"response_format": FORMAT, "max_tokens": 3})
+    [choice] = reply.json["choices"]
+    assert choice["finish_reason"] == "length"
+    assert choice["message"]["content"]
+
+
+def test_a_constrained_reply_is_content_even_if_it_looks_like_a_call() -> None:
+    call = '<tool_call>{"name": "f", "arguments": {}}</tool_call>'
+    reply = chat(call, tools=[TOOL], guided_choice=[call])
+    [choice] = reply.json["choices"]
+    assert choice["message"]["content"] == call
+    assert choice["finish_reason"] == "stop"
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "f"}}])
+def test_a_forced_call_and_a_grammar_exclude_each_other(choice: Any) -> None:
+    reply = chat(tools=[TOOL], tool_choice=choice, json_schema=SCHEMA)
+    assert (reply.status, reply.error["param"]) == (400, "tool_choice")
+    assert "`json_schema`" in reply.error["message"]
+
+
+def test_a_schema_that_cannot_be_kept_is_refused_with_its_place() -> None:
+    schema = {"properties": {"a": {"type": "string", "pattern": r"(a)\1"}}}
+    reply = chat(response_format={"type": "json_schema", "json_schema": {"schema": schema}})
+    assert reply.status == 400
+    assert reply.error["param"] == "response_format.json_schema.schema"
+    assert reply.error["code"] == "unsupported_schema"
+    assert "pattern" in reply.error["message"]
+    assert "/properties/a/pattern" in reply.error["message"]
+
+
+@pytest.mark.parametrize("path", [CHAT, COMPLETIONS])
+def test_two_grammars_are_refused_by_name(path: str) -> None:
+    base = {"prompt": "x"} if path == COMPLETIONS else HELLO
+    body = base | {"response_format": FORMAT, "guided_regex": "a"}
+    reply = post(FakeEngine(speaks("hi")), path, body)
+    assert reply.status == 400
+    assert "`response_format.json_schema.schema` and `guided_regex`" in reply.error["message"]
+
+
+def test_a_slow_schema_does_not_hold_up_a_stream() -> None:
+    """It takes seconds of another process, and the event loop ticks on."""
+    worst_s = 0.0
+
+    async def tick(stop: asyncio.Event) -> None:
+        nonlocal worst_s
+        while not stop.is_set():
+            before = time.perf_counter()
+            await asyncio.sleep(0.002)
+            worst_s = max(worst_s, time.perf_counter() - before)
+
+    async def test(api: Api) -> tuple[int, int]:
+        await api.post(CHAT, HELLO | {"guided_choice": ["the processes are up"]})
+        stop = asyncio.Event()
+        ticking = asyncio.create_task(tick(stop))
+        slow = asyncio.create_task(
+            api.send("POST", CHAT, data=SLOW_BODY, headers={"Content-Type": "application/json"})
+        )
+        streams = 0
+        while not slow.done():
+            reply = await api.post(CHAT, HELLO | {"stream": True})
+            assert reply.joined() == "hi"
+            streams += 1
+        stop.set()
+        await ticking
+        return (await slow).status, streams
+
+    status, num_streams = serve(FakeEngine(speaks("hi")), test)
+    assert status == 200
+    assert num_streams > 5
+    assert worst_s < 0.2
+
+
+def test_a_client_that_leaves_while_its_grammar_is_compiled_leaves_nothing() -> None:
+    async def test(api: Api) -> int:
+        sending = asyncio.create_task(
+            api.send("POST", CHAT, data=SLOW_BODY, headers={"Content-Type": "application/json"})
+        )
+        await until(lambda: api.services.grammars.num_compiling == 1)
+        sending.cancel()
+        await until(lambda: api.services.grammars.num_compiling == 0)
+        return (await api.post(CHAT, HELLO | {"guided_choice": ["x"]})).status
+
+    assert serve(FakeEngine(speaks("hi")), test) == 200
+
+
+def test_what_compiling_costs_is_measured() -> None:
+    async def test(api: Api) -> str:
+        for _ in range(2):
+            await api.post(CHAT, HELLO | {"guided_choice": ["a", "b"]})
+        await api.post(CHAT, HELLO | {"json_schema": {"type": "nothing"}})
+        return (await api.get("/metrics")).body.decode()
+
+    text = serve(FakeEngine(speaks("hi")), test)
+    assert 'forge_grammar_compile_seconds_count{outcome="compiled"} 1.0' in text
+    assert 'forge_grammar_compile_seconds_count{outcome="refused"} 1.0' in text
+    assert "forge_grammar_cache_hits_total 1.0" in text
+    assert "forge_grammar_cache_misses_total 2.0" in text
+
+
+def test_tokens_of_the_reply_are_the_schedulers() -> None:
+    """The API adds nothing to a constrained reply and takes nothing away."""
+
+    def script(submit: Any) -> Any:
+        ids = TOKENIZER.encode('{"a":1}')
+        yield output_of(submit, 0, ids, FinishReason.STOP, is_first=True)
+
+    reply = post(FakeEngine(script), CHAT, HELLO | {"response_format": FORMAT})
+    assert reply.json["choices"][0]["message"]["content"] == '{"a":1}'
