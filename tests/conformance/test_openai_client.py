@@ -144,12 +144,19 @@ def test_a_wrong_key_is_refused(client: openai.OpenAI) -> None:
         client.with_options(api_key="wrong").models.list()
 
 
-def test_structured_output_is_refused_by_name(client: openai.OpenAI) -> None:
+def test_a_schema_that_cannot_be_kept_is_refused_by_name(client: openai.OpenAI) -> None:
+    schema = {"type": "string", "pattern": r"(a)\1"}
     with pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(
-            model=MODEL, messages=MESSAGES, response_format={"type": "json_object"}
+            model=MODEL,
+            messages=MESSAGES,
+            response_format={
+                "type": "json_schema",
+                "json_schema": {"name": "x", "schema": schema},
+            },
         )
-    assert caught.value.param == "response_format"
+    assert caught.value.param == "response_format.json_schema.schema"
+    assert caught.value.code == "unsupported_schema"
 
 
 def test_many_streams_at_once(base_url: str) -> None:

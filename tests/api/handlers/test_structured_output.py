@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import time
 from typing import Any
 
@@ -10,7 +11,18 @@ import msgspec
 import pytest
 
 from forge_common.sampling import FinishReason
-from tests.api.fakes import HELLO, TOKENIZER, Api, FakeEngine, chat, post, serve, speaks, until
+from tests.api.fakes import (
+    HELLO,
+    TOKENIZER,
+    Api,
+    FakeEngine,
+    Reply,
+    chat,
+    post,
+    serve,
+    speaks,
+    until,
+)
 from tests.api.fakes import make_output as output_of
 from tests.api.grammars.programs import allows
 
@@ -20,7 +32,13 @@ SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required"
 FORMAT = {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA, "strict": True}}
 TOOL = {"type": "function", "function": {"name": "f"}}
 SLOW_SCHEMA = {"enum": [f"value {number}" for number in range(100_000)]}
-SLOW_BODY = msgspec.json.encode(HELLO | {"json_schema": SLOW_SCHEMA})
+SLOW_BODY = HELLO | {"json_schema": SLOW_SCHEMA}
+
+
+async def send_large(api: Api, path: str, body: Any) -> Reply:
+    """aiohttp's client warns of large bodies that are no files."""
+    data = io.BytesIO(msgspec.json.encode(body))
+    return await api.send("POST", path, data=data, headers={"Content-Type": "application/json"})
 
 
 def submitted(path: str = CHAT, **body: Any) -> Any:
@@ -76,7 +94,7 @@ def test_each_prompt_takes_it_along() -> None:
 def test_a_large_grammar_for_many_prompts_is_refused() -> None:
     texts = [f"{number:0>4000}" for number in range(900)]
     body = {"prompt": ["a"] * 128, "guided_choice": texts}
-    reply = post(FakeEngine(speaks("hi")), COMPLETIONS, body)
+    reply = serve(FakeEngine(speaks("hi")), lambda api: send_large(api, COMPLETIONS, body))
     assert (reply.status, reply.error["param"]) == (400, "prompt")
     assert reply.error["code"] == "grammar_too_large"
 
@@ -138,9 +156,7 @@ def test_a_slow_schema_does_not_hold_up_a_stream() -> None:
         await api.post(CHAT, HELLO | {"guided_choice": ["the processes are up"]})
         stop = asyncio.Event()
         ticking = asyncio.create_task(tick(stop))
-        slow = asyncio.create_task(
-            api.send("POST", CHAT, data=SLOW_BODY, headers={"Content-Type": "application/json"})
-        )
+        slow = asyncio.create_task(send_large(api, CHAT, SLOW_BODY))
         streams = 0
         while not slow.done():
             reply = await api.post(CHAT, HELLO | {"stream": True})
@@ -158,9 +174,7 @@ def test_a_slow_schema_does_not_hold_up_a_stream() -> None:
 
 def test_a_client_that_leaves_while_its_grammar_is_compiled_leaves_nothing() -> None:
     async def test(api: Api) -> int:
-        sending = asyncio.create_task(
-            api.send("POST", CHAT, data=SLOW_BODY, headers={"Content-Type": "application/json"})
-        )
+        sending = asyncio.create_task(send_large(api, CHAT, SLOW_BODY))
         await until(lambda: api.services.grammars.num_compiling == 1)
         sending.cancel()
         await until(lambda: api.services.grammars.num_compiling == 0)
