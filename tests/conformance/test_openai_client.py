@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import urllib.request
+from typing import Annotated, Literal
 
 import openai
 import pytest
 from openai.types import Completion
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from pydantic import BaseModel, Field
 
 from tests.conformance.conftest import KEY
 from tests.small_tokenizers import byte_level_encoder
@@ -157,6 +160,44 @@ def test_a_schema_that_cannot_be_kept_is_refused_by_name(client: openai.OpenAI) 
         )
     assert caught.value.param == "response_format.json_schema.schema"
     assert caught.value.code == "unsupported_schema"
+
+
+class Answer(BaseModel):
+    sure: bool
+    words: Annotated[list[Literal["yes", "no"]], Field(min_length=2, max_length=2)]
+
+
+def test_random_text_is_parsed_as_a_model(client: openai.OpenAI) -> None:
+    for seed in range(3):
+        reply = client.chat.completions.parse(
+            model=MODEL, messages=MESSAGES, response_format=Answer, seed=seed, max_tokens=100
+        )
+        [choice] = reply.choices
+        assert isinstance(choice.message.parsed, Answer)
+        assert choice.finish_reason == "stop"
+
+
+def test_every_choice_is_in_the_grammar_and_has_logprobs(client: openai.OpenAI) -> None:
+    reply = client.completions.create(
+        model=MODEL, prompt="hello", n=4, logprobs=2, extra_body={"guided_regex": "[a-c]{5}x?"}
+    )
+    for choice in reply.choices:
+        assert re.fullmatch("[a-c]{5}x?", choice.text)
+        assert len(choice.logprobs.tokens) >= len(choice.text)
+
+
+def test_a_constrained_stream_that_is_cut_off_ends_with_length(client: openai.OpenAI) -> None:
+    chunks = list(
+        client.chat.completions.create(
+            model=MODEL,
+            messages=MESSAGES,
+            response_format={"type": "json_object"},
+            max_tokens=1,
+            stream=True,
+        )
+    )
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "{"
+    assert chunks[-1].choices[0].finish_reason == "length"
 
 
 def test_many_streams_at_once(base_url: str) -> None:
