@@ -11,7 +11,7 @@ Knows the shape of bodies, not their meaning.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -24,7 +24,6 @@ from forge_api.errors import from_validation
 from forge_common.errors import RequestError
 
 BodyT = TypeVar("BodyT", bound=Struct)
-MAX_SCHEMA_BYTES = 4 * 2**20
 
 HINTS = {
     "user": "who asked, for the provider's own records",
@@ -92,13 +91,9 @@ REFUSED_IN_COMPLETIONS = {
 }
 
 
-class ExactFields(Struct, frozen=True):
-    """Fields that may hold schemas: their numbers mean what is written, no float may round them."""
-
-    response_format: msgspec.Raw = msgspec.Raw(b"null")
-    json_schema: msgspec.Raw = msgspec.Raw(b"null")
-    structured_outputs: msgspec.Raw = msgspec.Raw(b"null")
-    guided_json: msgspec.Raw = msgspec.Raw(b"null")
+# They may hold schemas, whose numbers mean what is written: no float may round them.
+EXACT_FIELDS = frozenset({"response_format", "json_schema", "structured_outputs", "guided_json"})
+MAX_SCHEMA_BYTES = 2 * 2**20  # reading more would hold up the other streams
 
 
 class Parsed(NamedTuple, Generic[BodyT]):
@@ -119,9 +114,6 @@ class BodyParser(Generic[BodyT]):
     def parse(self, raw: bytes | bytearray) -> Parsed[BodyT]:
         fields = _decode_object(raw)
         self._refuse(fields)
-        exact_names = fields.keys() & {*ExactFields.__struct_fields__}
-        if exact_names:
-            fields |= _exact(raw, exact_names)
         try:
             body = msgspec.convert(fields, self._type, str_keys=True)
         except msgspec.ValidationError as error:
@@ -147,29 +139,28 @@ class BodyParser(Generic[BodyT]):
 
 def _decode_object(raw: bytes | bytearray) -> dict[str, Any]:
     try:
-        fields = msgspec.json.decode(raw)
+        return {name: _decode_field(name, text) for name, text in _texts_of_fields(raw).items()}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(f"The body is not valid JSON: {error}", code="invalid_json") from error
-    if not isinstance(fields, dict):
-        raise RequestError("The body must be a JSON object", code="invalid_json")
-    return fields
 
 
-def _exact(raw: bytes | bytearray, names: Collection[str]) -> dict[str, Any]:
-    """These fields once more, with decimals as they are written."""
-    texts = msgspec.json.decode(raw, type=ExactFields)
-    decoder = msgspec.json.Decoder(float_hook=Decimal)
-    fields = {}
-    for name in names:
-        text = getattr(texts, name)
-        if len(memoryview(text)) > MAX_SCHEMA_BYTES:
-            raise RequestError(
-                f"`{name}` takes more than {MAX_SCHEMA_BYTES} bytes",
-                param=name,
-                code="grammar_too_large",
-            )
-        fields[name] = decoder.decode(text)
-    return fields
+def _texts_of_fields(raw: bytes | bytearray) -> dict[str, msgspec.Raw]:
+    try:
+        return msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    except msgspec.ValidationError as error:
+        raise RequestError("The body must be a JSON object", code="invalid_json") from error
+
+
+def _decode_field(name: str, text: msgspec.Raw) -> Any:
+    if name not in EXACT_FIELDS:
+        return msgspec.json.decode(text)
+    if len(memoryview(text)) > MAX_SCHEMA_BYTES:
+        raise RequestError(
+            f"`{name}` takes more than {MAX_SCHEMA_BYTES} bytes",
+            param=name,
+            code="grammar_too_large",
+        )
+    return msgspec.json.Decoder(float_hook=Decimal).decode(text)
 
 
 def unknown_fields(raw: Any, value: Any, path: str = "") -> Iterator[str]:

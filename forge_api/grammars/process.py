@@ -98,9 +98,9 @@ def printable(message: str) -> str:
 
 
 def main() -> None:
+    os.nice(LESS_URGENT)
     desk = CompilerDesk()
     desk.rehearse()
-    os.nice(LESS_URGENT)
     answer_frames(desk.answer, float(sys.argv[1]), MAX_MEMORY_BYTES)
 
 
