@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from itertools import count
 
+import msgspec
 import pytest
 
 from forge_common.errors import RequestError, WorkerError
+from forge_common.grammar.program import AnyValue, Program
 from forge_common.protocol.scheduler_worker import BatchOutput, SampledSequence
 from forge_common.sampling import FinishReason
 from forge_scheduler.policy import LowestPriorityNumberFirst
 from forge_scheduler.waiting_queue import QueueFull
 from tests.builders import make_scheduler, make_submit
 from tests.scheduler.engine import CLIENT, Engine, run_all, scheduled_tokens, sent
+
+ANY_VALUE = msgspec.msgpack.encode(Program((AnyValue(),)))
 
 
 def test_nothing_asked_nothing_scheduled() -> None:
@@ -33,7 +37,7 @@ def test_next_step_is_sent_before_the_last_is_read_but_not_two() -> None:
 
 
 def test_sequence_with_a_grammar_waits_for_its_token_and_nobody_else_does() -> None:
-    engine = Engine().submit(make_submit("a", 6, grammar=b"any"), make_submit("b", 3))
+    engine = Engine().submit(make_submit("a", 6, grammar=ANY_VALUE), make_submit("b", 3))
     first, second = sent(engine), sent(engine)
     constrained = first.scheduled[0].sequence_id
     assert len(first.scheduled) == 2
@@ -43,7 +47,7 @@ def test_sequence_with_a_grammar_waits_for_its_token_and_nobody_else_does() -> N
 
 
 def test_prompt_with_a_grammar_is_cut_and_sent_ahead_as_any_other() -> None:
-    engine = Engine(max_prefill_tokens=4).submit(make_submit(prompt=8, grammar=b"any"))
+    engine = Engine(max_prefill_tokens=4).submit(make_submit(prompt=8, grammar=ANY_VALUE))
     assert [scheduled_tokens(sent(engine)) for _ in range(2)] == [[4], [4]]
     assert not engine.send()
 
