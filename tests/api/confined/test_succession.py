@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from forge_api.confined.process import ProcessDied, Program
+from forge_api.confined import succession
+from forge_api.confined.process import ConfinedProcess, ProcessDied, Program
 from forge_api.confined.succession import Succession
 
 PROGRAM = Program("tests.api.confined.misbehaving", max_cpu_s=0.1, max_reply_bytes=5_000)
@@ -37,6 +38,24 @@ def test_too_much_memory_ends_a_process_and_not_the_next(processes: Succession) 
         processes.ask(b"fill")
     assert died.value.is_out_of_memory
     assert processes.ask(b"a") == b"a!"
+
+
+@pytest.mark.parametrize("body", [b"spin", b"fill"])
+def test_a_question_that_goes_beyond_a_limit_is_asked_once(
+    monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    started: list[ConfinedProcess] = []
+
+    def start(program: Program) -> ConfinedProcess:
+        started.append(ConfinedProcess(program))
+        return started[-1]
+
+    monkeypatch.setattr(succession, "ConfinedProcess", start)
+    processes = Succession(PROGRAM)
+    with pytest.raises(ProcessDied):
+        processes.ask(body)
+    processes.stop()
+    assert len(started) == 2  # the one that died, and the next
 
 
 @pytest.mark.parametrize("body", [b"crash", b"much"])

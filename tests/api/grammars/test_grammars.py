@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -80,7 +81,7 @@ def test_equal_specs_are_compiled_once() -> None:
     ("one", "other", "num_compiled"),
     [
         (JsonSchema({"a": 1, "b": 2}), JsonSchema({"b": 2, "a": 1}), 2),
-        (JsonSchema({"const": 1.5}), JsonSchema({"const": "1.5"}), 2),
+        (JsonSchema({"const": Decimal("1.5")}), JsonSchema({"const": "1.5"}), 2),
         (Regex("a"), Regex("a"), 1),
     ],
 )

@@ -71,6 +71,17 @@ def test_a_grammar_is_submitted_compiled(path: str, fields: dict[str, Any], text
     assert not allows(submit.sampling.grammar, text + "!")
 
 
+def test_decimals_of_a_schema_are_those_the_client_wrote() -> None:
+    written = "0.1000000000000000000000001"
+    body = f'{{"prompt":"hi","json_schema":{{"const":{written}}}}}'
+    engine = FakeEngine(speaks("hi"))
+    headers = {"Content-Type": "application/json"}
+    serve(engine, lambda api: api.send("POST", COMPLETIONS, data=body, headers=headers))
+    [submit] = engine.submitted
+    assert allows(submit.sampling.grammar, written)
+    assert not allows(submit.sampling.grammar, "0.1")
+
+
 def test_without_one_nothing_is_submitted() -> None:
     [submit] = submitted(response_format={"type": "text"})
     assert submit.sampling.grammar is None
