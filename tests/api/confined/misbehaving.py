@@ -11,10 +11,10 @@ MAX_MEMORY_BYTES = 2**28
 
 
 def answer(body: bytes) -> bytes:
+    if b"spin" in body:
+        while True:
+            pass
     match body:
-        case b"spin":
-            while True:
-                pass
         case b"fill":
             try:
                 return bytes(2**30)

@@ -10,6 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from forge_api.grammars import compiler
+from forge_api.grammars.compiler import Compiler
+from forge_api.grammars.grammars import Grammars
+from forge_api.metrics import Metrics
 from forge_common.sampling import FinishReason
 from tests.api.fakes import (
     HELLO,
@@ -152,35 +156,37 @@ def test_two_grammars_are_refused_by_name(path: str) -> None:
     assert "`response_format.json_schema.schema` and `guided_regex`" in reply.error["message"]
 
 
-def test_a_slow_schema_does_not_hold_up_a_stream() -> None:
-    """It takes seconds of another process, and the event loop ticks on."""
+def test_a_slow_grammar_does_not_hold_up_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All the CPU time it may have goes by in another process, and the event loop ticks on."""
+    monkeypatch.setattr(compiler, "MODULE", "tests.api.confined.misbehaving")
     worst_s = 0.0
 
-    async def tick(stop: asyncio.Event) -> None:
+    async def tick(slow: asyncio.Task[Reply]) -> None:
         nonlocal worst_s
-        while not stop.is_set():
+        while not slow.done():
             before = time.perf_counter()
             await asyncio.sleep(0.002)
             worst_s = max(worst_s, time.perf_counter() - before)
 
-    async def test(api: Api) -> tuple[int, int]:
-        await api.post(CHAT, HELLO | {"guided_choice": ["the processes are up"]})
-        stop = asyncio.Event()
-        ticking = asyncio.create_task(tick(stop))
-        slow = asyncio.create_task(send_large(api, CHAT, SLOW_BODY))
-        streams = 0
+    async def test(api: Api) -> tuple[Reply, int]:
+        grammars = Grammars(Metrics(), Compiler(max_cpu_s=0.6))
+        monkeypatch.setattr(api.services.validator, "_grammars", grammars)
+        slow = asyncio.create_task(api.post(CHAT, HELLO | {"guided_choice": ["spin"]}))
+        ticking = asyncio.create_task(tick(slow))
+        num_streams = 0
         while not slow.done():
             reply = await api.post(CHAT, HELLO | {"stream": True})
             assert reply.joined() == "hi"
-            streams += 1
-        stop.set()
+            num_streams += 1
         await ticking
-        return (await slow).status, streams
+        grammars.close()
+        return await slow, num_streams
 
-    status, num_streams = serve(FakeEngine(speaks("hi")), test)
-    assert status == 200
+    reply, num_streams = serve(FakeEngine(speaks("hi")), test)
+    assert (reply.status, reply.error["code"]) == (400, "grammar_too_large")
+    assert reply.error["param"] == "guided_choice"
     assert num_streams > 5
-    assert worst_s < 0.2
+    assert worst_s < 0.5
 
 
 def test_a_client_that_leaves_while_its_grammar_is_compiled_leaves_nothing() -> None:
