@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import time
 from typing import Any
 
 import msgspec
@@ -157,16 +156,18 @@ def test_two_grammars_are_refused_by_name(path: str) -> None:
 
 
 def test_a_slow_grammar_does_not_hold_up_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All the CPU time it may have goes by in another process, and the event loop ticks on."""
+    """All the CPU time it may have goes by in another process, and the event loop ticks on.
+
+    Ticks are counted, not timed: a machine that is busy otherwise makes each of them late.
+    """
     monkeypatch.setattr(compiler, "MODULE", "tests.api.confined.misbehaving")
-    worst_s = 0.0
+    num_ticks = 0
 
     async def tick(slow: asyncio.Task[Reply]) -> None:
-        nonlocal worst_s
+        nonlocal num_ticks
         while not slow.done():
-            before = time.perf_counter()
             await asyncio.sleep(0.002)
-            worst_s = max(worst_s, time.perf_counter() - before)
+            num_ticks += 1
 
     async def test(api: Api) -> tuple[Reply, int]:
         grammars = Grammars(Metrics(), Compiler(max_cpu_s=0.6))
@@ -186,7 +187,7 @@ def test_a_slow_grammar_does_not_hold_up_a_stream(monkeypatch: pytest.MonkeyPatc
     assert (reply.status, reply.error["code"]) == (400, "grammar_too_large")
     assert reply.error["param"] == "guided_choice"
     assert num_streams > 5
-    assert worst_s < 0.5
+    assert num_ticks > 20
 
 
 def test_a_client_that_leaves_while_its_grammar_is_compiled_leaves_nothing() -> None:
