@@ -57,13 +57,13 @@ class ConfinedProcess:
     def send(self, body: bytes) -> None:
         try:
             write_frame(self._stream, body)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: it was stopped already
             raise self.death() from error
 
     def receive(self) -> bytes:
         try:
             body = read_frame(self._stream, self._program.max_reply_bytes)
-        except OSError:
+        except (OSError, ValueError):
             body = None
         if body is None:
             raise self.death()

@@ -1,8 +1,7 @@
 """Grammars: what a request asks for → the bytes of its Program, each kind compiled once.
 
 Equal specs share one entry of the cache, and one compilation while it runs; when all who wait for
-one have left, it is not begun. The event loop only waits. Knows what a grammar costs to ask for,
-not what it means.
+one have left, it is not begun. The event loop only waits. Knows nothing of what grammars mean.
 """
 
 from __future__ import annotations

@@ -83,3 +83,8 @@ def test_stopping_ends_the_process(processes: Succession) -> None:
     processes.stop()
     with pytest.raises(ProcessLookupError):
         os.kill(processes.pid, 0)
+
+
+def test_a_process_that_was_stopped_is_replaced_when_asked(processes: Succession) -> None:
+    processes.stop()
+    assert processes.ask(b"a") == b"a!"
