@@ -153,13 +153,14 @@ class ArrayMachine(Structure[ArrayLocal]):
             return LocalMoves(is_accepting=True)
         if self._whitespace and not is_spaced:
             return LocalMoves(calls=(LocalCall(self._whitespace, local._replace(is_spaced=True)),))
-        items = tuple(self._items(progress))
         edges = {}
         if phase is not Phase.NEXT and self._plan.can_close(progress):
             edges[CLOSE] = ArrayLocal(Phase.END, self._plan.start)
-        if phase is Phase.BEHIND_ITEM and items:
+        if phase is not Phase.BEHIND_ITEM:
+            return LocalMoves(edges, tuple(self._items(progress)))
+        if any(True for _ in self._items(progress)):  # not all: distinct ones may be thousands
             edges[COMMA] = ArrayLocal(Phase.NEXT, progress)
-        return LocalMoves(edges, () if phase is Phase.BEHIND_ITEM else items)
+        return LocalMoves(edges)
 
     def near(self, local: ArrayLocal, num_bytes: int) -> ArrayLocal:
         """Each item is a byte at least."""
