@@ -115,6 +115,17 @@ class Tool(Struct, frozen=True):
 Tools = Annotated[list[Tool], Meta(max_length=128)]
 
 
+class NamedFunction(Struct, frozen=True):
+    name: str
+
+
+class NamedToolChoice(Struct, frozen=True):
+    """Forces a call of one tool."""
+
+    function: NamedFunction
+    type: Literal["function"] = "function"
+
+
 class SharedFields(Struct, frozen=True, kw_only=True):
     """What chat and text completions have in common; `None` is "not asked for"."""
 
@@ -167,7 +178,7 @@ class ChatCompletionRequest(SharedFields, frozen=True, kw_only=True):
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Meta(ge=0, le=MAX_LOGPROBS)] | None = None
     tools: Tools | None = None
-    tool_choice: Literal["none", "auto", "required"] | dict[str, Any] | None = None
+    tool_choice: Literal["none", "auto", "required"] | NamedToolChoice | None = None
     parallel_tool_calls: bool | None = None
     reasoning_effort: str | None = None
     add_generation_prompt: bool | None = None

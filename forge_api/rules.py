@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from forge_api.dialect import Dialect
 from forge_api.errors import model_not_found
+from forge_api.grammars.forced_calls import forces_calls
 from forge_api.messages import template_messages
 from forge_api.messages import template_tools as tools_as_dicts
 from forge_api.openai_types import (
@@ -61,10 +62,11 @@ def check_chat(body: ChatCompletionRequest) -> None:
     if body.top_logprobs is not None and not body.logprobs:
         raise RequestError("top_logprobs needs logprobs to be true", param="top_logprobs")
     for index, tool in enumerate(body.tools or []):
-        if tool.function.strict:
-            raise unsupported(f"tools[{index}].function.strict", "arguments cannot be constrained")
-    if body.tool_choice not in (None, "none", "auto"):
-        raise unsupported("tool_choice", "only 'auto' and 'none' are supported")
+        if tool.function.strict and not forces_calls(body):
+            raise unsupported(
+                f"tools[{index}].function.strict",
+                "arguments are constrained where `tool_choice` forces a call",
+            )
 
 
 def unsupported(param: str, reason: str) -> RequestError:

@@ -10,8 +10,11 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import msgspec
+
 from forge_api.dialect import Dialect
 from forge_api.grammars.fields import asked_grammar, check_tools
+from forge_api.grammars.forced_calls import forced_calls
 from forge_api.grammars.grammars import Grammars
 from forge_api.messages import template_messages
 from forge_api.openai_types import ChatCompletionRequest, CompletionRequest, TokenizeRequest
@@ -62,18 +65,23 @@ class Validator:
         asked = asked_grammar(body)
         check_tools(asked, body.tool_choice)
         check_chat(body)
+        forced = forced_calls(body, self._dialect.tool_format)
         text = await self.render(body)
         resolver = self._resolver(scheduler, "messages")
         resolver.check_text(text, body)
         token_ids = truncated(await self.encode(text, "messages", add_special_tokens=False), body)
         resolver.check_prompt(token_ids)
-        grammar = None if asked is None else await self._grammars.compile(asked)
+        constraint = asked or forced
+        grammar = None if constraint is None else await self._grammars.compile(constraint)
         sampling = resolver.resolve(body, token_ids, chat_asked(body), grammar)
+        # A call that is forced comes without thoughts before it, also if the prompt opens some.
+        unthinking = msgspec.structs.replace(self._dialect, has_reasoning=False)
+        dialect = self._dialect if constraint is None else unthinking if forced else None
         return ValidRequest(
             prompts=(ValidPrompt(token_ids, sampling, None),),
             num_choices=sampling.num_choices,
             priority=body.priority or 0,
-            output=chat_output(body, self._dialect if asked is None else None, text),
+            output=chat_output(body, dialect, text),
             streaming=streaming_options(body),
             ignored=parsed.ignored + self._unread_variables(body),
         )

@@ -144,7 +144,7 @@ REFUSED_IN_CHAT = {
     "guided_regex": "(",
     "structured_outputs": {"structural_tag": "{}"},
     "structural_tag": "{}",
-    "tool_choice": "required",
+    "tool_choice": "required",  # and there are no tools
     "tools": [{"type": "function", "function": {"name": "f", "strict": True}}],
     "chat_template": "{{ 1 }}",
     "best_of": 2,

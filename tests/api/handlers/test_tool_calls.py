@@ -9,6 +9,7 @@ import pytest
 
 from forge_common.sampling import FinishReason
 from tests.api.fakes import HELLO, FakeEngine, Reply, post, speaks
+from tests.api.grammars.programs import allows
 
 CHAT = "/v1/chat/completions"
 TOOLS = [
@@ -16,6 +17,10 @@ TOOLS = [
     {"type": "function", "function": {"name": "now"}},
 ]
 CALL = '<tool_call>{"name": "add", "arguments": {"a": 1, "b": "two"}}</tool_call>'
+BAD_SCHEMA = {
+    "type": "function",
+    "function": {"name": "bad", "parameters": {"type": "object", "required": "all"}},
+}
 WRITTEN = {
     "hermes": CALL,
     "llama3_json": '{"name": "add", "parameters": {"a": 1, "b": "two"}}',
@@ -119,8 +124,72 @@ def test_every_tokens_logprob_is_streamed_though_its_text_is_a_call() -> None:
     assert text.decode() == CALL
 
 
-@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "add"}}])
-def test_calls_cannot_be_forced(choice: Any) -> None:
-    reply = ask(CALL, tool_choice=choice)
-    assert (reply.status, reply.error["param"]) == (400, "tool_choice")
-    assert reply.error["code"] == "unsupported_parameter"
+NAMED = {"type": "function", "function": {"name": "now"}}
+STRICT = [
+    {
+        "type": "function",
+        "function": {
+            "name": "add",
+            "strict": True,
+            "parameters": {
+                "type": "object",
+                "properties": {"a": {"type": "integer"}},
+                "required": ["a"],
+                "additionalProperties": False,
+            },
+        },
+    }
+]
+
+
+def forced(text: str, **body: Any) -> bool:
+    """Whether the grammar that the worker is given allows this text."""
+    engine = FakeEngine(speaks(CALL))
+    reply = post(engine, CHAT, HELLO | {"tools": TOOLS} | body)
+    assert reply.status == 200, reply.body
+    return allows(engine.submitted[0].sampling.grammar, text)
+
+
+def call(name: str, arguments: str) -> str:
+    return f'<tool_call>\n{{"name": "{name}", "arguments": {arguments}}}\n</tool_call>'
+
+
+def test_required_call_is_of_any_tool_and_there_may_be_several() -> None:
+    several = call("add", '{"x":1}') + "\n" + call("now", "{}")
+    assert forced(several, tool_choice="required")
+    assert not forced("Hello", tool_choice="required")
+    assert not forced(several, tool_choice="required", parallel_tool_calls=False)
+    assert forced(call("now", "{}"), tool_choice="required", parallel_tool_calls=False)
+
+
+def test_named_call_is_one_and_of_that_tool() -> None:
+    assert forced(call("now", "{}"), tool_choice=NAMED)
+    assert not forced(call("add", "{}"), tool_choice=NAMED)
+    assert not forced(call("now", "{}") + "\n" + call("now", "{}"), tool_choice=NAMED)
+
+
+def test_arguments_of_a_forced_call_are_those_of_the_schema() -> None:
+    assert forced(call("add", '{"a":1}'), tools=STRICT, tool_choice="required")
+    assert not forced(call("add", '{"a":"1"}'), tools=STRICT, tool_choice="required")
+
+
+def test_forced_call_is_read_as_a_call() -> None:
+    reply = ask(call("now", "{}"), tool_choice=NAMED)
+    assert [each["function"]["name"] for each in message(reply)["tool_calls"]] == ["now"]
+    assert reply.json["choices"][0]["finish_reason"] == "tool_calls"
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"tool_choice": "required", "tools": []}, "tool_choice"),
+        ({"tool_choice": {"type": "function", "function": {"name": "sub"}}}, "tool_choice"),
+        ({"tool_choice": {"type": "function"}}, "tool_choice"),
+        ({"tool_choice": "required", "parser": "pythonic"}, "tool_choice"),
+        ({"tools": STRICT}, "tools[0].function.strict"),
+        ({"tool_choice": "required", "tools": [BAD_SCHEMA]}, "tools"),
+    ],
+)
+def test_what_cannot_be_forced_is_said(body: dict[str, Any], param: str) -> None:
+    reply = ask(CALL, **body)
+    assert (reply.status, reply.error["param"]) in [(400, param), (400, f"{param}.function")]
