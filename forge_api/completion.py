@@ -7,7 +7,9 @@ nor the engine: whoever drives it aborts the choices that met a stop string.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
+import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from forge_api.detokenizer import Detokenizer
@@ -158,6 +160,7 @@ class Generation:
     def __init__(self, request: ValidRequest, request_id: str, tokenizer: Tokenizer) -> None:
         self.submits = request.submits(request_id)
         self.num_completion_tokens = 0
+        self._has_stops = bool(request.output.stops)
         self._num_prompt_tokens = request.num_prompt_tokens
         self._num_cached_tokens: dict[str, int] = {}
         self._tells_reasoning = request.output.reasoning is not None
@@ -194,7 +197,7 @@ class Generation:
 
     def push(self, outputs: Sequence[SequenceOutput]) -> list[ChoiceDelta]:
         deltas = []
-        for output in outputs:
+        for output in chain.from_iterable(map(self._pieces, outputs)):
             choice = self._choices[ChoiceKey(output.request_id, output.choice_index)]
             if choice.is_finished:  # it met a stop string while these tokens were under way
                 continue
@@ -204,6 +207,35 @@ class Generation:
             self._num_cached_tokens.setdefault(output.request_id, output.num_cached_tokens)
             deltas.append(delta)
         return deltas
+
+    def _pieces(self, output: SequenceOutput) -> list[SequenceOutput]:
+        """With stop strings every token is looked at alone: what follows a match is not counted."""
+        is_whole = not self._has_stops or len(output.token_ids) <= 1
+        return [output] if is_whole else one_by_one(output)
+
+
+def one_by_one(output: SequenceOutput) -> list[SequenceOutput]:
+    """An output of several tokens, as it would have come in as many steps."""
+    pieces = [
+        SequenceOutput(
+            output.request_id,
+            output.choice_index,
+            [token_id],
+            num_cached_tokens=output.num_cached_tokens,
+            logprobs=output.logprobs and [output.logprobs[index]],
+        )
+        for index, token_id in enumerate(output.token_ids)
+    ]
+    pieces[0] = msgspec.structs.replace(
+        pieces[0], prompt_logprobs=output.prompt_logprobs, queue_s=output.queue_s
+    )
+    pieces[-1] = msgspec.structs.replace(
+        pieces[-1],
+        finish_reason=output.finish_reason,
+        stop_token_id=output.stop_token_id,
+        error=output.error,
+    )
+    return pieces
 
 
 def failure_of(output: SequenceOutput) -> RequestError:

@@ -167,6 +167,7 @@ class SharedFields(Struct, frozen=True, kw_only=True):
     regex: RegexText | None = None
     ebnf: GrammarText | None = None
     grammar: GrammarText | None = None
+    speculative: bool | None = None
 
 
 TemplateValue = str | int | float | bool | None

@@ -60,6 +60,7 @@ NOTES = {
     "echo": "with `logprobs`, the prompt is scored too",
     "truncate_prompt_tokens": "keeps the last so many tokens",
     "priority": "lower runs earlier, with `--policy priority`",
+    "speculative": "Forge's own: `false` drafts no tokens for this request; the text is the same",
     "temperature": "default: the model's `generation_config.json`, else 1",
 }
 

@@ -55,6 +55,7 @@ class ValidRequest(Struct, frozen=True, kw_only=True):
     output: OutputOptions
     streaming: StreamingOptions | None  # None: the reply comes whole
     ignored: list[str]
+    is_speculative: bool = True
 
     @property
     def num_prompt_tokens(self) -> int:
@@ -62,6 +63,12 @@ class ValidRequest(Struct, frozen=True, kw_only=True):
 
     def submits(self, request_id: str) -> list[Submit]:
         return [
-            Submit(f"{request_id}-{index}", prompt.token_ids, prompt.sampling, self.priority)
+            Submit(
+                f"{request_id}-{index}",
+                prompt.token_ids,
+                prompt.sampling,
+                self.priority,
+                self.is_speculative,
+            )
             for index, prompt in enumerate(self.prompts)
         ]

@@ -83,6 +83,7 @@ class Validator:
             priority=body.priority or 0,
             output=chat_output(body, dialect, text),
             streaming=streaming_options(body),
+            is_speculative=body.speculative is not False,
             ignored=parsed.ignored + self._unread_variables(body),
         )
 
@@ -104,6 +105,7 @@ class Validator:
             priority=body.priority or 0,
             output=completion_output(body),
             streaming=streaming_options(body),
+            is_speculative=body.speculative is not False,
             ignored=parsed.ignored,
         )
 

@@ -26,6 +26,8 @@ VLLM_NAMES = {
     "prompt_tokens": "prompt_tokens",
     "prompt_tokens_cached": "prompt_tokens_cached",
     "generation_tokens": "generation_tokens",
+    "draft_tokens": "spec_decode_num_draft_tokens",
+    "draft_tokens_accepted": "spec_decode_num_accepted_tokens",
     "preemptions": "num_preemptions",
     "prefix_cache_queries": "prefix_cache_queries",
     "prefix_cache_hits": "prefix_cache_hits",

@@ -93,6 +93,16 @@ class BatchSettings(Settings, frozen=True):
     ] = True
 
 
+class SpeculationSettings(Settings, frozen=True):
+    speculative: Annotated[
+        Literal["ngram", "off"],
+        Meta(description="Draft tokens from what was said before; the text stays the same."),
+    ] = "ngram"
+    max_draft_tokens: Annotated[
+        int, Meta(ge=1, le=64, description="Most tokens drafted for a sequence in a step.")
+    ] = 15
+
+
 class QueueSettings(Settings, frozen=True):
     policy: Annotated[
         Literal["fcfs", "priority"],
@@ -189,6 +199,7 @@ class ApiConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class SchedulerConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     cache: CacheSettings = CacheSettings()
     batch: BatchSettings = BatchSettings()
+    speculation: SpeculationSettings = SpeculationSettings()
     queue: QueueSettings = QueueSettings()
     links: LinkSettings = LinkSettings()
     log: LogSettings = LogSettings()
@@ -210,6 +221,7 @@ class LaunchConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     device: DeviceSettings = DeviceSettings()
     cache: CacheSettings = CacheSettings()
     batch: BatchSettings = BatchSettings()
+    speculation: SpeculationSettings = SpeculationSettings()
     queue: QueueSettings = QueueSettings()
     http: HttpSettings = HttpSettings()
     links: LinkSettings = LinkSettings()

@@ -2,7 +2,8 @@
 
 Owns those that wait, those that run and the KV cache between them. A sequence starts only when all
 its known tokens find blocks, and when each running one could still take another block; so chunks
-never wait for blocks, and only decoding past them preempts. Knows nothing of what requests are, of
+never wait for blocks, and only decoding past them preempts. Drafts take what is left over: they
+preempt nobody. Knows nothing of what requests are, of
 steps in flight beyond their number, or of what tokens mean.
 """
 
@@ -12,6 +13,7 @@ from forge_scheduler.batch import Batch
 from forge_scheduler.kv_cache.manager import KVCacheManager, PrefixMatch
 from forge_scheduler.policy import Policy
 from forge_scheduler.sequence import Sequence, SequenceStatus
+from forge_scheduler.speculation import Speculation, StepLoad
 from forge_scheduler.stats import Counters
 from forge_scheduler.waiting_queue import RankedSequences, WaitingQueue
 
@@ -28,6 +30,7 @@ class Admission:
         counters: Counters,
     ) -> None:
         self.waiting = waiting
+        self.speculation = Speculation(max_draft_tokens=0)
         self.running = RankedSequences()
         self._max_batch_size = max_batch_size
         self._kv_cache = kv_cache
@@ -75,7 +78,21 @@ class Admission:
             if num_tokens > 0:
                 new_block_ids = self._make_room(sequence, num_tokens)
                 if new_block_ids is not None:
-                    batch.add(sequence, num_tokens, new_block_ids)
+                    drafts = self._draft(sequence, budget, batch)
+                    new_block_ids += self._place_drafts(sequence, len(drafts))
+                    batch.add(sequence, num_tokens, new_block_ids, drafts)
+
+    def _draft(self, sequence: Sequence, budget: int, batch: Batch) -> list[int]:
+        """Drafts for one that decodes, as far as budget and places beyond its one token go."""
+        if sequence.num_tokens_to_run != 1:
+            return []
+        num_places = self._kv_cache.num_free_places(sequence, len(self.running))
+        load = StepLoad(len(self.running), batch.num_draft_tokens)
+        return self.speculation.draft(sequence, load, min(budget, num_places) - 1)
+
+    def _place_drafts(self, sequence: Sequence, num_drafts: int) -> list[int]:
+        num_placed = sequence.num_computed_tokens + 1 + num_drafts
+        return self._kv_cache.grow(sequence, num_placed) or [] if num_drafts else []
 
     def _make_room(self, sequence: Sequence, num_tokens: int) -> list[int] | None:
         """Its new blocks, taken from the last in rank if need be; None when that is itself."""

@@ -16,15 +16,37 @@ from forge_common.protocol.scheduler_worker import (
 )
 from forge_scheduler.sequence import Sequence
 
+Drafts = list[int] | tuple[()]
+
+
+def num_accepted_tokens(sampled: SampledSequence) -> int:
+    """Drafts that were sampled: all that a step gave but for its last token."""
+    return max(len(sampled.token_ids) - 1, 0)
+
+
+def num_computed_tokens(scheduled: ScheduledSequence, sampled: SampledSequence) -> int:
+    """Tokens of the sequence that have KV after a step: rejected drafts are none of it."""
+    num_rejected = len(scheduled.draft_token_ids) - num_accepted_tokens(sampled)
+    return scheduled.num_computed_tokens + scheduled.num_scheduled_tokens - num_rejected
+
 
 class Batch:
     """`sequences` and `scheduled` run in parallel: who runs, and what of it."""
 
-    __slots__ = ("new", "released", "scheduled", "sequences", "step_id", "token_budget")
+    __slots__ = (
+        "new",
+        "num_draft_tokens",
+        "released",
+        "scheduled",
+        "sequences",
+        "step_id",
+        "token_budget",
+    )
 
     def __init__(self, step_id: int, token_budget: int) -> None:
         self.step_id = step_id
         self.token_budget = token_budget
+        self.num_draft_tokens = 0
         self.sequences: list[Sequence] = []
         self.scheduled: list[ScheduledSequence] = []
         self.new: list[NewSequence] = []
@@ -42,15 +64,29 @@ class Batch:
             )
         )
 
-    def add(self, sequence: Sequence, num_tokens: int, new_block_ids: list[int]) -> None:
-        """Run the next `num_tokens` of a sequence; they have their places already."""
+    def add(
+        self,
+        sequence: Sequence,
+        num_tokens: int,
+        new_block_ids: list[int],
+        draft_token_ids: Drafts = (),
+    ) -> None:
+        """Run the next `num_tokens` of a sequence, and drafts behind its last one; they have their
+        places already."""
         num_computed_tokens = sequence.num_computed_tokens
-        is_sampling = sequence.advance(num_tokens)
+        is_sampling = sequence.advance(num_tokens, len(draft_token_ids))
+        num_tokens += len(draft_token_ids)
         self.token_budget -= num_tokens
+        self.num_draft_tokens += len(draft_token_ids)
         self.sequences.append(sequence)
         self.scheduled.append(
             ScheduledSequence(
-                sequence.sequence_id, num_computed_tokens, num_tokens, new_block_ids, is_sampling
+                sequence.sequence_id,
+                num_computed_tokens,
+                num_tokens,
+                new_block_ids,
+                is_sampling,
+                list(draft_token_ids),
             )
         )
 
@@ -60,7 +96,7 @@ class Batch:
     def void(self) -> None:
         """No answer will come: what the step would have sampled is not awaited any more."""
         for sequence, scheduled in zip(self.sequences, self.scheduled, strict=True):
-            sequence.settle(scheduled.is_sampling)
+            sequence.settle(scheduled)
 
     def check_answer(self, output: BatchOutput, vocab_size: int) -> None:
         """Raises WorkerError unless `output` is a possible answer to this step."""
@@ -74,10 +110,13 @@ class Batch:
 
 
 def _check_tokens(scheduled: ScheduledSequence, sampled: SampledSequence, vocab_size: int) -> None:
-    token_ids = sampled.token_ids
-    if len(token_ids) != scheduled.is_sampling:
+    token_ids, drafts = sampled.token_ids, scheduled.draft_token_ids
+    max_tokens = scheduled.is_sampling + len(drafts)
+    if not scheduled.is_sampling <= len(token_ids) <= max_tokens:
         raise WorkerError(f"the worker sampled {len(token_ids)} tokens where it was not asked to")
-    if token_ids and token_ids[0] >= vocab_size:
-        raise WorkerError(f"the worker sampled token {token_ids[0]} of {vocab_size}")
+    if token_ids and max(token_ids) >= vocab_size:
+        raise WorkerError(f"the worker sampled token {max(token_ids)} of {vocab_size}")
+    if token_ids[:-1] != drafts[: max(len(token_ids) - 1, 0)]:
+        raise WorkerError("the worker went on after a draft that it did not sample")
     if sampled.logprobs is not None and len(sampled.logprobs) != len(token_ids):
         raise WorkerError("the worker gave logprobs that do not match its tokens")

@@ -24,7 +24,7 @@ from forge_common.protocol.scheduler_worker import (
 from forge_common.sampling import FinishReason
 from forge_scheduler import outputs
 from forge_scheduler.admission import Admission
-from forge_scheduler.batch import Batch
+from forge_scheduler.batch import Batch, num_accepted_tokens, num_computed_tokens
 from forge_scheduler.intake import Intake
 from forge_scheduler.kv_cache.manager import KVCacheManager
 from forge_scheduler.policy import FirstComeFirstServed, Policy
@@ -46,6 +46,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     max_queued_requests: int = 1024
     max_queued_tokens: int = 1_000_000
     max_steps_in_flight: int = 2
+    max_draft_tokens: int = 0  # of one sequence in one step, as its first worker takes them
     has_prefix_cache: bool = True
 
 
@@ -74,6 +75,7 @@ class Scheduler:
         self._admission = Admission(
             limits.max_batch_size, self._waiting, self._kv_cache, self._policy, self.counters
         )
+        self._admission.speculation.max_draft_tokens = limits.max_draft_tokens
         self._in_flight: deque[Batch] = deque()
         self._prompt_rate = RateMeter(clock)
         self._step_meter = StepMeter()
@@ -152,7 +154,7 @@ class Scheduler:
         for sequence, scheduled, sampled in zip(
             batch.sequences, batch.scheduled, output.sequences, strict=True
         ):
-            sequence.settle(scheduled.is_sampling)
+            sequence.settle(scheduled, num_accepted_tokens(sampled))
             if sequence.status is SequenceStatus.FINISHED:
                 continue
             sequence_output = self._take_in(sequence, scheduled, sampled)
@@ -176,8 +178,11 @@ class Scheduler:
         self.counters.num_resumed += self._admission.preempt_all()
         return ended
 
-    def resume(self, num_blocks: int, block_size: int, max_model_len: int) -> ClientOutputs:
+    def resume(
+        self, num_blocks: int, block_size: int, max_model_len: int, max_draft_tokens: int = 0
+    ) -> ClientOutputs:
         """Go on with another worker, whose KV memory is empty. Ends what it has no room for."""
+        self._admission.speculation.max_draft_tokens = max_draft_tokens
         self.max_model_len = min(max_model_len, num_blocks * block_size)
         self._intake = Intake(self.max_model_len, self._limits.vocab_size)
         self._kv_cache.reset(num_blocks, block_size)
@@ -241,20 +246,24 @@ class Scheduler:
     ) -> SequenceOutput | None:
         if sampled.error is not None:
             return self._end(sequence, FinishReason.ERROR, sampled.error)
-        num_computed_tokens = scheduled.num_computed_tokens + scheduled.num_scheduled_tokens
-        sequence.has_computed(num_computed_tokens)
-        if sequence.status is SequenceStatus.RUNNING:
-            self._kv_cache.commit(sequence, num_computed_tokens)
         outputs.keep_prompt_logprobs(sequence, scheduled, sampled)
-        if not scheduled.is_sampling:
+        sequence_output = outputs.accept(sequence, sampled) if scheduled.is_sampling else None
+        self._take_in_computed(sequence, num_computed_tokens(scheduled, sampled))
+        if sequence_output is None:
             return None
         if sequence.request.held:
             self._queue_held(sequence.request)
-        sequence_output = outputs.accept(sequence, sampled)
         self.counters.num_output_tokens += len(sequence_output.token_ids)
+        self.counters.num_draft_tokens += len(scheduled.draft_token_ids)
+        self.counters.num_accepted_tokens += num_accepted_tokens(sampled)
         if sequence_output.finish_reason is not None:
             self._finish(sequence, sequence_output.finish_reason)
         return sequence_output
+
+    def _take_in_computed(self, sequence: Sequence, num_tokens: int) -> None:
+        sequence.has_computed(num_tokens)
+        if sequence.status is SequenceStatus.RUNNING:
+            self._kv_cache.commit(sequence, min(num_tokens, len(sequence.token_ids)))
 
     def _end_requests(
         self, requests: list[Request], reason: FinishReason, error: str | None

@@ -1,11 +1,12 @@
 """Request and Sequence: what a client asked, and the running state of each of its choices.
 
 One arithmetic serves prefill, chunks, decoding, drafts and resumption: `num_computed_tokens`
-catches up with `num_tokens`. A token that a step in flight samples counts before it is known:
+catches up with `num_tokens`. A token that a step in flight samples counts before it is known;
+drafts count once they are accepted, and until that is known no further step is planned:
 
     token_ids   [ p p p p p | o o o ] ? ?         p prompt, o output, ? pending (sampled, unread)
     num_computed_tokens ─────────▶ 9              the last token has no KV until a step runs it
-    num_tokens ────────────────────▶ 10           = len(token_ids) + num_pending_tokens + drafts
+    num_tokens ────────────────────▶ 10           = len(token_ids) + num_pending_tokens
 
 Knows nothing of queues, pools, budgets or sockets.
 """
@@ -17,7 +18,9 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from forge_common.protocol.message import PositionLogprobs
+from forge_common.protocol.scheduler_worker import ScheduledSequence
 from forge_common.sampling import SamplingParams
+from forge_scheduler.drafter import Drafter
 
 
 class SequenceStatus(Enum):
@@ -53,6 +56,7 @@ class Request:
     num_prompt_tokens: int
     max_num_tokens: int  # prompt + output, at which every choice ends
     arrived_at_s: float
+    is_speculative: bool = True
     stop_token_ids: frozenset[int] = field(init=False)
     sequences: list[Sequence] = field(default_factory=list)
     held: list[Sequence] = field(default_factory=list)
@@ -77,7 +81,7 @@ class Sequence:
     num_cached_tokens: int = 0
     num_computed_tokens: int = 0
     num_pending_tokens: int = 0
-    num_draft_tokens: int = 0
+    num_draft_tokens: int = 0  # of a step in flight
     num_steps_in_flight: int = 0
     num_tokens_on_trial: int = (
         0  # how far it had come when its worker was lost, until it is past that
@@ -86,6 +90,7 @@ class Sequence:
     block_hashes: list[bytes] = field(default_factory=list)
     num_committed_blocks: int = 0
     prompt_logprobs: list[PositionLogprobs | None] | None = None
+    drafter: Drafter | None = None
     queue_s: float | None = None  # from its arrival to its first step; None before that
 
     @property
@@ -94,7 +99,7 @@ class Sequence:
 
     @property
     def num_tokens(self) -> int:
-        return len(self.token_ids) + self.num_pending_tokens + self.num_draft_tokens
+        return len(self.token_ids) + self.num_pending_tokens
 
     @property
     def num_output_tokens(self) -> int:
@@ -103,15 +108,20 @@ class Sequence:
     @property
     def num_tokens_to_run(self) -> int:
         """0 once the last token it may have is sampled, which needs no KV; and while it must wait."""
-        num_tokens = len(self.token_ids) + self.num_pending_tokens
-        if num_tokens >= self.request.max_num_tokens or self.must_wait:
+        if self.num_tokens >= self.request.max_num_tokens or self.must_wait:
             return 0
-        return num_tokens + self.num_draft_tokens - self.num_computed_tokens
+        return self.num_tokens - self.num_computed_tokens
+
+    @property
+    def max_draft_tokens(self) -> int:
+        """More could not be accepted: the step samples one token besides them."""
+        return self.request.max_num_tokens - self.num_tokens - 1
 
     @property
     def must_wait(self) -> bool:
-        """What it may put out next depends on a token that is still to be read."""
-        return self.num_pending_tokens > 0 and self.request.sampling.grammar is not None
+        """What it puts out next, or where, depends on tokens that are still to be read."""
+        has_grammar = self.request.sampling.grammar is not None
+        return self.num_draft_tokens > 0 or (self.num_pending_tokens > 0 and has_grammar)
 
     @property
     def is_finished(self) -> bool:
@@ -122,19 +132,24 @@ class Sequence:
         """Its worker was lost in a step of it, which no other worker has repeated yet."""
         return self.num_tokens_on_trial > 0
 
-    def advance(self, num_scheduled_tokens: int) -> bool:
+    def advance(self, num_scheduled_tokens: int, num_draft_tokens: int = 0) -> bool:
         """Count a step as sent; True when that step reaches the last token and so samples."""
         num_known = self.num_tokens
         self.num_computed_tokens += num_scheduled_tokens
         self.num_steps_in_flight += 1
         is_sampling = self.num_computed_tokens == num_known
         self.num_pending_tokens += is_sampling
+        self.num_draft_tokens = num_draft_tokens
         return is_sampling
 
-    def settle(self, is_sampling: bool) -> None:
-        """The counterpart of `advance`: a step was answered, its token is known or void."""
+    def settle(self, scheduled: ScheduledSequence, num_accepted_tokens: int = 0) -> None:
+        """The counterpart of `advance`: a step was answered, its tokens are known or void."""
         self.num_steps_in_flight -= 1
-        self.num_pending_tokens -= is_sampling
+        self.num_pending_tokens -= scheduled.is_sampling
+        if scheduled.draft_token_ids:
+            self.num_draft_tokens = 0
+            if self.status is SequenceStatus.RUNNING:  # otherwise its KV is gone
+                self.num_computed_tokens += num_accepted_tokens
 
     def has_computed(self, num_tokens: int) -> None:
         """A worker has answered that it computed so many of its tokens."""

@@ -27,6 +27,8 @@ class Counters:
     num_prompt_tokens: int = 0
     num_cached_prompt_tokens: int = 0
     num_output_tokens: int = 0
+    num_draft_tokens: int = 0
+    num_accepted_tokens: int = 0  # of the drafts
     num_preemptions: int = 0
     num_prefix_queries: int = 0
     num_prefix_hits: int = 0
@@ -73,6 +75,8 @@ def stats_of(counters: Counters, step_sizes: StepSizes) -> SchedulerStats:
         prompt_tokens_total=counters.num_prompt_tokens,
         cached_prompt_tokens_total=counters.num_cached_prompt_tokens,
         output_tokens_total=counters.num_output_tokens,
+        draft_tokens_total=counters.num_draft_tokens,
+        accepted_tokens_total=counters.num_accepted_tokens,
         preemptions_total=counters.num_preemptions,
         prefix_queries_total=counters.num_prefix_queries,
         prefix_hits_total=counters.num_prefix_hits,

@@ -162,7 +162,12 @@ class WorkerDesk:
         if scheduler is None or loss is None:
             return _make_scheduler(self._config, ready)
         scheduler.counters.num_worker_restarts[loss.kind] += 1
-        news = scheduler.resume(ready.num_blocks, ready.block_size, ready.max_model_len)
+        news = scheduler.resume(
+            ready.num_blocks,
+            ready.block_size,
+            ready.max_model_len,
+            _max_draft_tokens(self._config, ready),
+        )
         self._listener.on_news(news)
         return scheduler
 
@@ -176,8 +181,16 @@ def _make_scheduler(config: SchedulerConfig, ready: WorkerReady) -> Scheduler:
         vocab_size=ready.vocab_size,
         max_queued_requests=config.queue.max_queued_requests,
         max_queued_tokens=config.queue.max_queued_tokens,
+        max_draft_tokens=_max_draft_tokens(config, ready),
         max_steps_in_flight=2 if config.batch.overlap else 1,
         has_prefix_cache=is_paged and config.cache.prefix_caching,
     )
     policy = make_policy(config.queue.policy)
     return Scheduler(limits, ready.num_blocks, ready.block_size, policy)
+
+
+def _max_draft_tokens(config: SchedulerConfig, ready: WorkerReady) -> int:
+    """What the settings ask for, as far as the worker takes it."""
+    settings = config.speculation
+    wanted = 0 if settings.speculative == "off" else settings.max_draft_tokens
+    return min(wanted, ready.max_draft_tokens)

@@ -17,13 +17,15 @@ from forge_worker.top_tokens import Mask
 class BatchInputs(NamedTuple):
     """`forward.logit_rows` are those of prompt logprobs, those that sample, and other last ones.
 
-    Of the last no logits are wanted; they show whether a chunk is sound before others may share it.
+    A sequence samples after its last known token and after each draft. Of other last rows no logits
+    are wanted; they show whether a chunk is sound before others may share it.
     """
 
     forward: ForwardInputs
     scored_rows: IntArray  # of `forward.token_ids`: whose logits score the prompt token after them
     scored_of: IntArray  # [num_scored], the scheduled sequence of each
     sampling: IntArray  # the scheduled sequences that sample
+    sampled_starts: IntArray  # [num_sampling + 1], where each one's begin among those that sample
     unfinished: IntArray  # the others
 
 
@@ -42,18 +44,36 @@ def build_inputs(
     unfinished = np.flatnonzero(~scheduled.is_sampling).astype(np.int32)
     is_scored = positions + 1 < mirror.num_prompt_tokens[rows]
     scored_rows = np.flatnonzero(is_scored & wants_prompt_logprobs[owners]).astype(np.int32)
+    num_sampled = 1 + scheduled.num_draft_tokens[sampling]
+    sampled_starts = np.zeros(len(sampling) + 1, np.int32)
+    np.cumsum(num_sampled, out=sampled_starts[1:])
+    first_sampled = query_starts[1:][sampling] - num_sampled - sampled_starts[:-1]
+    sampled_rows = np.arange(sampled_starts[-1], dtype=np.int32)
+    sampled_rows += np.repeat(first_sampled, num_sampled)
     forward = ForwardInputs(
-        token_ids=mirror.token_ids.values[rows, positions],
+        token_ids=_token_ids(mirror, scheduled, rows, positions),
         positions=positions,
         slot_mapping=_slots(mirror, rows, positions),
         query_starts=query_starts,
         context_lens=scheduled.context_lens,
         block_tables=_block_tables(mirror, scheduled),
-        logit_rows=np.concatenate(
-            [scored_rows, query_starts[1:][sampling] - 1, query_starts[1:][unfinished] - 1]
-        ),
+        logit_rows=np.concatenate([scored_rows, sampled_rows, query_starts[1:][unfinished] - 1]),
     )
-    return BatchInputs(forward, scored_rows, owners[scored_rows], sampling, unfinished)
+    return BatchInputs(
+        forward, scored_rows, owners[scored_rows], sampling, sampled_starts, unfinished
+    )
+
+
+def _token_ids(
+    mirror: SequenceMirror, scheduled: ScheduledRows, rows: IntArray, positions: IntArray
+) -> IntArray:
+    """Known tokens, and behind them the drafts, which the mirror does not keep."""
+    if not len(scheduled.draft_token_ids):
+        return mirror.token_ids.values[rows, positions]
+    num_known = mirror.token_ids.lengths[rows]
+    token_ids = mirror.token_ids.values[rows, np.minimum(positions, num_known - 1)]
+    token_ids[positions >= num_known] = scheduled.draft_token_ids
+    return token_ids
 
 
 def _slots(mirror: SequenceMirror, rows: IntArray, positions: IntArray) -> SlotArray:

@@ -21,6 +21,7 @@ import numpy as np
 
 from forge_common.grammar.program import Program
 from forge_common.sampling import SamplingParams
+from forge_worker.forward_inputs import IntArray
 from forge_worker.sampler.grammar_mask import MaskWords
 
 if TYPE_CHECKING:  # it is imported when the first grammar comes
@@ -34,6 +35,13 @@ class Masks(NamedTuple):
 
     words: dict[int, MaskWords]
     errors: dict[int, str]
+
+    def errors_of(self, rows: IntArray) -> dict[int, str]:
+        """By index of `rows`."""
+        if not self.errors:
+            return {}
+        found = enumerate(map(self.errors.get, rows.tolist()))
+        return {index: error for index, error in found if error is not None}
 
 
 class Constraints:

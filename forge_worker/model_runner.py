@@ -3,7 +3,10 @@
     RunBatch ─▶ mirror ─▶ inputs ─▶ model ─▶ logits ─▶ sampler ─▶ mirror, BatchOutput
 
 Logits for prompt logprobs are computed a slice at a time, since a long prompt times a large
-vocabulary would not fit. A row that fails answers with its error; the others go on. Knows no
+vocabulary would not fit. A row that fails answers with its error; the others go on.
+
+Drafts are sampled position by position, each with the history that plain decoding would have there,
+for as long as they turn out right: rules, noise and logprobs need not know of them. Knows no
 sockets, no files, and no device.
 """
 
@@ -20,6 +23,7 @@ from forge_common.protocol.message import PositionLogprobs
 from forge_common.protocol.scheduler_worker import BatchOutput, RunBatch, SampledSequence
 from forge_worker.batch_inputs import BatchInputs, build_inputs
 from forge_worker.constraints import Constraints, Masks
+from forge_worker.draft_check import DraftCheck
 from forge_worker.forward_inputs import FloatArray, ForwardInputs, IntArray
 from forge_worker.kv_cache import KVCache, scrub
 from forge_worker.logprobs import position_logprobs
@@ -48,6 +52,9 @@ class Answer:
         self.token_ids: list[int] = []
         self.logprobs: list[PositionLogprobs] | None = None
         self.prompt_logprobs: list[PositionLogprobs] | None = [] if wants_prompt_logprobs else None
+
+    def add_logprobs(self, entry: PositionLogprobs) -> None:
+        self.logprobs = [*(self.logprobs or []), entry]
 
     def of(self, sequence_id: int) -> SampledSequence:
         if self.error is not None:
@@ -96,12 +103,13 @@ class ModelRunner:
 
     def run(self, batch: RunBatch) -> BatchOutput:
         """Raises WorkerError where `batch` breaks the protocol's contract."""
-        step = self._begin(self.mirror.apply(batch))
+        scheduled = self.mirror.apply(batch)
         if tainted := self.mirror.take_tainted_block_ids():
             scrub(self._kv_cache, self._model.ops, tainted)
         started = perf_counter()
+        step = self._begin(scheduled)
         if step.answers:
-            self._compute(step)
+            step = self._compute(step)
         answers = zip(batch.scheduled, step.answers, strict=True)
         sequences = [answer.of(scheduled.sequence_id) for scheduled, answer in answers]
         return BatchOutput(batch.step_id, sequences, perf_counter() - started)
@@ -116,19 +124,32 @@ class ModelRunner:
         ]
         return Step(scheduled, build_inputs(mirror, scheduled, np.array(wants, np.bool_)), answers)
 
-    def _compute(self, step: Step) -> None:
+    def _compute(self, step: Step) -> Step:
+        """Returns the step that was answered: another one where drafts had to be left out."""
         inputs = step.inputs
         masks = self._constraints.begin_masks(step.scheduled.rows[inputs.sampling].tolist())
         hidden = self._hidden(inputs.forward)
         sampling_start = len(inputs.scored_rows)
-        sampling_end = sampling_start + len(inputs.sampling)
+        sampling_end = sampling_start + int(inputs.sampled_starts[-1])
+        logits = self._model.logits(hidden[sampling_start:sampling_end])
+        allowed = masks.result()
+        if len(step.scheduled.draft_token_ids) and not is_sound(logits).all():
+            return self._compute(self._without_drafts(step))
         self._score_prompts(step, hidden[:sampling_start])
-        if len(inputs.sampling):
-            logits = self._model.logits(hidden[sampling_start:sampling_end])
-            self._sample(step, logits, masks.result())
+        self._sample(step, logits, allowed)
         if len(inputs.unfinished):
-            is_sound = np.isfinite(hidden[sampling_end:]).all(axis=1)
-            self._fail_all(step, inputs.unfinished[~is_sound])
+            is_finite = np.isfinite(hidden[sampling_end:]).all(axis=1)
+            self._fail_all(step, inputs.unfinished[~is_finite])
+        return step
+
+    def _without_drafts(self, step: Step) -> Step:
+        """One that is not finite shows in the positions before it, which must not fail of it."""
+        scheduled, block_size = step.scheduled, self.mirror.limits.block_size
+        for owner in np.flatnonzero(scheduled.num_draft_tokens).tolist():
+            first_block = int(scheduled.num_computed_tokens[owner]) // block_size
+            block_ids = self.mirror.block_tables.row(int(scheduled.rows[owner]))[first_block:]
+            scrub(self._kv_cache, self._model.ops, block_ids.tolist())
+        return self._begin(scheduled.without_drafts())
 
     def _hidden(self, inputs: ForwardInputs) -> Array:
         model, kv_cache = self._model, self._kv_cache
@@ -148,34 +169,51 @@ class ModelRunner:
         next_positions = step.inputs.forward.positions[places] + 1
         chosen = self.mirror.token_ids.values[rows, next_positions].astype(np.int64)
         counts = [self.mirror.params[row].num_prompt_logprobs or 0 for row in rows.tolist()]
-        is_sound: Mask = np.isfinite(logits.max(axis=1))
-        self._fail_all(step, owners[~is_sound])
-        logits[~is_sound] = 0
+        is_broken = ~is_sound(logits)
+        self._fail_all(step, owners[is_broken])
+        logits[is_broken] = 0
         for owner, entry in zip(owners, position_logprobs(logits, chosen, counts), strict=True):
             entries = step.answers[owner].prompt_logprobs
             if entries is not None:
                 entries.append(entry)
 
     def _sample(self, step: Step, logits: FloatArray, masks: Masks) -> None:
-        """Draw, answer, and feed the tokens forward."""
-        owners = step.inputs.sampling
-        rows = step.scheduled.rows[owners]
-        wanted = Wanted(rows, step.scheduled.context_lens[owners], masks.words)
-        draws = self._sampler.sample(logits, wanted)
-        self._fail_rows(step, masks.errors)
-        for index, error in draws.errors.items():
-            self._fail(step, int(owners[index]), error)
-        self.mirror.append(rows, draws.token_ids)
-        self._fail_rows(step, self._constraints.advance(rows.tolist(), draws.token_ids.tolist()))
-        for owner, token_id in zip(owners.tolist(), draws.token_ids.tolist(), strict=True):
-            step.answers[owner].token_ids = [token_id]
-        self._add_logprobs(step, logits, draws.token_ids)
+        """A token for each that samples, another for each whose draft was right, and so on."""
+        drafts = DraftCheck(step.scheduled, step.inputs)
+        while len(drafts.owners):
+            places = drafts.logit_places
+            going = logits if len(places) == len(logits) else logits[places]
+            rows = step.scheduled.rows[drafts.owners]
+            if not drafts.is_first:
+                masks = self._constraints.masks(rows.tolist())
+            draws = self._sampler.sample(going, Wanted(rows, drafts.positions, masks.words))
+            errors = draws.errors | masks.errors_of(rows)
+            if errors and not drafts.is_first:
+                # What came before is given first; the next step will meet the same error.
+                drafts.drop(list(errors))
+                continue
+            for index, error in errors.items():
+                self._fail(step, int(drafts.owners[index]), error)
+            self._take(step, going, drafts.owners, draws.token_ids)
+            drafts.advance(draws.token_ids)
 
-    def _add_logprobs(self, step: Step, logits: FloatArray, token_ids: TokenArray) -> None:
-        owners = step.inputs.sampling.tolist()
+    def _take(
+        self, step: Step, logits: FloatArray, owners: IntArray, token_ids: TokenArray
+    ) -> None:
+        """Answer the tokens, and feed them forward."""
+        rows = step.scheduled.rows[owners]
+        self.mirror.append(rows, token_ids)
+        self._fail_rows(step, self._constraints.advance(rows.tolist(), token_ids.tolist()))
+        for owner, token_id in zip(owners.tolist(), token_ids.tolist(), strict=True):
+            step.answers[owner].token_ids.append(token_id)
+        self._add_logprobs(step, logits, owners, token_ids)
+
+    def _add_logprobs(
+        self, step: Step, logits: FloatArray, owners: IntArray, token_ids: TokenArray
+    ) -> None:
         asked = [
             (index, owner, count)
-            for index, owner in enumerate(owners)
+            for index, owner in enumerate(owners.tolist())
             if (count := self._num_logprobs(step, owner)) is not None
         ]
         if asked:
@@ -183,7 +221,7 @@ class ModelRunner:
             counts = [count for _, _, count in asked]
             entries = position_logprobs(logits[indices], token_ids[indices], counts)
             for (_, owner, _), entry in zip(asked, entries, strict=True):
-                step.answers[owner].logprobs = [entry]
+                step.answers[owner].add_logprobs(entry)
 
     def _num_logprobs(self, step: Step, owner: int) -> int | None:
         """How many likeliest tokens to name; None where nothing was asked, or nothing is sound."""
@@ -205,3 +243,9 @@ class ModelRunner:
         if step.answers[owner].error is None:
             step.answers[owner].error = reason
             self.mirror.fail(int(step.scheduled.rows[owner]), reason)
+
+
+def is_sound(logits: FloatArray) -> Mask:
+    """[num_rows] of `logits` [num_rows, vocab_size]."""
+    mask: Mask = np.isfinite(logits.max(axis=1))
+    return mask

@@ -58,6 +58,7 @@ def announcement(limits: Limits) -> WorkerReady:
         max_model_len=limits.max_model_len,
         vocab_size=limits.vocab_size,
         process_id=os.getpid(),
+        max_draft_tokens=limits.max_draft_tokens,
     )
 
 

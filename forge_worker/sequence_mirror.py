@@ -9,6 +9,7 @@ fails alone. Knows nothing of models, logits or sockets.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -30,6 +31,7 @@ class Limits(NamedTuple):
     block_size: int
     num_blocks: int
     vocab_size: int
+    max_draft_tokens: int = 0  # of one sequence in one step
 
     @property
     def max_blocks_per_sequence(self) -> int:
@@ -48,10 +50,20 @@ class ScheduledRows(NamedTuple):
     num_computed_tokens: IntArray
     num_scheduled_tokens: IntArray
     is_sampling: Mask
+    num_draft_tokens: IntArray  # the last of those scheduled
+    draft_token_ids: IntArray  # of all sequences, one behind the other
 
     @property
     def context_lens(self) -> IntArray:
+        """Drafts included."""
         return self.num_computed_tokens + self.num_scheduled_tokens
+
+    def without_drafts(self) -> ScheduledRows:
+        return self._replace(
+            num_scheduled_tokens=self.num_scheduled_tokens - self.num_draft_tokens,
+            num_draft_tokens=np.zeros_like(self.num_draft_tokens),
+            draft_token_ids=self.draft_token_ids[:0],
+        )
 
 
 class SamplingRows(Protocol):
@@ -195,6 +207,7 @@ class SequenceMirror:
             np.array(counts, np.int32),
             np.array(sizes, np.int32),
             np.array([sequence.is_sampling for sequence in scheduled], np.bool_),
+            *_drafts(scheduled),
         )
 
     def _extend_block_tables(self, scheduled: Sequence[ScheduledSequence], rows: list[int]) -> None:
@@ -213,7 +226,7 @@ class SequenceMirror:
     def _check(self, scheduled: ScheduledRows) -> None:
         """That every scheduled token is known and has its place."""
         context_lens, rows = scheduled.context_lens, scheduled.rows
-        known = self.token_ids.lengths[rows]
+        known = self.token_ids.lengths[rows] + scheduled.num_draft_tokens
         room = self.block_tables.lengths[rows] * self.limits.block_size
         if (context_lens > np.minimum(known, self.limits.max_model_len)).any():
             raise WorkerError("more tokens of a sequence are scheduled than are known of it")
@@ -221,6 +234,31 @@ class SequenceMirror:
             raise WorkerError("a scheduled token has no block to stand in")
         if (scheduled.is_sampling != (context_lens == known)).any():
             raise WorkerError("a step must sample exactly where it reaches the last known token")
+        self._check_drafts(scheduled)
+
+    def _check_drafts(self, scheduled: ScheduledRows) -> None:
+        if not len(scheduled.draft_token_ids):
+            return
+        counts = scheduled.num_draft_tokens
+        if counts.max() > self.limits.max_draft_tokens:
+            raise WorkerError(f"this worker takes {self.limits.max_draft_tokens} drafts at most")
+        if (scheduled.num_scheduled_tokens <= counts).any():
+            raise WorkerError("drafts are scheduled without the token before them")
+        if scheduled.draft_token_ids.max() >= self.limits.vocab_size:
+            raise WorkerError("a draft is not in the vocabulary")
+
+
+class Drafts(NamedTuple):
+    counts: IntArray
+    token_ids: IntArray
+
+
+def _drafts(scheduled: Sequence[ScheduledSequence]) -> Drafts:
+    drafts = [sequence.draft_token_ids for sequence in scheduled]
+    return Drafts(
+        np.array([len(token_ids) for token_ids in drafts], np.int32),
+        np.array(list(chain.from_iterable(drafts)), np.int32),
+    )
 
 
 def _problem(token_ids: IntArray, sampling: SamplingParams, vocab_size: int) -> str | None:

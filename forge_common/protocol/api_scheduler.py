@@ -40,12 +40,16 @@ class Hello(Message, frozen=True):
 
 
 class Submit(Message, frozen=True):
-    """Ask for `sampling.num_choices` continuations of one prompt. Lower priority runs earlier."""
+    """Ask for `sampling.num_choices` continuations of one prompt. Lower priority runs earlier.
+
+    `is_speculative` false means no drafts for it: the same tokens, one a step.
+    """
 
     request_id: RequestId
     prompt_token_ids: Annotated[TokenIds, Meta(min_length=1)]
     sampling: SamplingParams
     priority: Priority = 0
+    is_speculative: bool = True
 
 
 class Abort(Message, frozen=True):
@@ -149,6 +153,8 @@ class SchedulerStats(Message, frozen=True):
     prompt_tokens_total: Count
     cached_prompt_tokens_total: Count
     output_tokens_total: Count
+    draft_tokens_total: Count
+    accepted_tokens_total: Count  # of the drafts
     preemptions_total: Count
     prefix_queries_total: Count
     prefix_hits_total: Count

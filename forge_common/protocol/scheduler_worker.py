@@ -8,6 +8,11 @@ A sequence is described in full once (`NewSequence`); afterwards only what chang
 worker keeps a mirror. The worker appends the tokens it samples to its mirror by itself, so a step
 can be sent before the one ahead of it was read.
 
+Drafts are tokens that nobody sampled yet. The worker runs them behind the last known token, samples
+each position, and goes on for as long as what it sampled is the next draft; so it gives one token
+at least, and what it gives is what it would have given without drafts. The scheduler sends no
+further step of a sequence before it has read what became of its drafts.
+
 A worker gives itself another name on its socket at every start, which is its epoch: what one said
 that is gone can never be taken for the word of the next. Knows nothing of requests, clients or
 text.
@@ -17,7 +22,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from forge_common.protocol.message import BlockId, Count, Message, Part, PositionLogprobs, TokenIds
 from forge_common.sampling import SamplingParams, TokenId
@@ -25,6 +30,11 @@ from forge_common.sampling import SamplingParams, TokenId
 SequenceId = Annotated[int, Meta(ge=0, lt=2**53)]
 StepId = Annotated[int, Meta(ge=0, lt=2**53)]
 BlockIds = Annotated[list[BlockId], Meta(max_length=2**21)]
+
+MAX_DRAFT_TOKENS = 64
+
+NumDraftTokens = Annotated[int, Meta(ge=0, le=MAX_DRAFT_TOKENS)]
+DraftTokenIds = Annotated[list[TokenId], Meta(max_length=MAX_DRAFT_TOKENS)]
 
 
 class NewSequence(Part, frozen=True):
@@ -44,7 +54,8 @@ class ScheduledSequence(Part, frozen=True):
     """Run `num_scheduled_tokens` of a sequence from `num_computed_tokens` on.
 
     `new_block_ids` are appended to its block table. A token is sampled exactly when the step
-    reaches the sequence's last known token (`is_sampling`).
+    reaches the sequence's last known token (`is_sampling`); only then there may be drafts, which
+    are the last of `num_scheduled_tokens`.
     """
 
     sequence_id: SequenceId
@@ -52,6 +63,7 @@ class ScheduledSequence(Part, frozen=True):
     num_scheduled_tokens: Annotated[int, Meta(ge=1, lt=2**31)]
     new_block_ids: BlockIds
     is_sampling: bool
+    draft_token_ids: DraftTokenIds = field(default_factory=list)
 
 
 class RunBatch(Message, frozen=True):
@@ -68,7 +80,10 @@ class Shutdown(Message, frozen=True):
 
 
 class WorkerReady(Message, frozen=True):
-    """`process_id` is by which a launcher on the same host knows it."""
+    """`process_id` is by which a launcher on the same host knows it.
+
+    `max_draft_tokens` is how many drafts of one sequence it takes in one step.
+    """
 
     protocol_version: int
     num_blocks: Count
@@ -76,14 +91,18 @@ class WorkerReady(Message, frozen=True):
     max_model_len: Count
     vocab_size: Count
     process_id: Count
+    max_draft_tokens: NumDraftTokens = 0
 
 
 class SampledSequence(Part, frozen=True):
-    """`token_ids` is empty for a chunk that ended before the last token, or on error."""
+    """`token_ids` is empty for a chunk that ended before the last token, or on error.
+
+    Otherwise it is the drafts that were accepted, and one token more.
+    """
 
     sequence_id: SequenceId
     token_ids: list[TokenId]
-    logprobs: list[PositionLogprobs] | None = None
+    logprobs: list[PositionLogprobs] | None = None  # one for each of token_ids
     prompt_logprobs: list[PositionLogprobs] | None = (
         None  # of the prompt tokens after this chunk's positions
     )

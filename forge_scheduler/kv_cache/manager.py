@@ -91,6 +91,12 @@ class KVCacheManager:
             return None
         return self._take(sequence, num_missing)
 
+    def num_free_places(self, sequence: Sequence, num_kept_blocks: int) -> int:
+        """How many tokens beyond its computed ones it could hold, with so many blocks left free."""
+        num_blocks = max(self._pool.num_free_blocks - num_kept_blocks, 0)
+        num_places = (len(sequence.block_table) + num_blocks) * self.block_size
+        return num_places - sequence.num_computed_tokens
+
     def commit(self, sequence: Sequence, num_computed_tokens: int) -> None:
         """Offer the blocks that its first `num_computed_tokens` tokens fill to other sequences."""
         num_full = num_computed_tokens // self.block_size

@@ -11,6 +11,7 @@ from forge_common.backend_memory import memory_of
 from forge_common.checkpoint import Checkpoint
 from forge_common.config import WorkerConfig
 from forge_common.memory_plan import MemoryPlan, plan_memory
+from forge_common.protocol.scheduler_worker import MAX_DRAFT_TOKENS
 from forge_worker.constraints import Constraints
 from forge_worker.grammar_engine import engine_for
 from forge_worker.kv_cache import allocate_kv_cache
@@ -39,6 +40,7 @@ def load_on_host(
         block_size=plan.block_size,
         num_blocks=plan.num_blocks,
         vocab_size=model.config.vocab_size,
+        max_draft_tokens=MAX_DRAFT_TOKENS,
     )
     logger.info("loaded %s in %.2f s", path, perf_counter() - started)
     constraints = Constraints(engine_for(path))

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forge_api.completion import ChoiceText, Generation
+from forge_api.completion import ChoiceText, Generation, one_by_one
 from forge_api.output_stream import ChoiceKey
 from forge_api.valid_request import OutputOptions, ValidPrompt, ValidRequest
 from forge_common.errors import RequestError, RequestErrorKind
 from forge_common.protocol.api_scheduler import SequenceOutput
 from forge_common.sampling import FinishReason, SamplingParams
-from tests.api.fakes import EOS, TOKENIZER
+from tests.api.fakes import EOS, TOKENIZER, logprobs_of
 
 KEY = ChoiceKey("r-0", 0)
 TEXT = "one STOP two 你好 🙂"
@@ -115,15 +115,18 @@ def test_a_failed_sequence_raises(reason: FinishReason, kind: RequestErrorKind) 
 
 def make_generation(num_prompts: int, num_choices: int) -> Generation:
     sampling = SamplingParams(99, 1, num_choices=num_choices)
-    request = ValidRequest(
+    return Generation(make_request(num_prompts, sampling), "r", TOKENIZER)
+
+
+def make_request(num_prompts: int, sampling: SamplingParams) -> ValidRequest:
+    return ValidRequest(
         prompts=tuple(ValidPrompt([1, 2], sampling, None) for _ in range(num_prompts)),
-        num_choices=num_choices,
+        num_choices=sampling.num_choices,
         priority=0,
         output=options(stops=("STOP",)),
         streaming=None,
         ignored=[],
     )
-    return Generation(request, "r", TOKENIZER)
 
 
 def test_choices_are_numbered_over_all_prompts() -> None:
@@ -151,6 +154,44 @@ def test_prompt_that_a_later_choice_finds_computed_was_not_cached() -> None:
 def test_what_comes_after_a_stop_string_is_not_counted() -> None:
     generation = make_generation(num_prompts=1, num_choices=1)
     ids = TOKENIZER.encode("STOP")
-    deltas = generation.push([SequenceOutput("r-0", 0, ids), SequenceOutput("r-0", 0, [70])])
-    assert len(deltas) == 1
+    generation.push([SequenceOutput("r-0", 0, ids), SequenceOutput("r-0", 0, [70])])
     assert generation.usage.completion_tokens == len(ids)
+
+
+@given(st.lists(st.integers(0, 100)), st.sampled_from([0, 9, 50]))
+def test_what_is_counted_does_not_depend_on_the_grouping(cuts: list[int], min_tokens: int) -> None:
+    """Several tokens come at once where drafts were accepted; a stop string may end among them."""
+    ids = TOKENIZER.encode("a STOP b STOP c")
+    sampling = SamplingParams(99, 1, min_tokens=min_tokens, num_logprobs=1)
+
+    def counted(groups: list[list[int]]) -> tuple[object, ...]:
+        request = make_request(1, sampling)
+        generation = Generation(request, "r", TOKENIZER)
+        deltas = generation.push(
+            [output(group, logprobs=logprobs_of(group)) for group in groups[:-1]]
+            + [output(groups[-1], FinishReason.LENGTH, logprobs=logprobs_of(groups[-1]))]
+        )
+        return (
+            generation.usage,
+            "".join(delta.text for delta in deltas),
+            [token_id for delta in deltas for token_id in delta.token_ids],
+            [position.chosen.token_id for delta in deltas for position in delta.logprobs or []],
+            deltas[-1].finish_reason,
+        )
+
+    assert counted(grouped(ids, cuts)) == counted([[token_id] for token_id in ids])
+
+
+def test_what_comes_once_comes_with_the_first_and_the_end_with_the_last() -> None:
+    whole = output(
+        [5, 6, 7], FinishReason.STOP, stop_token_id=7, num_cached_tokens=4, queue_s=0.5,
+        prompt_logprobs=[None], logprobs=logprobs_of([5, 6, 7]),
+    )  # fmt: skip
+    first, middle, last = one_by_one(whole)
+    assert (first.queue_s, first.prompt_logprobs, first.finish_reason) == (0.5, [None], None)
+    assert (middle.queue_s, middle.prompt_logprobs, middle.stop_token_id) == (None, None, None)
+    assert (last.finish_reason, last.stop_token_id) == (FinishReason.STOP, 7)
+    assert [piece.num_cached_tokens for piece in (first, middle, last)] == [4, 4, 4]
+    assert [piece.logprobs for piece in (first, middle, last)] == [
+        logprobs_of([token_id]) for token_id in whole.token_ids
+    ]

@@ -12,6 +12,7 @@ from forge_scheduler.scheduler import ClientOutputs
 from forge_scheduler.sequence import RequestKey
 from tests.builders import make_scheduler
 from tests.scheduler.fakes import FakeWorker
+from tests.scheduler.guesser import Guesser
 
 CLIENT = b"client"
 
@@ -20,6 +21,9 @@ class Engine:
     def __init__(self, num_blocks: int = 64, block_size: int = 4, **options: Any) -> None:
         self.scheduler = make_scheduler(num_blocks, block_size, **options)
         self._vocab_size = options.get("vocab_size", 100)
+        if options.get("max_draft_tokens"):
+            guesser = Guesser(options["max_draft_tokens"], self._vocab_size)
+            self.scheduler._admission.speculation = guesser
         self.worker = FakeWorker(num_blocks, block_size, self._vocab_size)
         self.sent: deque[RunBatch] = deque()
         self.tokens: dict[tuple[str, int], list[int]] = defaultdict(list)
@@ -66,7 +70,8 @@ class Engine:
             self._vocab_size,
         )
         sizes = (self.worker.num_blocks, self.worker.block_size)
-        self._read(self.scheduler.resume(*sizes, max_model_len))
+        max_draft_tokens = self.scheduler._admission.speculation.max_draft_tokens
+        self._read(self.scheduler.resume(*sizes, max_model_len, max_draft_tokens))
 
     def run(self) -> Engine:
         """Step until everything submitted has ended."""

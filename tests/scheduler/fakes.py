@@ -8,6 +8,7 @@ through a block table proves that every slot holds what a real attention would n
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from forge_common.protocol.message import PositionLogprobs, TokenLogprob
 from forge_common.protocol.scheduler_worker import (
@@ -25,6 +26,15 @@ def mix(digest: int, number: int) -> int:
     mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9 % 2**64
     mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB % 2**64
     return mixed ^ mixed >> 31
+
+
+def with_drafts(digests: list[int], drafts: list[int]) -> list[int]:
+    return [*digests[:-1], *accumulate(drafts, mix, initial=digests[-1])]
+
+
+def next_token(digest: int, seed: int, choice_index: int) -> int:
+    """What comes after a prefix, before it is cut to the vocabulary."""
+    return mix(mix(digest, seed), choice_index)
 
 
 @dataclass
@@ -81,31 +91,42 @@ class FakeWorker:
     def _write(self, scheduled: ScheduledSequence) -> None:
         sequence = self.sequences[scheduled.sequence_id]
         start = scheduled.num_computed_tokens
+        digests = with_drafts(sequence.digests, scheduled.draft_token_ids)
         for position in range(start, start + scheduled.num_scheduled_tokens):
             block_id = sequence.block_table[position // self.block_size]
             assert self.owners[block_id] == 1, "a shared block is written"
-            self.slots[self._slot(sequence, position)] = sequence.digests[position]
+            self.slots[self._slot(sequence, position)] = digests[position]
             self.num_prompt_tokens_run += position < sequence.new.num_prompt_tokens
 
     def _sample(self, scheduled: ScheduledSequence) -> SampledSequence:
         sequence = self.sequences[scheduled.sequence_id]
-        end = scheduled.num_computed_tokens + scheduled.num_scheduled_tokens
+        drafts = scheduled.draft_token_ids
+        end = scheduled.num_computed_tokens + scheduled.num_scheduled_tokens - len(drafts)
         for position in range(end):
             assert self.slots[self._slot(sequence, position)] == sequence.digests[position]
         assert scheduled.num_scheduled_tokens > 0
         assert scheduled.is_sampling == (end == len(sequence.token_ids))
-        token_ids = [self._next_token(sequence)] if scheduled.is_sampling else []
-        for token_id in token_ids:
-            sequence.append(token_id)
+        assert scheduled.is_sampling or not drafts
+        token_ids = self._next_tokens(sequence, drafts) if scheduled.is_sampling else []
         prompt_logprobs = self._prompt_logprobs(sequence, scheduled)
         return SampledSequence(
             scheduled.sequence_id, token_ids, None, prompt_logprobs=prompt_logprobs
         )
 
+    def _next_tokens(self, sequence: MirroredSequence, drafts: list[int]) -> list[int]:
+        token_ids = []
+        for draft in [*drafts, None]:
+            token_ids.append(self._next_token(sequence))
+            sequence.append(token_ids[-1])
+            if token_ids[-1] != draft:
+                break
+        return token_ids
+
     def _next_token(self, sequence: MirroredSequence) -> int:
-        sampling = sequence.new.sampling
-        digest = mix(mix(sequence.digests[-1], sampling.seed), sequence.new.choice_index)
-        return digest % self.vocab_size
+        new = sequence.new
+        return next_token(sequence.digests[-1], new.sampling.seed, new.choice_index) % (
+            self.vocab_size
+        )
 
     def _prompt_logprobs(
         self, sequence: MirroredSequence, scheduled: ScheduledSequence

@@ -96,6 +96,11 @@ class Walk:
         ),
         pytest.param({"has_prefix_cache": False}, id="uncached"),
         pytest.param({"num_blocks": 3, "block_size": 14}, id="naive"),
+        pytest.param({"max_draft_tokens": 5}, id="drafts"),
+        pytest.param(
+            {"max_draft_tokens": 3, "losses": 4, "max_steps_in_flight": 3},
+            id="drafts and losing workers",
+        ),
         pytest.param({"losses": 4, "max_steps_in_flight": 3}, id="losing workers"),
         pytest.param(
             {"losses": 20, "policy": LowestPriorityNumberFirst()}, id="losing workers all the time"

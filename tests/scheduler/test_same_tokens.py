@@ -55,6 +55,12 @@ def expected() -> Engine:
         pytest.param({**PLAIN, "num_blocks": 4, "block_size": 128}, id="naive"),
         pytest.param({"num_blocks": 20, "max_prefill_tokens": 7}, id="everything at once"),
         pytest.param({**ROOMY, "block_size": 1}, id="blocks of one token"),
+        pytest.param({**PLAIN, "max_draft_tokens": 7}, id="drafted"),
+        pytest.param({**ROOMY, "max_draft_tokens": 7}, id="drafted, cached and overlapped"),
+        pytest.param(
+            {"num_blocks": 20, "max_prefill_tokens": 7, "max_draft_tokens": 7},
+            id="drafted and everything at once",
+        ),
     ],
 )
 def test_tokens_do_not_depend_on_how_they_are_scheduled(
@@ -68,6 +74,27 @@ def test_tokens_do_not_depend_on_how_they_are_scheduled(
 def test_little_room_really_preempts() -> None:
     engine = run_all(mixed_submits(), num_blocks=20, has_prefix_cache=False)
     assert engine.scheduler.counters.num_preemptions > 0
+
+
+def test_right_drafts_save_steps() -> None:
+    plain, drafted = (
+        run_all(mixed_submits(), max_draft_tokens=most, **ROOMY).scheduler.counters
+        for most in (0, 7)
+    )
+    assert drafted.num_output_tokens == plain.num_output_tokens
+    assert 0 < drafted.num_accepted_tokens < drafted.num_draft_tokens
+    assert drafted.num_steps < plain.num_steps
+
+
+def test_drafts_preempt_nobody() -> None:
+    for num_blocks in range(12, 40, 4):
+        plain, drafted = (
+            run_all(mixed_submits(), num_blocks, max_draft_tokens=most, max_steps_in_flight=1)
+            for most in (0, 7)
+        )
+        assert drafted.tokens == plain.tokens
+    one = run_all([make_submit(prompt=4, max_tokens=60)], 16, max_draft_tokens=7)
+    assert one.scheduler.counters.num_preemptions == 0
 
 
 def test_tokens_do_not_depend_on_when_steps_are_answered(expected: Engine) -> None:

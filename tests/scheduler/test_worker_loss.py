@@ -68,12 +68,13 @@ REQUESTS = {
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("name", REQUESTS)
 @pytest.mark.parametrize("overlap", [1, 2, 3])
+@pytest.mark.parametrize("max_draft_tokens", [0, 5])
 def test_same_tokens_whenever_the_worker_is_lost(
-    name: str, moment: Callable[[Engine], None], overlap: int
+    name: str, moment: Callable[[Engine], None], overlap: int, max_draft_tokens: int
 ) -> None:
     options: dict[str, Any] = {"max_prefill_tokens": 8, "max_steps_in_flight": overlap}
     expected = run_all([REQUESTS[name]], **options)
-    engine = Engine(**options).submit(REQUESTS[name])
+    engine = Engine(**options, max_draft_tokens=max_draft_tokens).submit(REQUESTS[name])
     moment(engine)
     lose_and_replace(engine)
     engine.run()
@@ -88,10 +89,11 @@ def prompt_logprobs(engine: Engine) -> list[Any]:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_same_tokens_however_often_workers_are_lost(seed: int) -> None:
+@pytest.mark.parametrize("max_draft_tokens", [0, 3])
+def test_same_tokens_however_often_workers_are_lost(seed: int, max_draft_tokens: int) -> None:
     """But never before those who ran have come past the point where the last one was lost."""
     expected = run_all(MIXED)
-    engine = Engine(24, max_prefill_tokens=9).submit(*MIXED)
+    engine = Engine(24, max_prefill_tokens=9, max_draft_tokens=max_draft_tokens).submit(*MIXED)
     chance, num_lost = random.Random(seed), 0
     while not engine.scheduler.is_empty:
         if chance.random() < 0.5 or not engine.sent:
@@ -295,3 +297,23 @@ def test_blocks_of_another_size_are_no_matter() -> None:
         engine.step()
     lose_and_replace(engine, block_size=8)
     assert engine.run().tokens == run_all(submits).tokens
+
+
+def test_drafts_in_flight_are_lost_with_their_worker() -> None:
+    """The step is repeated from the last known token, and drafted anew."""
+    engine = Engine(max_draft_tokens=5).submit(make_submit(max_tokens=60))
+    while not (engine.sent and engine.sent[-1].scheduled[0].draft_token_ids):
+        engine.step()
+        engine.send()
+    num_known = 4 + len(engine.tokens["r", 0])
+    lose_and_replace(engine)
+    assert len(sent(engine).new[0].token_ids) == num_known
+    assert engine.run().tokens == run_all([make_submit(max_tokens=60)]).tokens
+
+
+def test_next_worker_may_take_no_drafts() -> None:
+    engine = Engine(max_draft_tokens=5).submit(make_submit(max_tokens=60))
+    engine.step()
+    engine.lose_worker()
+    engine.scheduler.resume(64, 4, 128)
+    assert engine.scheduler._admission.speculation.max_draft_tokens == 0

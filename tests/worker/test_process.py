@@ -18,6 +18,7 @@ from forge_common.config import LinkSettings, WorkerConfig
 from forge_common.errors import ConfigError, ForgeError, LinkError, WorkerError
 from forge_common.protocol.message import PROTOCOL_VERSION
 from forge_common.protocol.scheduler_worker import (
+    MAX_DRAFT_TOKENS,
     BatchOutput,
     FromWorker,
     RunBatch,
@@ -234,7 +235,9 @@ def worker(scheduler) -> Iterator[subprocess.Popen]:
 
 @pytest.mark.integration
 def test_process_announces_itself_and_serves_until_shutdown(scheduler, worker) -> None:
-    assert scheduler.receive() == WorkerReady(PROTOCOL_VERSION, 3, 128, 128, 96, worker.pid)
+    assert scheduler.receive() == WorkerReady(
+        PROTOCOL_VERSION, 3, 128, 128, 96, worker.pid, MAX_DRAFT_TOKENS
+    )
     part = ScheduledSequence(5, 0, 3, [2], True)
     scheduler.send(RunBatch(1, [], [new_sequence(5, [1, 2, 3])], [part]))
     output = scheduler.receive()
