@@ -242,6 +242,8 @@ class SequenceMirror:
         counts = scheduled.num_draft_tokens
         if counts.max() > self.limits.max_draft_tokens:
             raise WorkerError(f"this worker takes {self.limits.max_draft_tokens} drafts at most")
+        if (counts[~scheduled.is_sampling] > 0).any():
+            raise WorkerError("drafts stand in the midst of what is known")
         if (scheduled.num_scheduled_tokens <= counts).any():
             raise WorkerError("drafts are scheduled without the token before them")
         if scheduled.draft_token_ids.max() >= self.limits.vocab_size:

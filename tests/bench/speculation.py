@@ -1,0 +1,172 @@
+"""What drafts gain where a text is copied, and what they cost where it is not: batch 1, on the CPU.
+
+The 110 M model has random weights, so what it says is scripted: its logits are its own, but for the
+token that a model would have said who edits JSON, or writes prose. The forward passes, the sampler
+and the scheduler are the real ones, two steps in flight. The demo model says what it says. Runs
+with and without drafts alternate; medians.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from forge_common.config import DeviceSettings
+from forge_common.demo_model import model_directory
+from forge_common.protocol.api_scheduler import Submit
+from forge_common.protocol.scheduler_worker import RunBatch
+from forge_common.sampling import SamplingParams
+from forge_common.tokenizer import Tokenizer
+from forge_scheduler.scheduler import Limits as SchedulerLimits
+from forge_scheduler.scheduler import Scheduler
+from forge_worker.blas_environment import available_threads
+from forge_worker.forward_inputs import FloatArray
+from forge_worker.kv_cache import KVCache, allocate_kv_cache
+from forge_worker.model_runner import ModelRunner
+from forge_worker.models.load import load_model
+from forge_worker.models.registry import Model
+from forge_worker.ops.protocol import Array
+from forge_worker.sequence_mirror import Limits
+from tests.bench.random_model import SHAPE_110M, write_random_model
+from tests.bench.report import Figure, alternate
+
+ROUNDS = 5
+MAX_TOKENS = 160
+MAX_DRAFT_TOKENS = 15
+BLOCK_SIZE = 16
+NUM_BLOCKS = 256
+MAX_MODEL_LEN = 2048
+CERTAIN = 1e4  # a logit that no other comes near
+PROSE = Path(__file__).parents[2] / "docs" / "hosts.md"
+QUESTIONS = ("What is Forge?", "Tell me about the sea.", "How does a cache help?")
+CHAT = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
+
+
+class Load(NamedTuple):
+    prompt: list[int]
+    output: list[int]  # what the model is to say; empty where it decides itself
+
+
+class ScriptedModel:
+    """Any model, whose likeliest token at each position is the one of a script."""
+
+    def __init__(self, model: Model) -> None:
+        self.config, self.ops = model.config, model.ops
+        self.script: list[int] = []
+        self._model = model
+        self._next_places: list[int] = []
+
+    def hidden(self, step: Array, kv_cache: KVCache) -> Array:
+        inputs = step.inputs
+        self._next_places = (inputs.positions[inputs.logit_rows] + 1).tolist()
+        return self._model.hidden(step, kv_cache)
+
+    def logits(self, hidden: Array) -> FloatArray:
+        logits: FloatArray = self._model.logits(hidden)
+        for row, place in enumerate(self._next_places if self.script else []):
+            if place < len(self.script):
+                logits[row, self.script[place]] = CERTAIN
+        return logits
+
+
+class Served:
+    """A scheduler and a runner, as they stand in two processes, without the sockets between."""
+
+    def __init__(self, model: ScriptedModel, max_draft_tokens: int) -> None:
+        vocab_size = model.config.vocab_size
+        self.scheduler = Scheduler(
+            SchedulerLimits(
+                max_batch_size=64,
+                max_prefill_tokens=4096,
+                max_model_len=MAX_MODEL_LEN,
+                vocab_size=vocab_size,
+                max_draft_tokens=max_draft_tokens,
+                has_prefix_cache=True,
+            ),
+            NUM_BLOCKS,
+            BLOCK_SIZE,
+        )
+        limits = Limits(64, MAX_MODEL_LEN, BLOCK_SIZE, NUM_BLOCKS, vocab_size, MAX_DRAFT_TOKENS)
+        cache = allocate_kv_cache(model.config, model.ops, NUM_BLOCKS, BLOCK_SIZE)
+        self._model = model
+        self._runner = ModelRunner(model, cache, limits, num_threads=available_threads())  # type: ignore[arg-type]
+        self._num_requests = 0
+
+    def run(self, loads: list[Load], sampling: SamplingParams) -> list[int]:
+        """One after another; returns all that was said."""
+        return [token_id for load in loads for token_id in self._run(load, sampling)]
+
+    def _run(self, load: Load, sampling: SamplingParams) -> list[int]:
+        self._num_requests += 1
+        self._model.script = load.prompt + load.output if load.output else []
+        self.scheduler.submit(b"bench", Submit(str(self._num_requests), load.prompt, sampling))
+        sent: deque[RunBatch] = deque()
+        said: list[int] = []
+        while not self.scheduler.is_empty:
+            while (batch := self.scheduler.schedule()) is not None:
+                sent.append(batch.to_run_batch())
+            for outputs in self.scheduler.update(self._runner.run(sent.popleft())).values():
+                said += [token_id for output in outputs for token_id in output.token_ids]
+        return said
+
+
+def measure() -> Iterator[Figure]:
+    device = DeviceSettings(backend="cpu", threads=available_threads())
+    tokenizer = Tokenizer.from_directory(model_directory(None))
+    demo = ScriptedModel(load_model(model_directory(None), device, lambda done, total: None))
+    with tempfile.TemporaryDirectory() as directory:
+        write_random_model(Path(directory), SHAPE_110M)
+        large = ScriptedModel(load_model(Path(directory), device, lambda done, total: None))
+    edit, prose = [edited_json(tokenizer)], [written_prose(tokenizer)]
+    chats = [Load(tokenizer.encode(CHAT.format(question)), []) for question in QUESTIONS]
+    yield from _compare("110M, edit this JSON", large, edit, "≥ 2×")
+    yield from _compare("110M, prose", large, prose, "≥ 0.97×")
+    yield from _compare("demo model, edit this JSON (scripted)", demo, edit, "≥ 2×")
+    yield from _compare("demo model, chat", demo, chats, "≥ 0.97×")
+
+
+def _compare(name: str, model: ScriptedModel, loads: list[Load], target: str) -> Iterator[Figure]:
+    sampling = SamplingParams(max_tokens=MAX_TOKENS, seed=1, temperature=0.0)
+    plain, drafted = Served(model, 0), Served(model, MAX_DRAFT_TOKENS)
+    if plain.run(loads, sampling) != drafted.run(loads, sampling):
+        raise RuntimeError(f"{name}: drafts have changed what was said")
+    seconds = alternate(
+        {
+            "plain": lambda: plain.run(loads, sampling),
+            "drafted": lambda: drafted.run(loads, sampling),
+        },
+        ROUNDS,
+    )
+    counters, num_rounds = drafted.scheduler.counters, ROUNDS + 2
+    num_tokens = counters.num_output_tokens / num_rounds
+    yield Figure(f"{name}: without drafts", num_tokens / seconds["plain"], "tokens/s")
+    yield Figure("… with drafts", num_tokens / seconds["drafted"], "tokens/s")
+    yield Figure("… ratio", seconds["plain"] / seconds["drafted"], "×", target)
+    yield Figure("… drafted a run", counters.num_draft_tokens / num_rounds, "tokens")
+    yield Figure("… of them accepted", counters.num_accepted_tokens / num_rounds, "tokens")
+
+
+def edited_json(tokenizer: Tokenizer) -> Load:
+    """A list of people, of whom every third has moved."""
+    people = [
+        {"id": 1017 + 13 * number, "name": name, "city": city, "active": number % 2 == 0}
+        for number, (name, city) in enumerate(
+            [("Ada", "London"), ("Emmy", "Erlangen"), ("Grace", "New York"), ("Sofia", "Kiel"),
+             ("Hedy", "Vienna"), ("Mary", "Bristol"), ("Lise", "Berlin"), ("Rosa", "Zurich")]
+        )
+    ]  # fmt: skip
+    before = json.dumps(people, indent=1)
+    for person in people[::3]:
+        person["city"] = "Lisbon"
+    prompt = CHAT.format(f"Edit this JSON: every third one moves to Lisbon.\n{before}")
+    output = tokenizer.encode(json.dumps(people, indent=1))
+    return Load(tokenizer.encode(prompt), output[:MAX_TOKENS])
+
+
+def written_prose(tokenizer: Tokenizer) -> Load:
+    token_ids = tokenizer.encode(PROSE.read_text())
+    return Load(token_ids[:200], token_ids[200 : 200 + MAX_TOKENS])
