@@ -156,6 +156,7 @@ class SharedFields(Struct, frozen=True, kw_only=True):
     prompt_logprobs: Annotated[int, Meta(ge=0, le=MAX_LOGPROBS)] | None = None
     truncate_prompt_tokens: Annotated[int, Meta(ge=1, lt=2**31)] | None = None
     priority: Priority | None = None
+    speculative: bool | None = None
     # at most one of these constrains the reply
     response_format: ResponseFormat | None = None
     json_schema: Schema | None = None
@@ -167,7 +168,6 @@ class SharedFields(Struct, frozen=True, kw_only=True):
     regex: RegexText | None = None
     ebnf: GrammarText | None = None
     grammar: GrammarText | None = None
-    speculative: bool | None = None
 
 
 TemplateValue = str | int | float | bool | None

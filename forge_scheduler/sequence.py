@@ -107,7 +107,7 @@ class Sequence:
 
     @property
     def num_tokens_to_run(self) -> int:
-        """0 once the last token it may have is sampled, which needs no KV; and while it must wait."""
+        """0 once the last token it may have is sampled (it needs no KV), and while it must wait."""
         if self.num_tokens >= self.request.max_num_tokens or self.must_wait:
             return 0
         return self.num_tokens - self.num_computed_tokens

@@ -14,7 +14,15 @@ from forge_worker.blas_environment import prepare_blas
 from tests.bench.report import Figure, machine, markdown_table
 
 # In this order, since the first ones are over in seconds.
-MEASUREMENTS = ("scheduler_step", "sampling", "startup", "idle", "server_cost", "model_step")
+MEASUREMENTS = (
+    "scheduler_step",
+    "sampling",
+    "startup",
+    "idle",
+    "server_cost",
+    "speculation",
+    "model_step",
+)
 
 
 def main(names: list[str]) -> None:

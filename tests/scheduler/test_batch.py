@@ -4,7 +4,7 @@ import pytest
 
 from forge_common.errors import WorkerError
 from forge_common.protocol.scheduler_worker import BatchOutput, SampledSequence, ScheduledSequence
-from forge_scheduler.batch import Batch
+from forge_scheduler.batch import Batch, num_computed_tokens
 from tests.builders import make_sequence
 
 
@@ -59,3 +59,44 @@ def test_void_step_leaves_no_token_pending() -> None:
     batch.add(sequence, 2, [9])
     batch.void()
     assert (sequence.num_steps_in_flight, sequence.num_pending_tokens) == (0, 0)
+
+
+DRAFTED = ScheduledSequence(0, 3, 4, [], True, [5, 6, 7])
+
+
+def drafted_batch() -> Batch:
+    batch, sequence = Batch(0, token_budget=10), make_sequence(4)
+    sequence.advance(3)
+    batch.add(sequence, 1, [], [5, 6, 7])
+    return batch
+
+
+def test_drafts_run_behind_the_last_token_and_spend_the_budget() -> None:
+    batch = drafted_batch()
+    assert batch.scheduled == [DRAFTED]
+    assert (batch.token_budget, batch.num_draft_tokens) == (6, 3)
+
+
+@pytest.mark.parametrize("token_ids", [[9], [5, 9], [5, 6, 9], [5, 6, 7, 9], [5, 6]])
+def test_accepted_drafts_and_one_token_are_an_answer(token_ids: list[int]) -> None:
+    drafted_batch().check_answer(BatchOutput(0, [SampledSequence(0, token_ids)], 0.0), 100)
+
+
+@pytest.mark.parametrize(
+    "sampled",
+    [
+        pytest.param(SampledSequence(0, []), id="no token"),
+        pytest.param(SampledSequence(0, [5, 6, 7, 8, 9]), id="too many tokens"),
+        pytest.param(SampledSequence(0, [5, 8, 7]), id="goes on after a rejected draft"),
+        pytest.param(SampledSequence(0, [5, 100]), id="no such token"),
+        pytest.param(SampledSequence(0, [5, 9], []), id="no logprobs"),
+    ],
+)
+def test_other_answers_to_drafts_are_refused(sampled: SampledSequence) -> None:
+    with pytest.raises(WorkerError):
+        drafted_batch().check_answer(BatchOutput(0, [sampled], 0.0), vocab_size=100)
+
+
+@pytest.mark.parametrize(("token_ids", "expected"), [([9], 4), ([5, 6, 9], 6), ([5, 6, 7, 9], 7)])
+def test_rejected_drafts_are_not_computed(token_ids: list[int], expected: int) -> None:
+    assert num_computed_tokens(DRAFTED, SampledSequence(0, token_ids)) == expected

@@ -144,3 +144,12 @@ def test_memory_without_a_prefix_cache_has_none_after_a_reset() -> None:
     manager.reset(num_blocks=8, block_size=4)
     manager.release(computed(manager, 9))
     assert manager.match(make_sequence(9)).block_ids == []
+
+
+@pytest.mark.parametrize(("num_kept", "num_places"), [(0, 27), (2, 19), (5, 7), (6, 3), (9, 3)])
+def test_free_places_leave_blocks_to_others(num_kept: int, num_places: int) -> None:
+    """Of 8 blocks of 4 tokens it owns two, with 5 tokens computed."""
+    manager, sequence = make_manager(), make_sequence(5)
+    start(manager, sequence)
+    sequence.num_computed_tokens = 5
+    assert manager.num_free_places(sequence, num_kept) == num_places

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from forge_common.config import SchedulerConfig
+from forge_common.config import SchedulerConfig, SpeculationSettings
 from forge_common.errors import LinkError
 from forge_common.protocol.api_scheduler import SchedulerReady, SequenceOutput, WorkerLoss
 from forge_common.protocol.scheduler_worker import BatchOutput, FromWorker, WorkerFailed
@@ -173,3 +173,29 @@ def test_worker_is_counted_once_it_took_the_place(ledger: Ledger) -> None:
     ledger.desk.on_lost_connection()
     assert ledger.desk.stats().worker_restarts_total[WorkerLoss.GONE] == 0
     assert defaultdict(int, Ledger().desk.stats().worker_restarts_total)[WorkerLoss.GONE] == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "of_worker", "expected"),
+    [
+        (SpeculationSettings(), 64, 15),
+        (SpeculationSettings(), 4, 4),
+        (SpeculationSettings(), 0, 0),
+        (SpeculationSettings(max_draft_tokens=3), 64, 3),
+        (SpeculationSettings(speculative="off"), 64, 0),
+    ],
+)
+def test_drafts_are_as_many_as_settings_and_worker_allow(
+    settings: SpeculationSettings, of_worker: int, expected: int
+) -> None:
+    desk = WorkerDesk(SchedulerConfig(speculation=settings), Ledger())
+    desk.on_message(*make_worker(FIRST, max_draft_tokens=of_worker))
+    assert desk.scheduler is not None
+    assert desk.scheduler._admission.speculation.max_draft_tokens == expected
+
+
+def test_the_next_worker_says_for_itself_how_many_drafts_it_takes(ledger: Ledger) -> None:
+    ledger.introduce(FIRST, max_draft_tokens=8)
+    ledger.desk.on_lost_connection()
+    ledger.introduce(SECOND)
+    assert ledger.scheduler._admission.speculation.max_draft_tokens == 0

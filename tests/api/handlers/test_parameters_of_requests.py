@@ -120,6 +120,14 @@ def test_logprobs_become_a_number() -> None:
     assert sampling_of(logprobs=True, top_logprobs=5).num_logprobs == 5
 
 
+@pytest.mark.parametrize(("asked", "expected"), [({}, True), ({"speculative": False}, False)])
+@pytest.mark.parametrize("path", [CHAT, "/v1/completions"])
+def test_speculative_reaches_the_scheduler(path: str, asked: dict, expected: bool) -> None:
+    engine = FakeEngine(speaks("hi"))
+    post(engine, path, (HELLO if path == CHAT else {"prompt": "hello"}) | asked)
+    assert engine.submitted[0].is_speculative is expected
+
+
 def test_priority_reaches_the_scheduler() -> None:
     engine = FakeEngine(speaks("hi"))
     post(engine, CHAT, HELLO | {"priority": -3})
