@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 NGRAM_SIZES = (6, 3)  # longest first
-MAX_NGRAMS = 8192  # of one size, of the newer half that is remembered: some 5 MB a sequence
+MAX_NGRAMS = 8192  # of one size, of the newer half that is remembered: some 3 MB a sequence
 MAX_TOKENS_A_READING = 2048  # about a millisecond: a long prompt is read in several steps
 EDIT_REACH = 8  # tokens behind a lost source, among which it may go on
 

@@ -27,6 +27,8 @@ SEVERAL_TOKENS_COST = 2.4
 TOKEN_COST = 0.105
 MIN_GAIN = 0.1  # of a token: less is not worth the risk of a wrong estimate
 
+MAX_RUNNING = 84  # with more, even what is nearly certain gains nothing: then nothing is read
+
 
 class StepLoad(NamedTuple):
     """What a step has to do besides the drafts that are asked for."""
@@ -44,12 +46,14 @@ class Speculation:
     def draft(self, sequence: Sequence, load: StepLoad, max_tokens: int) -> list[int]:
         """Drafts for a sequence whose next step is to sample one token, `max_tokens` at most."""
         max_tokens = min(max_tokens, self.max_draft_tokens, sequence.max_draft_tokens)
-        if max_tokens <= 0 or not sequence.request.is_speculative:
+        if max_tokens <= 0 or load.num_running > MAX_RUNNING:
+            return []
+        if not sequence.request.is_speculative:
             return []
         if sequence.drafter is None:
             sequence.drafter = Drafter(sequence.request.num_prompt_tokens)
         drafter = sequence.drafter
-        if not drafter.read(sequence.token_ids):
+        if not drafter.read(sequence.token_ids) or drafter.rate == 0:
             return []
         num_pending = sequence.num_pending_tokens
         num_tokens = best_length(drafter.rate, num_pending, load, max_tokens)

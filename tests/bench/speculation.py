@@ -93,7 +93,7 @@ class Served:
         limits = Limits(64, MAX_MODEL_LEN, BLOCK_SIZE, NUM_BLOCKS, vocab_size, MAX_DRAFT_TOKENS)
         cache = allocate_kv_cache(model.config, model.ops, NUM_BLOCKS, BLOCK_SIZE)
         self._model = model
-        self._runner = ModelRunner(model, cache, limits, num_threads=available_threads())  # type: ignore[arg-type]
+        self._runner = ModelRunner(model, cache, limits, num_threads=available_threads())
         self._num_requests = 0
 
     def run(self, loads: list[Load], sampling: SamplingParams) -> list[int]:

@@ -5,8 +5,15 @@ from __future__ import annotations
 import pytest
 
 from forge_common.protocol.api_scheduler import Submit
+from forge_scheduler.drafter import MAX_RATE
 from forge_scheduler.sequence import Sequence
-from forge_scheduler.speculation import Speculation, StepLoad, best_length, step_cost
+from forge_scheduler.speculation import (
+    MAX_RUNNING,
+    Speculation,
+    StepLoad,
+    best_length,
+    step_cost,
+)
 from tests.builders import make_scheduler, make_sequence, make_submit
 
 ALONE = StepLoad(num_running=1, num_draft_tokens=0)
@@ -94,3 +101,11 @@ def test_a_submitted_request_says_whether_it_wants_drafts() -> None:
     scheduler.submit(b"c", Submit("b", [1], plain.sampling, is_speculative=False))
     wants = [request.is_speculative for request in scheduler._requests.values()]
     assert wants == [True, False]
+
+
+def test_beyond_so_many_sequences_nothing_can_be_gained_and_nothing_is_read() -> None:
+    assert best_length(MAX_RATE, 0, StepLoad(MAX_RUNNING, 0), 64) > 0
+    assert best_length(MAX_RATE, 0, StepLoad(MAX_RUNNING + 1, 0), 64) == 0
+    sequence = copying()
+    assert Speculation(15).draft(sequence, StepLoad(MAX_RUNNING + 1, 0), 99) == []
+    assert sequence.drafter is None
