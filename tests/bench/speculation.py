@@ -33,6 +33,7 @@ from forge_worker.ops.protocol import Array
 from forge_worker.sequence_mirror import Limits
 from tests.bench.random_model import SHAPE_110M, write_random_model
 from tests.bench.report import Figure, alternate
+from tests.worker.fakes import no_grammars
 
 ROUNDS = 5
 MAX_TOKENS = 160
@@ -93,7 +94,9 @@ class Served:
         limits = Limits(64, MAX_MODEL_LEN, BLOCK_SIZE, NUM_BLOCKS, vocab_size, MAX_DRAFT_TOKENS)
         cache = allocate_kv_cache(model.config, model.ops, NUM_BLOCKS, BLOCK_SIZE)
         self._model = model
-        self._runner = ModelRunner(model, cache, limits, num_threads=available_threads())
+        self._runner = ModelRunner(
+            model, cache, limits, no_grammars(), num_threads=available_threads()
+        )
         self._num_requests = 0
 
     def run(self, loads: list[Load], sampling: SamplingParams) -> list[int]:

@@ -14,7 +14,8 @@ from forge_common.protocol.scheduler_worker import RunBatch, SampledSequence, Sc
 from forge_worker.kv_cache import allocate_kv_cache
 from forge_worker.model_runner import ModelRunner
 from forge_worker.sampler.sampler import ALL_RULED_OUT
-from tests.worker.fakes import LIMITS, FakeModel, FakeSequence, fake_runner, step
+from tests.worker.fakes import LIMITS, FakeModel, FakeSequence, fake_runner, no_grammars, step
+from tests.worker.grammars import END, PERSON, VOCAB_SIZE, constraints, is_person, text_of
 from tests.worker.test_same_tokens import model_of
 from tests.worker.tiny_models import make_tiny_model
 
@@ -53,7 +54,7 @@ def runner_of(name: str) -> ModelRunner:
     model = model_of(name)
     limits = DRAFTING._replace(vocab_size=model.config.vocab_size)
     cache = allocate_kv_cache(model.config, model.ops, limits.num_blocks, limits.block_size)
-    return ModelRunner(model, cache, limits)
+    return ModelRunner(model, cache, limits, no_grammars())
 
 
 class DraftedSequence(FakeSequence):
@@ -175,7 +176,7 @@ def test_draft_that_is_not_finite_fails_nobody(tmp_path) -> None:
     outputs = []
     for drafts in ([], [39, 39], [39]):
         cache = allocate_kv_cache(model.config, model.ops, limits.num_blocks, limits.block_size)
-        runner = ModelRunner(model, cache, limits)
+        runner = ModelRunner(model, cache, limits, no_grammars())
         params = {"temperature": 0.0, "bad_words": ((39,),), "num_prompt_logprobs": 1}
         one = DraftedSequence(1, params, [], seed=0)
         other = DraftedSequence(2, {**params, "seed": 3}, [], seed=0)
@@ -210,3 +211,26 @@ def test_worker_that_takes_no_drafts_refuses_them() -> None:
     part = ScheduledSequence(1, 0, 12, [0, 1, 2], True, [5])
     with pytest.raises(WorkerError, match="0 drafts at most"):
         runner.run(RunBatch(0, [], [new], [part]))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_drafts_of_a_grammar_are_masked_position_by_position(seed: int) -> None:
+    """Right ones, wrong ones that it allows or not, and ones past its end."""
+    params = {"grammar": PERSON, "temperature": 1.5, "seed": seed, "eos_token_ids": (END,)}
+
+    def said(truth: list[int]) -> tuple[list[int], int]:
+        model = model_of("llama3")
+        cache = allocate_kv_cache(model.config, model.ops, LIMITS.num_blocks, LIMITS.block_size)
+        limits = DRAFTING._replace(vocab_size=VOCAB_SIZE)
+        runner = ModelRunner(model, cache, limits, constraints())
+        sequence, num_steps = DraftedSequence(1, params, truth, seed), 0
+        while END not in sequence.output:
+            step(runner, sequence)
+            num_steps += 1
+        return sequence.output[: sequence.output.index(END) + 1], num_steps
+
+    expected, num_plain = said([])
+    drafted, num_steps = said([*expected, END, 5, 5])
+    assert drafted == expected
+    assert is_person(text_of(drafted[:-1]))
+    assert num_steps < num_plain
