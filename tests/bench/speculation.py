@@ -35,7 +35,7 @@ from tests.bench.random_model import SHAPE_110M, write_random_model
 from tests.bench.report import Figure, alternate
 from tests.worker.fakes import no_grammars
 
-ROUNDS = 5
+ROUNDS = 3
 MAX_TOKENS = 160
 MAX_DRAFT_TOKENS = 15
 BLOCK_SIZE = 16
@@ -43,7 +43,14 @@ NUM_BLOCKS = 256
 MAX_MODEL_LEN = 2048
 CERTAIN = 1e4  # a logit that no other comes near
 PROSE = Path(__file__).parents[2] / "docs" / "hosts.md"
-QUESTIONS = ("What is Forge?", "Tell me about the sea.", "How does a cache help?")
+QUESTIONS = (
+    "What is Forge?",
+    "Tell me about the sea.",
+    "How does a cache help?",
+    "Write a list of ten animals.",
+    "What is 17 + 25?",
+)
+END = "<|im_end|>"
 CHAT = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 
 
@@ -126,14 +133,17 @@ def measure() -> Iterator[Figure]:
         large = ScriptedModel(load_model(Path(directory), device, lambda done, total: None))
     edit, prose = [edited_json(tokenizer)], [written_prose(tokenizer)]
     chats = [Load(tokenizer.encode(CHAT.format(question)), []) for question in QUESTIONS]
+    end_ids = tuple(tokenizer.encode(END))
     yield from _compare("110M, edit this JSON", large, edit, "≥ 2×")
     yield from _compare("110M, prose", large, prose, "≥ 0.97×")
     yield from _compare("demo model, edit this JSON (scripted)", demo, edit, "≥ 2×")
-    yield from _compare("demo model, chat", demo, chats, "≥ 0.97×")
+    yield from _compare("demo model, chat", demo, chats, "≥ 0.97×", end_ids)
 
 
-def _compare(name: str, model: ScriptedModel, loads: list[Load], target: str) -> Iterator[Figure]:
-    sampling = SamplingParams(max_tokens=MAX_TOKENS, seed=1, temperature=0.0)
+def _compare(
+    name: str, model: ScriptedModel, loads: list[Load], target: str, end_ids: tuple[int, ...] = ()
+) -> Iterator[Figure]:
+    sampling = SamplingParams(max_tokens=MAX_TOKENS, seed=1, temperature=0.0, eos_token_ids=end_ids)
     plain, drafted = Served(model, 0), Served(model, MAX_DRAFT_TOKENS)
     if plain.run(loads, sampling) != drafted.run(loads, sampling):
         raise RuntimeError(f"{name}: drafts have changed what was said")
