@@ -36,7 +36,7 @@ def pending(num_sequences: int, **changed: object) -> PendingStep:
     step = PendingStep(
         step_id=1,
         sequence_ids=list(range(100, 100 + num_sequences)),
-        scheduled=ScheduledRows(everyone, everyone, everyone, everyone > 0),
+        scheduled=ScheduledRows(everyone, everyone, everyone, everyone > 0, NOTHING, NOTHING),
         query_starts=np.arange(num_sequences + 1, dtype=np.int32),
         sampling=everyone,
         unfinished=NOTHING,
