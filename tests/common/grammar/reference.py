@@ -143,12 +143,16 @@ class Recogniser:
     def _token(self, byte: bytes, starts: set[int]) -> set[int]:
         return {at + 1 for at in self._space(starts) if self._text.startswith(byte, at)}
 
+    def _opening(self, byte: bytes, at: int) -> set[int]:
+        """What stands before a value belongs to whatever it stands in."""
+        return {at + 1} if self._text.startswith(byte, at) else set()
+
     def _value(self, index: RuleIndex, starts: set[int]) -> set[int]:
         return {end for at in self._space(starts) for end in self.ends(index, at)}
 
     def _array(self, rule: Array, at: int) -> set[int]:
         found: set[int] = set()
-        waiting = [(inner, 0, 0, frozenset[bytes]()) for inner in self._token(b"[", {at})]
+        waiting = [(inner, 0, 0, frozenset[bytes]()) for inner in self._opening(b"[", at)]
         seen = set(waiting)
         while waiting:
             here, num_items, num_counted, used = waiting.pop()
@@ -189,7 +193,7 @@ class Recogniser:
 
     def _object(self, rule: Object, at: int) -> set[int]:
         found: set[int] = set()
-        waiting = [(inner, frozenset[int](), 0) for inner in self._token(b"{", {at})]
+        waiting = [(inner, frozenset[int](), 0) for inner in self._opening(b"{", at)]
         seen = set(waiting)
         while waiting:
             here, used, num_others = waiting.pop()
