@@ -17,6 +17,8 @@ from forge_common.checkpoint import Checkpoint
 if TYPE_CHECKING:
     from forge_common.grammar.engine import Engine
 
+RARELY = 1000  # collections of the middle generation for each full one
+
 logger = logging.getLogger(__name__)
 
 
@@ -35,7 +37,9 @@ def engine_for(path: Path) -> Callable[[], Engine]:
         tokenizer = Tokenizer.from_directory(path)
         engine = Engine(Vocabulary.of_tokenizer(tokenizer, end_ids, config.vocab_size))
         engine.warm()
-        gc.freeze()  # or every full collection would look through the vocabulary again
+        # Full collections look through all that the engine keeps, for up to a third of a second.
+        gc.freeze()
+        gc.set_threshold(*gc.get_threshold()[:2], RARELY)
         seconds = perf_counter() - started
         logger.info("a vocabulary of %d for grammars in %.2f s", config.vocab_size, seconds)
         return engine

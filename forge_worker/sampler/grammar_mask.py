@@ -15,7 +15,7 @@ from forge_worker.top_tokens import Mask
 MaskWords: TypeAlias = npt.NDArray[np.uint32]  # bit t % 32 of word t // 32 is token t
 
 
-def allowed_tokens(words: MaskWords, vocab_size: int) -> Mask:
-    """[vocab_size]"""
-    bits = np.unpackbits(words.view(np.uint8), bitorder="little")
+def forbidden_tokens(words: MaskWords, vocab_size: int) -> Mask:
+    """[vocab_size]: those that are not allowed."""
+    bits = np.unpackbits((~words).view(np.uint8), bitorder="little")
     return bits[:vocab_size].view(np.bool_)

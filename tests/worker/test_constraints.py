@@ -7,7 +7,7 @@ import pytest
 
 from forge_common.sampling import SamplingParams
 from forge_worker.constraints import NOT_ALLOWED, Constraints
-from forge_worker.sampler.grammar_mask import allowed_tokens
+from forge_worker.sampler.grammar_mask import forbidden_tokens
 from tests.worker.grammars import END, PERSON, VOCAB_SIZE, Literals, constraints, grammar, tokens
 
 
@@ -17,7 +17,7 @@ def params(grammar: bytes | None, **changed: object) -> SamplingParams:
 
 def allowed(found: Constraints, row: int) -> set[int]:
     words = found.masks([row]).words[row]
-    return set(np.flatnonzero(allowed_tokens(words, VOCAB_SIZE)).tolist())
+    return set(np.flatnonzero(~forbidden_tokens(words, VOCAB_SIZE)).tolist())
 
 
 def ids(text: str) -> list[int]:

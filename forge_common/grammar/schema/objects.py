@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from forge_common.grammar.errors import GrammarTooLarge
+from forge_common.grammar.errors import GrammarError, GrammarTooLarge
 from forge_common.grammar.program import (
     JsonString,
     Object,
@@ -63,10 +63,13 @@ class ObjectRules:
         if not all(map(is_encodable, branch.required)):
             return self._callees.rule_of(nothing())
         keys = tuple(filter(is_encodable, keys))
+        others = tuple(self._others(branch, names, keys))
+        if others:
+            _check_countable(branch)
         return self._rules.add(
             Object(
                 properties=tuple(self._properties(branch, keys)),
-                others=tuple(self._others(branch, names, keys)),
+                others=others,
                 min_properties=branch.num_properties.minimum,
                 max_properties=branch.num_properties.maximum,
                 is_ordered=is_ordered,
@@ -135,6 +138,16 @@ class ObjectRules:
 
     def _is_empty(self, key_class: _KeyClass) -> bool:
         return self._regular.is_string_empty(JsonString(key_class.patterns))
+
+
+def _check_countable(branch: ObjectBranch) -> None:
+    """Keys that nothing names may be written twice, and then count as two where they are one."""
+    minimum = branch.num_properties.minimum
+    if minimum > len(set(branch.required)) + 1:
+        raise GrammarError(
+            "only where so many keys are required, or all others are excluded",
+            keyword="minProperties",
+        )
 
 
 def _value(layer: Properties, key_class: _KeyClass) -> Conjunction:

@@ -202,9 +202,19 @@ CASES = [
     Case("propertyNames", {"propertyNames": False}, [{}], [{"a": 1}]),
     Case(
         "minProperties",
-        {"minProperties": 2, "properties": {"a": True}},
+        {
+            "minProperties": 2,
+            "properties": {"a": True, "b": True, "c": True},
+            "additionalProperties": False,
+        },
         [{"a": 1, "b": 2}, {"b": 1, "c": 2}],
         [{}, {"a": 1}],
+    ),
+    Case(
+        "minProperties",
+        {"minProperties": 2, "required": ["a"]},
+        [{"a": 1, "b": 2}, {"a": 1, "b": 2, "c": 3}],
+        [{}, {"a": 1}, {"b": 1, "c": 2}],
     ),
     Case("maxProperties", {"maxProperties": 1}, [{}, {"a": 1}], [{"a": 1, "b": 2}]),
     Case(

@@ -30,6 +30,7 @@ REFUSED = {"uniqueItems", "not", "contains", "$ref", "items", "multipleOf"} | {
     "patternProperties",
     "additionalProperties",
     "propertyNames",
+    "minProperties",
 }
 
 

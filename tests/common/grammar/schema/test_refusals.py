@@ -29,6 +29,12 @@ UNSUPPORTED = [
         "/items/unevaluatedItems",
         "unevaluatedItems",
     ),
+    Refusal({"minProperties": 2}, "", "minProperties"),
+    Refusal(
+        {"patternProperties": {"^a": {}}, "additionalProperties": False, "minProperties": 2},
+        "",
+        "minProperties",
+    ),
     Refusal({"not": {"uniqueItems": True}}, "/not/uniqueItems", "uniqueItems"),
     Refusal({"not": {"multipleOf": 3}}, "/not/multipleOf", "multipleOf"),
     Refusal({"not": {"patternProperties": {"a": {"type": "null"}}}}, "", "patternProperties"),
