@@ -17,8 +17,6 @@ from forge_common.errors import RequestError
 from forge_common.grammar.spec import ToolCalls
 from forge_common.grammar.tool_calls import CallSyntax, Tool
 
-ANY_ARGUMENTS: dict[str, Any] = {"type": "object"}  # of a tool that states no parameters
-
 
 def forces_calls(body: ChatCompletionRequest) -> bool:
     return body.tool_choice not in (None, "none", "auto")
@@ -41,8 +39,17 @@ def forced_calls(
         syntax = _single(syntax)
     elif body.parallel_tool_calls is False:
         syntax = _single(syntax)
-    tools = tuple(Tool(each.name, each.parameters or ANY_ARGUMENTS) for each in functions)
+    tools = tuple(Tool(each.name, _arguments(each)) for each in functions)
     return AskedGrammar("tools", ToolCalls(tools, syntax))
+
+
+def _arguments(function: FunctionDefinition) -> dict[str, Any]:
+    """An object whatever the schema leaves open, since formats of calls have no other arguments."""
+    parameters = function.parameters or {}
+    kind = parameters.get("type", "object")
+    if kind != "object" and not (isinstance(kind, list) and "object" in kind):
+        raise _refused(f"forces calls of {function.name!r}, whose `parameters` are no object")
+    return {**parameters, "type": "object"}
 
 
 def _named(functions: list[FunctionDefinition], name: str) -> list[FunctionDefinition]:

@@ -17,6 +17,7 @@ TOOLS = [
     {"type": "function", "function": {"name": "now"}},
 ]
 CALL = '<tool_call>{"name": "add", "arguments": {"a": 1, "b": "two"}}</tool_call>'
+NO_OBJECT = {"type": "function", "function": {"name": "f", "parameters": {"type": "string"}}}
 BAD_SCHEMA = {
     "type": "function",
     "function": {"name": "bad", "parameters": {"type": "object", "required": "all"}},
@@ -173,6 +174,13 @@ def test_arguments_of_a_forced_call_are_those_of_the_schema() -> None:
     assert not forced(call("add", '{"a":"1"}'), tools=STRICT, tool_choice="required")
 
 
+def test_arguments_of_a_forced_call_are_an_object_where_the_schema_does_not_say_so() -> None:
+    for parameters in ({}, {"minProperties": 1}, {"type": ["object", "string"]}):
+        tools = [{"type": "function", "function": {"name": "add", "parameters": parameters}}]
+        assert forced(call("add", '{"a":1}'), tools=tools, tool_choice="required")
+        assert not forced(call("add", '"a"'), tools=tools, tool_choice="required")
+
+
 def test_forced_call_is_read_as_a_call() -> None:
     reply = ask(call("now", "{}"), tool_choice=NAMED)
     assert [each["function"]["name"] for each in message(reply)["tool_calls"]] == ["now"]
@@ -188,6 +196,7 @@ def test_forced_call_is_read_as_a_call() -> None:
         ({"tool_choice": "required", "parser": "pythonic"}, "tool_choice"),
         ({"tools": STRICT}, "tools[0].function.strict"),
         ({"tool_choice": "required", "tools": [BAD_SCHEMA]}, "tools"),
+        ({"tool_choice": "required", "tools": [NO_OBJECT]}, "tool_choice"),
     ],
 )
 def test_what_cannot_be_forced_is_said(body: dict[str, Any], param: str) -> None:
