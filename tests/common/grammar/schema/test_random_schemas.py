@@ -13,7 +13,7 @@ import pytest
 from msgspec import msgpack
 
 from forge_common.grammar.check import Checker
-from forge_common.grammar.errors import GrammarError
+from forge_common.grammar.errors import GrammarError, GrammarTooLarge
 from forge_common.grammar.program import Program
 from forge_common.grammar.schema.compiler import SchemaOptions
 from forge_common.grammar.schema.json_values import value_text
@@ -35,9 +35,11 @@ REFUSED = {"uniqueItems", "not", "contains", "$ref", "items", "multipleOf"} | {
 
 
 def compiled(languages: Languages, schema: Any) -> Program | None:
-    """None where it is refused, with a pointer and one of the keywords that may be."""
+    """None where it is too large or refused, with a pointer and one of the keywords that may be."""
     try:
         return languages.compile(schema)
+    except GrammarTooLarge:  # beyond a limit of CPU time, which a busy machine reaches sooner
+        return None
     except GrammarError as error:
         if error.pointer is None or error.keyword not in REFUSED:
             raise
