@@ -12,7 +12,6 @@ import hashlib
 import logging
 import os
 import stat
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ import msgspec
 
 from forge_worker.cuda.nvrtc import Compilation, NvrtcVersion
 from forge_worker.cuda.program import Program
+from forge_worker.cuda.whole_file import write_whole
 
 MAX_BYTES = 256 * 2**20  # some hundred models; one takes a few MiB
 
@@ -56,7 +56,7 @@ class CubinCache:
         if not self._is_usable:
             return
         try:
-            _write_whole(self._path(key), _packed(compilation))
+            write_whole(self._path(key), _packed(compilation))
             self._shrink()
         except OSError as error:
             logger.warning("compiled kernels cannot be kept in %s: %s", self._folder, error)
@@ -108,17 +108,6 @@ def _read_own(path: Path) -> bytes:
         if status.st_uid != os.geteuid() or status.st_mode & _OTHERS_MAY_WRITE:
             raise PermissionError(f"{path} may be somebody else's")
         return file.read()
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    descriptor, unfinished = tempfile.mkstemp(_SUFFIX, dir=path.parent)  # _shrink sees it too
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-        os.replace(unfinished, path)
-    except BaseException:
-        Path(unfinished).unlink(missing_ok=True)
-        raise
 
 
 def _packed(compilation: Compilation) -> bytes:

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from forge_worker.cuda.cublaslt import Product
+from forge_worker.cuda.whole_file import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +50,7 @@ class KeptAlgorithms:
         """A full disk and the like cost only the next start's time."""
         content = [KeptAlgorithm(*key, algorithm) for key, algorithm in self._kept.items()]
         try:
-            _write_whole(self._path, msgspec.json.encode(content))
+            write_whole(self._path, msgspec.json.encode(content))
         except OSError as error:
             logger.warning("measured products cannot be kept in %s: %s", self._path, error)
 
@@ -61,14 +60,3 @@ def _read(path: Path) -> list[KeptAlgorithm]:
         return msgspec.json.decode(path.read_bytes(), type=list[KeptAlgorithm])
     except (OSError, msgspec.DecodeError):  # absent, or damaged: measured again
         return []
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    descriptor, unfinished = tempfile.mkstemp(dir=path.parent)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-        os.replace(unfinished, path)
-    except BaseException:
-        Path(unfinished).unlink(missing_ok=True)
-        raise

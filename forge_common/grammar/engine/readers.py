@@ -37,7 +37,9 @@ class Reader:
         )
 
 
-class ReaderPlace(ReadingPlace):
+class AutomatonPlace(ReadingPlace):
+    """Somewhere in a reader's automaton."""
+
     __slots__ = ("reader", "state")
 
     def __init__(self, reader: Reader, state: int) -> None:
@@ -51,6 +53,10 @@ class ReaderPlace(ReadingPlace):
     @property
     def can_read(self) -> bool:
         return bool(self.reader.automaton.row(self.state))
+
+
+class ReaderPlace(AutomatonPlace):
+    __slots__ = ()
 
     def next_bytes(self) -> Iterable[int]:
         return self.reader.automaton.row(self.state)
@@ -95,29 +101,24 @@ class CountedReader(Reader):
         return self.counted_place(start, room)
 
 
-class CountedPlace(ReadingPlace):
-    __slots__ = ("reader", "room", "state")
+class CountedPlace(AutomatonPlace):
+    __slots__ = ("room",)
+
+    reader: CountedReader
 
     def __init__(self, reader: CountedReader, state: int, room: Room) -> None:
-        self.reader = reader
-        self.state = state
+        super().__init__(reader, state)
         self.room = room
-
-    @property
-    def is_accepting(self) -> bool:
-        return self.reader.automaton.is_accepting(self.state)
-
-    @property
-    def can_read(self) -> bool:
-        return bool(self.reader.automaton.row(self.state))
 
     def next_bytes(self) -> Iterable[int]:
         return (byte for byte in self.reader.automaton.row(self.state) if self.step(byte))
 
     def step(self, byte: int) -> Place | None:
         to = self.reader.automaton.row(self.state).get(byte)
-        if to is None or self.room == ANY_ROOM:
-            return None if to is None else self.reader.counted_place(to, ANY_ROOM)
+        if to is None:
+            return None
+        if self.room == ANY_ROOM:
+            return self.reader.counted_place(to, ANY_ROOM)
         room = self.room.after(self.reader.lengths.characters_into(self.state, to))
         if not self.reader.lengths.can_finish(to, room):
             return None
