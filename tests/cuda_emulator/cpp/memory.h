@@ -45,59 +45,41 @@ struct Same {
 }  // namespace emulator
 
 template <class T>
-T atomicAdd(T* address, typename emulator::Same<T>::Type value)
-{
-    const T old = *address;
-    *address = old + value;
-    return old;
-}
-
-template <class T>
-T atomicSub(T* address, typename emulator::Same<T>::Type value)
-{
-    const T old = *address;
-    *address = old - value;
-    return old;
-}
-
-template <class T>
-T atomicMax(T* address, typename emulator::Same<T>::Type value)
-{
-    const T old = *address;
-    *address = old > value ? old : value;
-    return old;
-}
-
-template <class T>
-T atomicMin(T* address, typename emulator::Same<T>::Type value)
-{
-    const T old = *address;
-    *address = old < value ? old : value;
-    return old;
-}
-
-template <class T>
-T atomicOr(T* address, typename emulator::Same<T>::Type value)
-{
-    const T old = *address;
-    *address = old | value;
-    return old;
-}
-
-template <class T>
-T atomicAnd(T* address, typename emulator::Same<T>::Type value)
-{
-    const T old = *address;
-    *address = old & value;
-    return old;
-}
-
-template <class T>
 T atomicExch(T* address, typename emulator::Same<T>::Type value)
 {
     const T old = *address;
     *address = value;
     return old;
+}
+
+template <class T>
+T atomicAdd(T* address, typename emulator::Same<T>::Type value)
+{
+    return atomicExch(address, *address + value);
+}
+
+template <class T>
+T atomicMax(T* address, typename emulator::Same<T>::Type value)
+{
+    return atomicExch(address, *address > value ? *address : value);
+}
+
+template <class T>
+T atomicMin(T* address, typename emulator::Same<T>::Type value)
+{
+    return atomicExch(address, *address < value ? *address : value);
+}
+
+template <class T>
+T atomicOr(T* address, typename emulator::Same<T>::Type value)
+{
+    return atomicExch(address, *address | value);
+}
+
+template <class T>
+T atomicAnd(T* address, typename emulator::Same<T>::Type value)
+{
+    return atomicExch(address, *address & value);
 }
 
 template <class T>
@@ -114,7 +96,5 @@ T atomicCAS(T* address, typename emulator::Same<T>::Type expected,
 // Counts up to `last`, then starts again at 0.
 inline unsigned atomicInc(unsigned* address, unsigned last)
 {
-    const unsigned old = *address;
-    *address = old >= last ? 0 : old + 1;
-    return old;
+    return atomicExch(address, *address >= last ? 0 : *address + 1);
 }
