@@ -55,8 +55,9 @@ def activations(config: ModelConfig, limits: StepLimits, element_bytes: int) -> 
 
 
 def rotation_table_bytes(config: ModelConfig, limits: StepLimits) -> int:
-    """Cosine and sine of every position and dimension pair, float32."""
-    return aligned(FLOAT_BYTES * limits.max_model_len * config.head_dim)
+    """Cosine and sine of every position and dimension pair, float32, for each rope."""
+    table_bytes = aligned(FLOAT_BYTES * limits.max_model_len * config.head_dim)
+    return len(config.distinct_ropes) * table_bytes
 
 
 def table_bytes(config: ModelConfig, limits: StepLimits) -> int:

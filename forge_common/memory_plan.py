@@ -23,7 +23,11 @@ from msgspec import Struct
 from forge_common.backend import ELEMENT_BYTES, BackendName, PrecisionName
 from forge_common.backend_memory import BackendMemory
 from forge_common.checkpoint import Checkpoint, ModelConfig
-from forge_common.checkpoint.rope_scaling import LinearScaling, Llama3Scaling
+from forge_common.checkpoint.rope_scaling import (
+    LinearScaling,
+    Llama3Scaling,
+    LongRopeScaling,
+)
 from forge_common.config import BatchSettings, CacheSettings
 from forge_common.errors import ConfigError, ModelError
 
@@ -111,9 +115,11 @@ def kv_bytes_per_token(config: ModelConfig, precision: PrecisionName = "float32"
 
 
 def longest_context(config: ModelConfig) -> int:
-    """Positions the model was made for. Llama 3 states them stretched already, others do not."""
-    scaling = config.rope_scaling
-    if scaling is None or isinstance(scaling, Llama3Scaling):
+    """Positions the model was made for. Llama 3, LongRoPE and models that scale only some of their
+    layers state them stretched already, others do not."""
+    ropes = set(config.ropes)
+    scaling = config.ropes[0].scaling
+    if len(ropes) > 1 or scaling is None or isinstance(scaling, Llama3Scaling | LongRopeScaling):
         return config.max_position_embeddings
     if isinstance(scaling, LinearScaling):
         return int(config.max_position_embeddings * scaling.factor)

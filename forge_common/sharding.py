@@ -36,6 +36,8 @@ def shard_config(config: ModelConfig, num_ranks: int) -> ModelConfig:
 
     ModelError, with the number, where something does not divide evenly.
     """
+    if num_ranks > 1:
+        _require_divisible(config)
     _require_even("num_attention_heads", config.num_heads, num_ranks)
     _require_even("intermediate_size", config.intermediate_size, num_ranks)
     _require_even("vocab_size", config.vocab_size, num_ranks)
@@ -57,6 +59,21 @@ def shard_config(config: ModelConfig, num_ranks: int) -> ModelConfig:
 def num_kv_parts(config: ModelConfig, num_ranks: int) -> int:
     """Into how many different parts the KV heads fall."""
     return min(config.num_kv_heads, num_ranks)
+
+
+def _require_divisible(config: ModelConfig) -> None:
+    """A norm of a sum needs all of it, and parts of a joined tensor lie elsewhere in each rank."""
+    whole = {
+        "norms behind the parts of a layer": bool(
+            config.norms.after_attention or config.norms.after_mlp
+        ),
+        "norms over all heads": config.qk_norm == "all",
+        "joined projections": config.has_fused_projections,
+        "experts": any(experts is not None for experts in config.layer_experts),
+    }
+    for feature, is_there in whole.items():
+        if is_there:
+            raise ModelError(f"a model with {feature} is not divided among ranks yet")
 
 
 def _require_even(field: str, number: int, num_parts: int) -> None:

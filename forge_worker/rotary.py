@@ -5,6 +5,9 @@ a position and a frequency and long positions magnify the last bit. The dynamic 
 the length of the sequence; here it is that of the position itself (p + 1), so that a key never
 depends on what came later, on chunks, or on the prefix cache. That equals HuggingFace whenever
 positions beyond the trained length are computed one at a time.
+
+Dimension i of a head is paired with i + head_dim / 2, and the pairs that a rope turns are the first
+ones: whoever loads a model orders its heads so (`weights/head_order.py`).
 """
 
 from __future__ import annotations
@@ -14,11 +17,12 @@ from typing import NamedTuple, assert_never
 
 import numpy as np
 
-from forge_common.checkpoint.model_config import ModelConfig
 from forge_common.checkpoint.rope_scaling import (
     DynamicScaling,
     LinearScaling,
     Llama3Scaling,
+    LongRopeScaling,
+    Rope,
     YarnScaling,
 )
 from forge_worker.forward_inputs import FloatArray, IntArray
@@ -31,10 +35,15 @@ class Rotation(NamedTuple):
     sin: FloatArray  # [T, head_dim]: -sin, sin
 
 
-def rotation(config: ModelConfig, positions: IntArray) -> Rotation:
-    angles = positions.astype(np.float32)[:, None] * frequencies(config, positions)
-    factor = np.float32(attention_factor(config))
-    cos, sin = np.cos(angles) * factor, np.sin(angles) * factor
+def rotation(rope: Rope, head_dim: int, positions: IntArray) -> Rotation:
+    """Dimensions that the rope leaves alone have cos 1 and sin 0."""
+    cos = np.ones((len(positions), head_dim // 2), np.float32)
+    sin = np.zeros_like(cos)
+    if rope.num_dims:
+        angles = positions.astype(np.float32)[:, None] * frequencies(rope, positions)
+        factor = np.float32(attention_factor(rope))
+        cos[:, : rope.num_dims // 2] = np.cos(angles) * factor
+        sin[:, : rope.num_dims // 2] = np.sin(angles) * factor
     return Rotation(np.concatenate([cos, cos], axis=1), np.concatenate([-sin, sin], axis=1))
 
 
@@ -47,36 +56,46 @@ def rotate(heads: FloatArray, rotation: Rotation, rows: slice) -> None:
     heads += swapped
 
 
-def frequencies(config: ModelConfig, positions: IntArray) -> FloatArray:
-    """Radians a position: [head_dim / 2], or [T, head_dim / 2] where they depend on it."""
-    plain = _frequencies_of(np.asarray(config.rope_theta, np.float32), config.head_dim)
-    match config.rope_scaling:
+def frequencies(rope: Rope, positions: IntArray) -> FloatArray:
+    """Radians a position: [num_dims / 2], or [T, num_dims / 2] where they depend on it."""
+    plain = _frequencies_of(np.asarray(rope.theta, np.float32), rope.num_dims)
+    match rope.scaling:
         case None:
             return plain
         case LinearScaling(factor=factor):
             return plain / np.float32(factor)
         case DynamicScaling() as scaling:
-            return _dynamic(scaling, config, positions)
+            return _dynamic(scaling, rope, positions)
         case Llama3Scaling() as scaling:
             return _llama3(scaling, plain)
         case YarnScaling() as scaling:
-            return _yarn(scaling, config, plain)
+            return _yarn(scaling, rope, plain)
+        case LongRopeScaling() as scaling:
+            divisors: FloatArray = np.array(scaling.divisors, np.float32)
+            return plain / divisors
         case other:
             assert_never(other)
 
 
-def attention_factor(config: ModelConfig) -> float:
-    """YaRN's temperature, folded into cos and sin so that it reaches Q·K squared."""
-    scaling = config.rope_scaling
-    if not isinstance(scaling, YarnScaling):
-        return 1.0
-    if scaling.attention_factor is not None:
-        return scaling.attention_factor
-    if scaling.mscale and scaling.mscale_all_dim:
-        return _mscale(scaling.factor, scaling.mscale) / _mscale(
-            scaling.factor, scaling.mscale_all_dim
-        )
-    return _mscale(scaling.factor, 1.0)
+def attention_factor(rope: Rope) -> float:
+    """The temperature of YaRN and LongRoPE, in cos and sin so that it reaches Q·K squared."""
+    match rope.scaling:
+        case (
+            YarnScaling(attention_factor=float(stated))
+            | LongRopeScaling(attention_factor=float(stated))
+        ):
+            return stated
+        case YarnScaling() as scaling if scaling.mscale and scaling.mscale_all_dim:
+            return _mscale(scaling.factor, scaling.mscale) / _mscale(
+                scaling.factor, scaling.mscale_all_dim
+            )
+        case YarnScaling(factor=factor):
+            return _mscale(factor, 1.0)
+        case LongRopeScaling(factor=factor) as scaling if factor > 1.0:
+            length = scaling.original_max_position_embeddings
+            return math.sqrt(1 + math.log(factor) / math.log(length))
+        case _:
+            return 1.0
 
 
 def _mscale(factor: float, mscale: float) -> float:
@@ -90,11 +109,11 @@ def _frequencies_of(theta: FloatArray, head_dim: int) -> FloatArray:
     return inverse
 
 
-def _dynamic(scaling: DynamicScaling, config: ModelConfig, positions: IntArray) -> FloatArray:
-    original, dim = scaling.original_max_position_embeddings, config.head_dim
+def _dynamic(scaling: DynamicScaling, rope: Rope, positions: IntArray) -> FloatArray:
+    original, dim = scaling.original_max_position_embeddings, rope.num_dims
     length = np.maximum(positions + 1, original).astype(np.float32)
     stretch = scaling.factor * length / original - (scaling.factor - 1)
-    theta = config.rope_theta * stretch ** (dim / (dim - 2)) if dim > 2 else stretch
+    theta = rope.theta * stretch ** (dim / (dim - 2)) if dim > 2 else stretch
     return _frequencies_of(theta.astype(np.float32), dim)
 
 
@@ -108,25 +127,21 @@ def _llama3(scaling: Llama3Scaling, plain: FloatArray) -> FloatArray:
     return blended
 
 
-def _yarn(scaling: YarnScaling, config: ModelConfig, plain: FloatArray) -> FloatArray:
+def _yarn(scaling: YarnScaling, rope: Rope, plain: FloatArray) -> FloatArray:
     """Extrapolate fast dimensions, interpolate slow ones, with a linear ramp between."""
-    low = _yarn_dimension(scaling.beta_fast or 32.0, scaling, config)
-    high = _yarn_dimension(scaling.beta_slow or 1.0, scaling, config)
+    low = _yarn_dimension(scaling.beta_fast or 32.0, scaling, rope)
+    high = _yarn_dimension(scaling.beta_slow or 1.0, scaling, rope)
     if scaling.truncate:
         low, high = math.floor(low), math.ceil(high)
-    low, high = max(low, 0), min(high, config.head_dim - 1)
+    low, high = max(low, 0), min(high, rope.num_dims - 1)
     width = high - low if high != low else 0.001
-    dimensions = np.arange(config.head_dim // 2, dtype=np.float32)
+    dimensions = np.arange(rope.num_dims // 2, dtype=np.float32)
     ramp = np.clip((dimensions - low) / width, 0.0, 1.0).astype(np.float32)
     mixed: FloatArray = plain / np.float32(scaling.factor) * ramp + plain * (1 - ramp)
     return mixed
 
 
-def _yarn_dimension(num_turns: float, scaling: YarnScaling, config: ModelConfig) -> float:
+def _yarn_dimension(num_turns: float, scaling: YarnScaling, rope: Rope) -> float:
     """The dimension that turns `num_turns` times over the original context."""
     length = scaling.original_max_position_embeddings
-    return (
-        config.head_dim
-        * math.log(length / (num_turns * 2 * math.pi))
-        / (2 * math.log(config.rope_theta))
-    )
+    return rope.num_dims * math.log(length / (num_turns * 2 * math.pi)) / (2 * math.log(rope.theta))

@@ -7,31 +7,43 @@ means. Both generations of rope fields are read: `rope_scaling` + `rope_theta`, 
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Struct
+from msgspec.structs import replace
 
-from forge_common.checkpoint.families import FAMILIES, Family
+from forge_common.checkpoint import layer_facts
+from forge_common.checkpoint.families import (
+    FAMILIES,
+    Activation,
+    ExpertNames,
+    Family,
+    LayerNorms,
+    QkNorm,
+)
 from forge_common.checkpoint.json_file import read_json
-from forge_common.checkpoint.rope_scaling import Rope, RopeScaling, parse_rope
+from forge_common.checkpoint.rope_scaling import Rope, for_context
+from forge_common.checkpoint.stated_config import (
+    DtypeName,
+    StatedArchitecture,
+    StatedConfig,
+)
 from forge_common.errors import ModelError
 
-Width = Annotated[int, Meta(ge=1, le=2**20)]
-Depth = Annotated[int, Meta(ge=1, le=2**12)]
-NumHeads = Annotated[int, Meta(ge=1, le=2**12)]
-HeadDim = Annotated[int, Meta(ge=2, le=2**12, multiple_of=2)]
-NumPositions = Annotated[int, Meta(ge=1, le=2**31)]
-Epsilon = Annotated[float, Meta(gt=0.0, le=1.0)]
-Theta = Annotated[float, Meta(gt=1.0, le=1e12)]
-TokenId = Annotated[int, Meta(ge=0, lt=2**31)]
-DEFAULT_THETA = 10_000.0
-LayerKind = Literal["full_attention", "sliding_attention"]
-DtypeName = Literal["float32", "float16", "bfloat16"]
+
+class Experts(Struct, frozen=True):
+    """Feed-forward parts of a layer, of which a token takes a few (Shazeer et al. 2017)."""
+
+    num_experts: int
+    num_chosen: int  # by the largest probabilities of the router
+    intermediate_size: int  # of each
+    is_renormalised: bool  # the chosen probabilities are divided by their sum
+    names: ExpertNames
 
 
 class ModelConfig(Struct, frozen=True, kw_only=True):
-    """Bounded and consistent: heads divide evenly, `sliding_windows` has one entry a layer."""
+    """Bounded and consistent: heads divide evenly; what is said of layers has an entry for each."""
 
     architecture: str
     vocab_size: int
@@ -42,64 +54,48 @@ class ModelConfig(Struct, frozen=True, kw_only=True):
     num_kv_heads: int
     head_dim: int
     rms_norm_eps: float
-    rope_theta: float
-    rope_scaling: RopeScaling | None
+    ropes: tuple[Rope, ...]  # of each layer
     sliding_windows: tuple[int | None, ...]  # keys a query of the layer sees, itself included
     max_position_embeddings: int
     tie_word_embeddings: bool
     has_qkv_bias: bool
     has_attention_output_bias: bool
     has_mlp_bias: bool
-    has_qk_norm: bool
-    hidden_act: Literal["silu"]
     dtype: DtypeName | None  # as stated; the weights' own dtypes decide
     eos_token_ids: tuple[int, ...]
+    qk_norm: QkNorm | None = None
+    norms: LayerNorms = LayerNorms()
+    norm_offset: float = 0.0
+    has_fused_projections: bool = False
+    activation: Activation = "silu"
+    attention_scale: float | None = None  # of Q·K; None: 1 / sqrt(head_dim)
+    attention_softcap: float | None = None  # scores become cap · tanh(score / cap)
+    logit_softcap: float | None = None
+    logit_scale: float = 1.0
+    embedding_scale: float = 1.0
+    residual_scale: float = 1.0  # of what a layer's parts add
+    layer_experts: tuple[Experts | None, ...] = ()  # of each layer; none at all where empty
 
     @property
     def num_queries_per_kv(self) -> int:
         return self.num_heads // self.num_kv_heads
 
+    @property
+    def distinct_ropes(self) -> tuple[Rope, ...]:
+        return tuple(dict.fromkeys(self.ropes))
 
-class StatedConfig(Struct, frozen=True, kw_only=True):
-    """`config.json` word for word: the fields Forge reads, under HuggingFace's names."""
+    def experts_of(self, layer: int) -> Experts | None:
+        return self.layer_experts[layer] if self.layer_experts else None
 
-    architectures: Annotated[list[str], Meta(min_length=1)]
-    vocab_size: Annotated[int, Meta(ge=1, le=2**24)]
-    hidden_size: Width
-    intermediate_size: Width
-    num_hidden_layers: Depth
-    num_attention_heads: NumHeads
-    num_key_value_heads: NumHeads | None = None
-    head_dim: HeadDim | None = None
-    max_position_embeddings: NumPositions
-    rms_norm_eps: Epsilon = 1e-6
-    rope_theta: Theta | None = None
-    rope_scaling: dict[str, Any] | None = None
-    rope_parameters: dict[str, Any] | None = None
-    partial_rotary_factor: float | None = None
-    original_max_position_embeddings: NumPositions | None = None
-    sliding_window: Annotated[int, Meta(ge=1, le=2**31)] | None = 4096  # where not stated at all
-    use_sliding_window: bool = False
-    max_window_layers: Annotated[int, Meta(ge=0)] | None = None
-    layer_types: list[LayerKind] | None = None
-    tie_word_embeddings: bool = False
-    attention_bias: bool = False
-    mlp_bias: bool = False
-    hidden_act: Literal["silu"] = "silu"
-    dtype: DtypeName | None = None
-    torch_dtype: DtypeName | None = None
-    eos_token_id: TokenId | Annotated[list[TokenId], Meta(max_length=1024)] | None = None
-    quantization_config: dict[str, Any] | None = None
-
-
-class StatedArchitecture(Struct, frozen=True):
-    architectures: list[str] = field(default_factory=list)
+    def for_context(self, length: int) -> ModelConfig:
+        """Where contexts of up to `length` tokens are served."""
+        return replace(self, ropes=tuple(for_context(rope, length) for rope in self.ropes))
 
 
 def read_model_config(path: Path) -> ModelConfig:
     """`path` is a `config.json`; ModelError names it and the field at fault."""
     family = _family(read_json(path, StatedArchitecture), str(path))
-    return _resolve(read_json(path, StatedConfig), family, str(path))
+    return resolve(read_json(path, StatedConfig), family, str(path))
 
 
 def _family(stated: StatedArchitecture, source: str) -> Family:
@@ -110,11 +106,13 @@ def _family(stated: StatedArchitecture, source: str) -> Family:
     raise ModelError(f"{source}: architecture {asked} is unknown; known: {', '.join(FAMILIES)}")
 
 
-def _resolve(stated: StatedConfig, family: Family, source: str) -> ModelConfig:
-    rope = _rope(stated, source)
+def resolve(stated: StatedConfig, family: Family, source: str) -> ModelConfig:
+    """ModelError, naming `source`, where the fields contradict each other."""
     num_kv_heads = stated.num_key_value_heads or stated.num_attention_heads
-    eos = stated.eos_token_id
     _check(stated, num_kv_heads, source)
+    head_dim = _head_dim(stated, family, source)
+    tied = stated.tie_word_embeddings
+    eos = stated.eos_token_id
     return ModelConfig(
         architecture=family.architecture,
         vocab_size=stated.vocab_size,
@@ -123,19 +121,28 @@ def _resolve(stated: StatedConfig, family: Family, source: str) -> ModelConfig:
         num_layers=stated.num_hidden_layers,
         num_heads=stated.num_attention_heads,
         num_kv_heads=num_kv_heads,
-        head_dim=_head_dim(stated, family, source),
+        head_dim=head_dim,
         rms_norm_eps=stated.rms_norm_eps,
-        rope_theta=rope.theta,
-        rope_scaling=rope.scaling,
-        sliding_windows=_sliding_windows(stated, family),
+        ropes=layer_facts.ropes(stated, family, head_dim, source),
+        sliding_windows=layer_facts.sliding_windows(stated, family),
         max_position_embeddings=stated.max_position_embeddings,
-        tie_word_embeddings=stated.tie_word_embeddings,
+        tie_word_embeddings=family.tied_by_default if tied is None else tied,
         has_qkv_bias=family.always_qkv_bias
         or (family.reads_attention_bias and stated.attention_bias),
         has_attention_output_bias=family.reads_attention_bias and stated.attention_bias,
         has_mlp_bias=family.reads_mlp_bias and stated.mlp_bias,
-        has_qk_norm=family.qk_norm,
-        hidden_act=stated.hidden_act,
+        qk_norm=family.qk_norm,
+        norms=family.norms,
+        norm_offset=family.norm_offset,
+        has_fused_projections=family.has_fused_projections,
+        activation=_activation(stated),
+        attention_scale=_attention_scale(stated, family),
+        attention_softcap=stated.attn_logit_softcapping if family.reads_softcaps else None,
+        logit_softcap=stated.final_logit_softcapping if family.reads_softcaps else None,
+        logit_scale=1 / stated.logits_scaling if family.reads_multipliers else 1.0,
+        embedding_scale=_embedding_scale(stated, family),
+        residual_scale=stated.residual_multiplier if family.reads_multipliers else 1.0,
+        layer_experts=_layer_experts(stated, family, source),
         dtype=stated.dtype or stated.torch_dtype,
         eos_token_ids=tuple(eos) if isinstance(eos, list) else () if eos is None else (eos,),
     )
@@ -147,12 +154,16 @@ def _check(stated: StatedConfig, num_kv_heads: int, source: str) -> None:
             f"{source}: `num_attention_heads` ({stated.num_attention_heads}) is no multiple"
             f" of `num_key_value_heads` ({num_kv_heads})"
         )
-    if stated.layer_types and len(stated.layer_types) != stated.num_hidden_layers:
-        raise ModelError(f"{source}: `layer_types` must have one entry for each hidden layer")
+    for name in ("layer_types", "no_rope_layers"):
+        entries = getattr(stated, name)
+        if entries and len(entries) != stated.num_hidden_layers:
+            raise ModelError(f"{source}: `{name}` must have one entry for each hidden layer")
     if stated.quantization_config is not None:
         raise ModelError(
             f"{source}: `quantization_config`: quantised checkpoints are not supported"
         )
+    if stated.use_bidirectional_attention:
+        raise ModelError(f"{source}: `use_bidirectional_attention`: Forge generates text only")
 
 
 def _head_dim(stated: StatedConfig, family: Family, source: str) -> int:
@@ -166,27 +177,41 @@ def _head_dim(stated: StatedConfig, family: Family, source: str) -> int:
     return head_dim
 
 
-def _rope(stated: StatedConfig, source: str) -> Rope:
-    parameters = dict(stated.rope_parameters or stated.rope_scaling or {})
-    if stated.partial_rotary_factor is not None:
-        parameters.setdefault("partial_rotary_factor", stated.partial_rotary_factor)
-    if stated.original_max_position_embeddings is not None:
-        parameters["original_max_position_embeddings"] = stated.original_max_position_embeddings
-    return parse_rope(
-        parameters, stated.rope_theta or DEFAULT_THETA, stated.max_position_embeddings, source
+def _activation(stated: StatedConfig) -> Activation:
+    name = stated.hidden_activation or stated.hidden_act
+    return "gelu_tanh" if name == "gelu_pytorch_tanh" else name
+
+
+def _attention_scale(stated: StatedConfig, family: Family) -> float | None:
+    if family.reads_multipliers:
+        return stated.attention_multiplier
+    if family.reads_softcaps:
+        return 1 / math.sqrt(stated.query_pre_attn_scalar or 256.0)
+    return None
+
+
+def _embedding_scale(stated: StatedConfig, family: Family) -> float:
+    if family.scales_embedding:
+        return math.sqrt(stated.hidden_size)
+    return stated.embedding_multiplier if family.reads_multipliers else 1.0
+
+
+def _layer_experts(stated: StatedConfig, family: Family, source: str) -> tuple[Experts | None, ...]:
+    if family.experts is None:
+        return ()
+    num_experts = stated.num_experts or stated.num_local_experts
+    if num_experts is None or stated.num_experts_per_tok > num_experts:
+        raise ModelError(f"{source}: `num_experts` must be `num_experts_per_tok` at least")
+    experts = Experts(
+        num_experts,
+        stated.num_experts_per_tok,
+        stated.moe_intermediate_size or stated.intermediate_size,
+        family.renormalises_experts or stated.norm_topk_prob,
+        family.experts,
     )
-
-
-def _sliding_windows(stated: StatedConfig, family: Family) -> tuple[int | None, ...]:
-    """One entry a layer: by `layer_types` where stated, else those from `max_window_layers` on."""
-    num_layers = stated.num_hidden_layers
-    is_on = stated.use_sliding_window or not family.needs_use_sliding_window
-    if not family.reads_sliding_window or not is_on:
-        return (None,) * num_layers
-    first = stated.max_window_layers
-    if first is None or not family.needs_use_sliding_window:
-        first = family.default_max_window_layers
-    kinds: list[LayerKind] = stated.layer_types or [
-        "sliding_attention" if layer >= first else "full_attention" for layer in range(num_layers)
-    ]
-    return tuple(stated.sliding_window if kind == "sliding_attention" else None for kind in kinds)
+    dense = frozenset(stated.mlp_only_layers or ())
+    step = stated.decoder_sparse_step
+    return tuple(
+        None if layer in dense or (layer + 1) % step else experts
+        for layer in range(stated.num_hidden_layers)
+    )

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from forge_worker.cpu.activations import bend
 from forge_worker.cpu.attention_plan import AttentionPlan, Chunk, ChunkTile, DecodeGroup
 from forge_worker.cpu.thread_pool import Scratch, Task, ThreadPool
 from forge_worker.forward_inputs import FloatArray
@@ -19,6 +20,11 @@ from forge_worker.ops.protocol import KVLayer
 
 SCORES_PER_PIECE = 2**17
 LOWEST = np.float32(-1e30)  # finite, so that a piece without visible keys weighs exp(-1e30) = 0
+
+
+class Queries(NamedTuple):
+    scaled: FloatArray  # [n, h, G, d]
+    softcap: float | None  # of their scores
 
 
 class Partial(NamedTuple):
@@ -30,15 +36,19 @@ class Partial(NamedTuple):
 
 
 def attend(
-    query: FloatArray, kv_layer: KVLayer, plan: AttentionPlan, pool: ThreadPool
+    query: FloatArray,
+    kv_layer: KVLayer,
+    plan: AttentionPlan,
+    softcap: float | None,
+    pool: ThreadPool,
 ) -> FloatArray:
     """query, already scaled, and the result: [T, h, G, d]."""
     out = np.empty_like(query)
     kv = KVLayer(*(_by_granule(cached, plan.granule) for cached in kv_layer))
-    singles = [_Singles(query, kv, group) for group in plan.decode_groups]
+    singles = [_Singles(query, kv, group, softcap) for group in plan.decode_groups]
     tasks = [task for group in singles for task in group.tasks()]
     for chunk in plan.chunks:
-        tasks += _chunk_tasks(query, kv, chunk, out)
+        tasks += _chunk_tasks(Queries(query, softcap), kv, chunk, out)
     pool.run(tasks)
     for group in singles:
         out[group.rows] = group.merged()
@@ -48,11 +58,14 @@ def attend(
 class _Singles:
     """One token of each of several sequences, [n, h, G, d], piece of keys by piece."""
 
-    def __init__(self, query: FloatArray, kv: KVLayer, group: DecodeGroup) -> None:
+    def __init__(
+        self, query: FloatArray, kv: KVLayer, group: DecodeGroup, softcap: float | None
+    ) -> None:
         self.rows = group.rows
         self._pieces = group.pieces
         self._query = query
         self._kv = kv
+        self._softcap = softcap
         self._partials: dict[int, Partial] = {}
 
     def tasks(self) -> list[Task]:
@@ -74,15 +87,17 @@ class _Singles:
         granules, mask = self._pieces[index]
         keys = _gather(self._kv.keys, granules, scratch).transpose(0, 2, 3, 1)  # [n, h, d, L]
         scores = np.matmul(self._query[self.rows], keys)
+        bend(scores, self._softcap)
         scores += mask[:, None, None]
         highest = _exponentiate(scores)
         values = _gather(self._kv.values, granules, scratch).transpose(0, 2, 1, 3)
         self._partials[index] = Partial(np.matmul(scores, values), _sums(scores), highest)
 
 
-def _chunk_tasks(query: FloatArray, kv: KVLayer, chunk: Chunk, out: FloatArray) -> list[Task]:
+def _chunk_tasks(queries: Queries, kv: KVLayer, chunk: Chunk, out: FloatArray) -> list[Task]:
     """The longest pieces first, so that threads end together."""
     keys, values = (_gather(cached, chunk.granules, Scratch()) for cached in kv)
+    query, softcap = queries
     num_kv_heads, num_groups = query.shape[1:3]
     tasks: list[Task] = []
     for tile in reversed(chunk.tiles):
@@ -91,18 +106,20 @@ def _chunk_tasks(query: FloatArray, kv: KVLayer, chunk: Chunk, out: FloatArray) 
         for head in range(0, num_kv_heads, num_heads):
             heads = slice(head, head + num_heads)
             piece = KVLayer(keys[tile.keys, heads], values[tile.keys, heads])
-            part = query[tile.rows, heads], out[tile.rows, heads]
-            tasks.append(partial(_attend_tile, *part, piece, tile))
+            part = Queries(query[tile.rows, heads], softcap)
+            tasks.append(partial(_attend_tile, part, out[tile.rows, heads], piece, tile))
     return tasks
 
 
 def _attend_tile(
-    query: FloatArray, out: FloatArray, kv: KVLayer, tile: ChunkTile, scratch: Scratch
+    queries: Queries, out: FloatArray, kv: KVLayer, tile: ChunkTile, scratch: Scratch
 ) -> None:
     """Neighbouring queries [n, h, G, d] of one sequence against its [L, h, d]."""
+    query = queries.scaled
     num_queries, num_kv_heads, num_groups, _ = query.shape
     scores = scratch.take("scores", (num_kv_heads, num_groups, num_queries, len(kv.keys)))
     np.matmul(query.transpose(1, 2, 0, 3), kv.keys.transpose(1, 2, 0)[:, None], out=scores)
+    bend(scores, queries.softcap)
     scores[..., tile.masked] += tile.mask
     _exponentiate(scores)
     attended = np.matmul(scores, kv.values.transpose(1, 0, 2)[:, None])

@@ -18,11 +18,23 @@ from functools import partial
 import numpy as np
 
 from forge_common.checkpoint import ModelConfig
+from forge_common.checkpoint.families import Activation
+from forge_common.checkpoint.rope_scaling import Rope
+from forge_worker.cpu.activations import ACTIVATIONS, bend
 from forge_worker.cpu.attention import attend
 from forge_worker.cpu.attention_plan import AttentionPlan, plan_attention
+from forge_worker.cpu.expert_rows import by_expert
 from forge_worker.cpu.thread_pool import Scratch, ThreadPool, split
 from forge_worker.forward_inputs import FloatArray, ForwardInputs
-from forge_worker.ops.protocol import HeadNorms, KVLayer, LinearWeights, RmsNorm
+from forge_worker.ops.protocol import (
+    Expert,
+    ExpertChoice,
+    HeadNorms,
+    Joining,
+    KVLayer,
+    LinearWeights,
+    RmsNorm,
+)
 from forge_worker.rotary import Rotation, rotate, rotation
 from forge_worker.weights.stored_tensor import StoredTensor, widen
 
@@ -37,10 +49,14 @@ class NumpyStep:
 
     def __init__(self, inputs: ForwardInputs, config: ModelConfig, block_size: int) -> None:
         self.inputs = inputs
+        self.config = config
         self.num_heads = config.num_heads
         self.num_kv_heads = config.num_kv_heads
         self.head_dim = config.head_dim
-        self.rotation: Rotation = rotation(config, inputs.positions)
+        self.rotations: dict[Rope, Rotation] = {
+            rope: rotation(rope, config.head_dim, inputs.positions)
+            for rope in config.distinct_ropes
+        }
         self.plans: dict[int | None, AttentionPlan] = {
             window: plan_attention(inputs, block_size, window)
             for window in set(config.sliding_windows)
@@ -75,25 +91,51 @@ class NumpyOps:
 
     def embed(self, table: FloatArray, step: NumpyStep) -> FloatArray:
         rows: FloatArray = table.take(step.inputs.token_ids, axis=0)
+        if step.config.embedding_scale != 1.0:
+            rows *= np.float32(step.config.embedding_scale)
         return rows
 
     def norm_linear(
-        self, residual: FloatArray, norm: RmsNorm, weights: LinearWeights
+        self, residual: FloatArray, norm: RmsNorm | None, weights: LinearWeights
     ) -> FloatArray:
         return self._linear(self._normed(residual, norm), weights)
 
-    def norm_gated(self, residual: FloatArray, norm: RmsNorm, gate_up: LinearWeights) -> FloatArray:
-        joined = self._linear(self._normed(residual, norm), gate_up)
-        width = joined.shape[1] // 2
-        gate, up = joined[:, :width], joined[:, width:]
-        self._by_slab(len(joined), lambda rows: _silu_mul(gate[rows], up[rows]))
-        return up
+    def norm_gated(
+        self,
+        residual: FloatArray,
+        norm: RmsNorm | None,
+        gate_up: LinearWeights,
+        activation: Activation,
+    ) -> FloatArray:
+        return self._gated(self._normed(residual, norm), gate_up, activation)
 
-    def add_linear(self, residual: FloatArray, x: FloatArray, weights: LinearWeights) -> None:
-        product = self._linear(x, weights)
+    def add_linear(
+        self, residual: FloatArray, x: FloatArray, weights: LinearWeights, joining: Joining
+    ) -> None:
+        self.add(residual, self._linear(x, weights), joining)
+
+    def norm_experts(
+        self,
+        residual: FloatArray,
+        norm: RmsNorm | None,
+        choice: ExpertChoice,
+        experts: Sequence[Expert],
+        activation: Activation,
+    ) -> FloatArray:
+        normed = self._normed(residual, norm)
+        router = LinearWeights(choice.router, None)
+        mixed = np.zeros(residual.shape, np.float32)
+        for index, rows, weights in by_expert(self._linear(normed, router), choice):
+            gated = self._gated(normed[rows], experts[index].gate_up, activation)
+            mixed[rows] += self._linear(gated, experts[index].down) * weights[:, None]
+        return mixed
+
+    def add(self, residual: FloatArray, x: FloatArray, joining: Joining) -> None:
+        joined = self._normed(x, joining.norm)
+        scale = np.float32(joining.scale)
 
         def add(rows: slice) -> None:
-            residual[rows] += product[rows]
+            residual[rows] += joined[rows] if scale == 1 else joined[rows] * scale
 
         self._by_slab(len(residual), add)
 
@@ -101,17 +143,23 @@ class NumpyOps:
         residual.fill(0)
 
     def rotate_and_store(
-        self, qkv: FloatArray, norms: HeadNorms | None, step: NumpyStep, kv_layer: KVLayer
+        self,
+        qkv: FloatArray,
+        norms: HeadNorms | None,
+        rope: Rope,
+        step: NumpyStep,
+        kv_layer: KVLayer,
     ) -> FloatArray:
         first_value = step.num_heads + step.num_kv_heads
         heads = np.ascontiguousarray(qkv).reshape(len(qkv), -1, step.head_dim)
         query, key = heads[:, : step.num_heads], heads[:, step.num_heads : first_value]
+        turns = step.rotations[rope]
 
         def finish(rows: slice) -> None:
             if norms is not None:
-                _rms_norm(query[rows], norms.query, norms.eps, query[rows])
-                _rms_norm(key[rows], norms.key, norms.eps, key[rows])
-            rotate(heads[rows, :first_value], step.rotation, rows)
+                _norm_heads(query[rows], norms.query, norms.eps)
+                _norm_heads(key[rows], norms.key, norms.eps)
+            rotate(heads[rows, :first_value], turns, rows)
             slots = step.inputs.slot_mapping[rows]
             _by_slot(kv_layer.keys)[slots] = key[rows]
             _by_slot(kv_layer.values)[slots] = heads[rows, first_value:]
@@ -124,25 +172,40 @@ class NumpyOps:
     ) -> FloatArray:
         num_tokens, num_heads, head_dim = query.shape
         grouped = query.reshape(num_tokens, step.num_kv_heads, -1, head_dim)
-        scaled = grouped * np.float32(1 / math.sqrt(head_dim))
-        attended = attend(scaled, kv_layer, step.plans[window], self._pool)
+        config = step.config
+        scaled = grouped * np.float32(config.attention_scale or 1 / math.sqrt(head_dim))
+        attended = attend(
+            scaled, kv_layer, step.plans[window], config.attention_softcap, self._pool
+        )
         return attended.reshape(num_tokens, num_heads * head_dim)
 
     def final_norm(self, residual: FloatArray, norm: RmsNorm, step: NumpyStep) -> FloatArray:
         return self._normed(residual[step.inputs.logit_rows], norm)
 
-    def logits(self, x: FloatArray, weight: FloatArray) -> FloatArray:
+    def logits(self, x: FloatArray, weight: FloatArray, softcap: float | None) -> FloatArray:
         logits = np.empty((len(x), len(weight)), np.float32)
 
         def multiply(part: slice, scratch: Scratch) -> None:
             product = scratch.take("logits", (part.stop - part.start, len(x)))
-            logits[:, part] = np.matmul(weight[part], x.T, out=product).T
+            np.matmul(weight[part], x.T, out=product)
+            bend(product, softcap)
+            logits[:, part] = product.T
 
         num_parts = -(-len(weight) // VOCABULARY_PER_SLAB)
         self._pool.run([partial(multiply, part) for part in split(len(weight), num_parts, 16)])
         return logits
 
-    def _normed(self, x: FloatArray, norm: RmsNorm) -> FloatArray:
+    def _gated(self, x: FloatArray, gate_up: LinearWeights, activation: Activation) -> FloatArray:
+        joined = self._linear(x, gate_up)
+        width = joined.shape[1] // 2
+        gate, up = joined[:, :width], joined[:, width:]
+        act_mul = ACTIVATIONS[activation]
+        self._by_slab(len(joined), lambda rows: act_mul(gate[rows], up[rows]))
+        return up
+
+    def _normed(self, x: FloatArray, norm: RmsNorm | None) -> FloatArray:
+        if norm is None:
+            return x
         normed = np.empty_like(x)
         self._by_slab(len(x), lambda rows: _rms_norm(x[rows], norm.weight, norm.eps, normed[rows]))
         return normed
@@ -189,11 +252,8 @@ def _rms_norm(x: FloatArray, weight: FloatArray, eps: float, out: FloatArray) ->
     out *= weight
 
 
-def _silu_mul(gate: FloatArray, up: FloatArray) -> None:
-    """up becomes silu(gate) · up; gate is used up."""
-    up *= gate
-    np.negative(gate, out=gate)
-    with np.errstate(over="ignore"):  # exp(-gate) = inf: silu is 0, as it should be
-        np.exp(gate, out=gate)
-    gate += 1
-    up /= gate
+def _norm_heads(heads: FloatArray, weight: FloatArray, eps: float) -> None:
+    """In place, of `heads` [rows, n, head_dim]: over each, or over all if the weight is as wide."""
+    groups = heads.reshape(len(heads), -1, len(weight))  # a copy where heads are one group
+    _rms_norm(groups, weight, eps, groups)
+    heads[...] = groups.reshape(heads.shape)

@@ -32,7 +32,7 @@ def load_on_host(
     """ModelError or ConfigError, one sentence each."""
     started = perf_counter()
     plan = _plan(path, config)
-    model = load_model(path, config.device, on_progress)
+    model = load_model(path, config.device, on_progress, plan.max_model_len)
     kv_cache = allocate_kv_cache(model.config, model.ops, plan.num_blocks, plan.block_size)
     limits = Limits(
         max_batch_size=config.batch.max_batch_size,

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 
+from forge_common.checkpoint.families import Activation
 from forge_worker.cuda.device import Device, KernelSource
 from forge_worker.cuda.precision import Precision
 from forge_worker.cuda.shapes import require
 from forge_worker.cuda.vectors import vector_width
 from forge_worker.ops.protocol import Array
-
-Activation = Literal["silu", "gelu_tanh"]
 
 NUM_THREADS = 256
 MAX_ACCESS_BYTES = 16

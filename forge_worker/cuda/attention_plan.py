@@ -22,8 +22,8 @@ class AttentionGeometry(NamedTuple):
     num_kv_heads: int
     head_dim: int
     block_size: int
-    softcap: float | None = None  # scores become softcap * tanh(score / softcap)
     scale: float | None = None  # of scores; 1 / sqrt(head_dim) where it is None
+    softcap: float | None = None  # scores become softcap * tanh(score / softcap)
 
     @property
     def group(self) -> int:

@@ -80,7 +80,8 @@ def build_runner(
     drawer = _drawer(site, buffers, feed.tables)
     with closing(WeightUpload(device, sizes.precision)) as upload:
         ops = CudaOps(device, sizes.precision, arena, kernels, buffers.activations, upload)
-        model = load_shard(path, ops, SingleRank(), on_progress)
+        length = sizes.limits.max_model_len
+        model = load_shard(path, ops, SingleRank(), on_progress, length)
     library.prepare(sizes, arena.rest())
     limits = sizes.limits
     kv_cache = allocate_kv_cache(model.config, model.ops, limits.num_blocks, limits.block_size)
@@ -111,7 +112,7 @@ def _buffers(sizes: EngineSizes, arena: Arena) -> Buffers:
 def _kernels(site: Site, buffers: Buffers, library: ProductLibrary) -> Kernels:
     device, config, precision = site.device, site.sizes.config, site.sizes.precision
     return Kernels(
-        embedding=Embedding(device, precision, config.hidden_size),
+        embedding=Embedding(device, precision, config.hidden_size, config.embedding_scale),
         norm=RmsNormKernels(device, precision, config.hidden_size),
         rotary=_rotary(site),
         attention=_attention(site),
@@ -123,8 +124,12 @@ def _kernels(site: Site, buffers: Buffers, library: ProductLibrary) -> Kernels:
 def _rotary(site: Site) -> Rotary:
     config, limits = site.sizes.config, site.sizes.limits
     heads = HeadShape(config.num_heads, config.num_kv_heads, config.head_dim)
-    table = _placed(site, rotation_table(config, limits.max_model_len))
-    return Rotary(site.device, site.sizes.precision, heads, limits.block_size, table)
+    length = limits.max_model_len
+    tables = {
+        rope: _placed(site, rotation_table(rope, config.head_dim, length))
+        for rope in config.distinct_ropes
+    }
+    return Rotary(site.device, site.sizes.precision, heads, limits.block_size, tables)
 
 
 def _attention(site: Site) -> PagedAttention:
@@ -140,7 +145,9 @@ def _products(site: Site, buffers: Buffers, library: ProductLibrary) -> Products
     config, num_tokens = sizes.config, sizes.max_tokens
     inner = config.intermediate_size
     gate_up = buffers.activations.layer[num_tokens * inner : 3 * num_tokens * inner]
-    shapes = ProductShapes(sizes.precision, config.hidden_size, inner, sizes.is_deterministic)
+    shapes = ProductShapes(
+        sizes.precision, config.hidden_size, inner, sizes.is_deterministic, config.activation
+    )
     scratch = ProductScratch(buffers.normed, gate_up.reshape(num_tokens, 2 * inner))
     gemm = library.gemm(sizes, arena.take((GEMM_WORKSPACE_BYTES,), np.uint8))
     return Products(device, shapes, gemm, scratch)

@@ -68,14 +68,15 @@ def _asked_for(sizes: EngineSizes) -> list[KernelSource]:
     device: Any = _NotedSources()
     nothing: Any = None  # in place of what only launches use
     inner = config.intermediate_size
-    shapes = ProductShapes(precision, config.hidden_size, inner, sizes.is_deterministic)
+    shapes = ProductShapes(
+        precision, config.hidden_size, inner, sizes.is_deterministic, config.activation
+    )
     Products(device, shapes, nothing, nothing)
     no_workspace = np.empty(0, np.uint8)
     CublasLtGemm(nothing, device, precision, no_workspace, sizes.is_deterministic)
     RmsNormKernels(device, precision, config.hidden_size)
     Embedding(device, precision, config.hidden_size)
     heads = HeadShape(config.num_heads, config.num_kv_heads, config.head_dim)
-    no_rotations = np.empty((0, config.head_dim // 2, 2), np.float32)
-    Rotary(device, precision, heads, sizes.limits.block_size, no_rotations)
+    Rotary(device, precision, heads, sizes.limits.block_size, {})
     noted: list[KernelSource] = device.sources
     return noted

@@ -49,7 +49,12 @@ class EngineSizes(NamedTuple):
     def geometry(self) -> AttentionGeometry:
         config = self.config
         return AttentionGeometry(
-            config.num_heads, config.num_kv_heads, config.head_dim, self.limits.block_size
+            config.num_heads,
+            config.num_kv_heads,
+            config.head_dim,
+            self.limits.block_size,
+            config.attention_scale,
+            config.attention_softcap,
         )
 
     @property

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from forge_common.checkpoint import ModelConfig
+from forge_common.checkpoint.families import Activation
+from forge_common.checkpoint.rope_scaling import Rope
 from forge_worker.cuda.arena import Arena
 from forge_worker.cuda.attention import PagedAttention
 from forge_worker.cuda.device import Device
@@ -25,8 +27,19 @@ from forge_worker.cuda.precision import Precision
 from forge_worker.cuda.products import Products
 from forge_worker.cuda.rotary import Rotary
 from forge_worker.cuda.weight_upload import WeightUpload
-from forge_worker.ops.protocol import Array, HeadNorms, KVLayer, LinearWeights, RmsNorm
+from forge_worker.ops.protocol import (
+    Array,
+    Expert,
+    ExpertChoice,
+    HeadNorms,
+    Joining,
+    KVLayer,
+    LinearWeights,
+    RmsNorm,
+)
 from forge_worker.weights.stored_tensor import StoredTensor
+
+REFUSED = "models that need this are refused before they are loaded"
 
 
 class Activations(NamedTuple):
@@ -95,27 +108,54 @@ class CudaOps:
         self._kernels.embedding(table, step.token_ids, residual)
         return residual
 
-    def norm_linear(self, residual: Array, norm: RmsNorm, weights: LinearWeights) -> Array:
+    def norm_linear(self, residual: Array, norm: RmsNorm | None, weights: LinearWeights) -> Array:
         out = self._in_layer(0, len(residual), len(weights.weight))
-        self._kernels.products.norm_linear(residual, norm, weights, out)
+        self._kernels.products.norm_linear(residual, _present(norm), weights, out)
         return out
 
-    def norm_gated(self, residual: Array, norm: RmsNorm, gate_up: LinearWeights) -> Array:
+    def norm_gated(
+        self,
+        residual: Array,
+        norm: RmsNorm | None,
+        gate_up: LinearWeights,
+        activation: Activation,
+    ) -> Array:
+        """`activation` is that of the config, for which the kernels were made."""
         out = self._in_layer(0, len(residual), len(gate_up.weight) // 2)
-        self._kernels.products.norm_gated(residual, norm, gate_up, out)
+        self._kernels.products.norm_gated(residual, _present(norm), gate_up, out)
         return out
 
-    def add_linear(self, residual: Array, x: Array, weights: LinearWeights) -> None:
+    def add_linear(
+        self, residual: Array, x: Array, weights: LinearWeights, joining: Joining
+    ) -> None:
         self._kernels.products.add_linear(residual, x, weights)
+
+    def norm_experts(
+        self,
+        residual: Array,
+        norm: RmsNorm | None,
+        choice: ExpertChoice,
+        experts: Sequence[Expert],
+        activation: Activation,
+    ) -> Array:
+        raise NotImplementedError(REFUSED)
+
+    def add(self, residual: Array, x: Array, joining: Joining) -> None:
+        raise NotImplementedError(REFUSED)
 
     def clear(self, residual: Array) -> None:
         self._device.fill_zero(residual)
 
     def rotate_and_store(
-        self, qkv: Array, norms: HeadNorms | None, step: DeviceStep, kv_layer: KVLayer
+        self,
+        qkv: Array,
+        norms: HeadNorms | None,
+        rope: Rope,
+        step: DeviceStep,
+        kv_layer: KVLayer,
     ) -> Array:
         """Q stays where it is: in front of K and V in each row of `qkv`."""
-        self._kernels.rotary(qkv, norms, step, kv_layer)
+        self._kernels.rotary(qkv, norms, rope, step, kv_layer)
         return qkv
 
     def attention(
@@ -131,7 +171,7 @@ class CudaOps:
         self._kernels.norm.gather_norm(residual, rows, norm.weight, norm.eps, hidden)
         return hidden
 
-    def logits(self, x: Array, weight: Array) -> Array:
+    def logits(self, x: Array, weight: Array, softcap: float | None) -> Array:
         logits = self._activations.logits[: len(x)]
         self._kernels.products.logits(x, weight, logits)
         return logits
@@ -140,3 +180,9 @@ class CudaOps:
         """Rows of the layer buffer, from its element `start` on."""
         end = start + num_rows * width
         return self._activations.layer[start:end].reshape(num_rows, width)
+
+
+def _present(norm: RmsNorm | None) -> RmsNorm:
+    if norm is None:
+        raise NotImplementedError(REFUSED)
+    return norm

@@ -21,7 +21,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from forge_worker.cuda.activation import Activation, GatedActivation
+from forge_common.checkpoint.families import Activation
+from forge_worker.cuda.activation import GatedActivation
 from forge_worker.cuda.device import Device
 from forge_worker.cuda.gemm import Gemm
 from forge_worker.cuda.norm import RmsNormKernels
@@ -29,7 +30,6 @@ from forge_worker.cuda.precision import Precision
 from forge_worker.cuda.skinny import MAX_ROWS, VECTOR, SkinnyKernels
 from forge_worker.ops.protocol import Array, LinearWeights, RmsNorm
 
-ACTIVATION: Activation = "silu"  # of every architecture there is
 MAX_FUSED_NORM_ROWS = 4
 
 
@@ -38,6 +38,7 @@ class ProductShapes(NamedTuple):
     hidden_size: int
     intermediate_size: int  # on this device
     is_deterministic: bool
+    activation: Activation = "silu"
 
 
 class ProductScratch(NamedTuple):
@@ -55,9 +56,11 @@ class Products:
         self._scratch = scratch
         self._norm = RmsNormKernels(device, shapes.precision, shapes.hidden_size)
         inner = shapes.intermediate_size
-        self._activation = GatedActivation(device, shapes.precision, inner, ACTIVATION)
+        self._activation = GatedActivation(device, shapes.precision, inner, shapes.activation)
         has_skinny = shapes.precision is not Precision.FLOAT32 and not shapes.is_deterministic
-        self._skinny = SkinnyKernels(device, shapes.precision, ACTIVATION) if has_skinny else None
+        self._skinny = (
+            SkinnyKernels(device, shapes.precision, shapes.activation) if has_skinny else None
+        )
         can_fuse_norm = shapes.precision is Precision.BFLOAT16
         self._max_fused_norm_rows = MAX_FUSED_NORM_ROWS if can_fuse_norm else 0
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from forge_common.checkpoint import ModelConfig
+from forge_common.checkpoint.rope_scaling import Rope
 from forge_worker.cuda.device import Argument, Device, KernelSource
 from forge_worker.cuda.device_step import DeviceStep
 from forge_worker.cuda.precision import Precision
@@ -34,7 +35,7 @@ class HeadShape(NamedTuple):
 
 
 class Rotary:
-    """`table` is `rotation_table` on the device, float32 [max_model_len, head_dim / 2, 2]."""
+    """A table is `rotation_table` on the device, float32 [max_model_len, head_dim / 2, 2]."""
 
     def __init__(
         self,
@@ -42,13 +43,14 @@ class Rotary:
         precision: Precision,
         heads: HeadShape,
         block_size: int,
-        table: Array,
+        tables: Mapping[Rope, Array],
     ) -> None:
-        require("table", table, (len(table), heads.head_dim // 2, 2), np.float32)
+        for table in tables.values():
+            require("table", table, (len(table), heads.head_dim // 2, 2), np.float32)
         self._heads = heads
         self._block_size = block_size
         self._dtype = precision.dtype
-        self._table = table
+        self._tables = tables
         width = vector_width(heads.head_dim // 2, MAX_WIDTH)
         self._num_lanes = num_lanes(heads.head_dim // 2 // width)
         constants = (
@@ -64,7 +66,12 @@ class Rotary:
         self._kernels = device.kernels(KernelSource("rotary.cu", constants))
 
     def __call__(
-        self, qkv: Array, norms: HeadNorms | None, step: DeviceStep, kv_layer: KVLayer
+        self,
+        qkv: Array,
+        norms: HeadNorms | None,
+        rope: Rope,
+        step: DeviceStep,
+        kv_layer: KVLayer,
     ) -> None:
         """Queue Q of `qkv` [T, heads · head_dim] in its place, K and V into the slots of the step.
 
@@ -72,7 +79,7 @@ class Rotary:
         """
         self._require(qkv, step, kv_layer)
         arguments: tuple[Argument, ...] = (
-            *(qkv, step.counts, step.positions, step.slots, self._table),
+            *(qkv, step.counts, step.positions, step.slots, self._tables[rope]),
             *kv_layer,
         )
         name = "rotate_and_store"
@@ -103,13 +110,13 @@ def num_lanes(num_vectors: int) -> int:
     return min(1 << (num_vectors - 1).bit_length(), WARP_THREADS)
 
 
-def rotation_table(config: ModelConfig, max_model_len: int) -> FloatArray:
+def rotation_table(rope: Rope, head_dim: int, max_model_len: int) -> FloatArray:
     """cos and sin of every pair at every position: [max_model_len, head_dim / 2, 2]."""
-    half = config.head_dim // 2
+    half = head_dim // 2
     table = np.empty((max_model_len, half, 2), np.float32)
     for first in range(0, max_model_len, _POSITIONS_PER_PIECE):
         piece = table[first : first + _POSITIONS_PER_PIECE]
         positions = np.arange(first, first + len(piece), dtype=np.int32)
-        cos, sin = rotation(config, positions)
+        cos, sin = rotation(rope, head_dim, positions)
         piece[..., 0], piece[..., 1] = cos[:, half:], sin[:, half:]
     return table

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from forge_worker.cuda.activation import Activation
+from forge_common.checkpoint.families import Activation
 from forge_worker.cuda.device import Argument, Device, KernelSource
 from forge_worker.cuda.precision import Precision
 from forge_worker.cuda.shapes import require

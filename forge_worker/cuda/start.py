@@ -26,6 +26,7 @@ from forge_worker.cuda.device_check import open_device
 from forge_worker.cuda.layout import EngineSizes, padding_bytes, workspace_parts
 from forge_worker.cuda.precision import Precision
 from forge_worker.cuda.product_library import CublasLtLibrary, ProductLibrary
+from forge_worker.cuda.supported import check_model
 from forge_worker.grammar_engine import engine_for
 from forge_worker.loaded_model import LoadedModel
 from forge_worker.sequence_mirror import Limits
@@ -102,14 +103,16 @@ def load_on(
     """`free_before`: bytes that were free on the device before anything of Forge was there."""
     started = perf_counter()
     with Checkpoint.open(path) as checkpoint:
+        check_model(checkpoint.config)
         memory = _memory(device, config, checkpoint, free_before)
         plan = plan_memory(
             checkpoint, config.cache, config.batch, config.model.max_model_len, memory
         )
         shape = Shape(plan.max_model_len, plan.block_size, plan.num_blocks)
-        limits = limits_of(checkpoint.config, config.batch, shape)
+        served = checkpoint.config.for_context(plan.max_model_len)
+        limits = limits_of(served, config.batch, shape)
         sizes = EngineSizes(
-            checkpoint.config,
+            served,
             Precision(plan.precision),
             limits,
             max_tokens_of(config.batch),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from forge_common.checkpoint import ModelConfig
 from forge_worker.kv_cache import KVCache
 from forge_worker.layers.attention import Attention
+from forge_worker.layers.expert_mlp import ExpertMlp
 from forge_worker.layers.gated_mlp import GatedMlp
 from forge_worker.ops.protocol import Array, KVLayer, Ops, RmsNorm, Step
 from forge_worker.parallel.sharding import Sharding
@@ -19,8 +20,13 @@ from forge_worker.weights.names import EMBEDDING, FINAL_NORM, LM_HEAD
 
 class DecoderLayer:
     def __init__(self, config: ModelConfig, loader: WeightLoader, ops: Ops, layer: int) -> None:
+        experts = config.experts_of(layer)
         self.self_attn = Attention(config, loader, ops, layer)
-        self.mlp = GatedMlp(config, loader, ops, layer)
+        self.mlp: GatedMlp | ExpertMlp = (
+            GatedMlp(config, loader, ops, layer)
+            if experts is None
+            else ExpertMlp(config, experts, loader, ops, layer)
+        )
 
     def add_to(self, residual: Array, step: Step, kv_layer: KVLayer) -> None:
         self.self_attn.add_to(residual, step, kv_layer)
@@ -37,7 +43,8 @@ class LlamaForCausalLM:
         self.layers = [
             DecoderLayer(config, loader, ops, layer) for layer in range(config.num_layers)
         ]
-        self.norm = RmsNorm(loader.load(FINAL_NORM), config.rms_norm_eps)
+        final_norm = loader.load_norm(FINAL_NORM, scale=config.logit_scale)
+        self.norm = RmsNorm(final_norm, config.rms_norm_eps)
         self.lm_head = (
             loader.own_rows(self.embed_tokens)
             if config.tie_word_embeddings
@@ -53,4 +60,4 @@ class LlamaForCausalLM:
 
     def logits(self, hidden: Array) -> Array:
         """Of some rows of `hidden`: [num_rows, vocab_size]."""
-        return self.ops.logits(hidden, self.lm_head)
+        return self.ops.logits(hidden, self.lm_head, self.config.logit_softcap)

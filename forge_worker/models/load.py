@@ -16,20 +16,31 @@ from forge_worker.parallel.sharded_ops import ShardedOps
 from forge_worker.weights.loader import OnProgress, WeightLoader
 
 
-def load_model(path: Path, device: DeviceSettings, on_progress: OnProgress) -> Model:
+def load_model(
+    path: Path, device: DeviceSettings, on_progress: OnProgress, max_model_len: int | None = None
+) -> Model:
     """On the host. `on_progress(bytes_done, bytes_total)` is called after each weight.
 
-    ModelError if the model is unsound.
+    Contexts may be as long as the model's own where `max_model_len` says nothing. ModelError if
+    the model is unsound.
     """
     ops = NumpyOps(device.threads or available_threads())
-    return load_shard(path, ops, SingleRank(), on_progress)
+    return load_shard(path, ops, SingleRank(), on_progress, max_model_len)
 
 
-def load_shard(path: Path, ops: Ops, communicator: Communicator, on_progress: OnProgress) -> Model:
+def load_shard(
+    path: Path,
+    ops: Ops,
+    communicator: Communicator,
+    on_progress: OnProgress,
+    max_model_len: int | None = None,
+) -> Model:
     """The part of the model that this rank computes, with `ops` that know no other rank."""
     shard = communicator.shard
     with Checkpoint.open(path) as checkpoint:
-        config = shard_config(checkpoint.config, shard.num_ranks)
+        whole = checkpoint.config
+        served = whole.for_context(max_model_len or whole.max_position_embeddings)
+        config = shard_config(served, shard.num_ranks)
         loader = WeightLoader(checkpoint, ops.place, on_progress, shard)
         met_ops = ops if shard.num_ranks == 1 else ShardedOps(ops, communicator)
         return MODEL_CLASSES[config.architecture](config, loader, met_ops)

@@ -44,5 +44,13 @@ MODEL_CLASSES: Mapping[str, ModelClass] = MappingProxyType(
         "MistralForCausalLM": LlamaForCausalLM,  # sliding window
         "Qwen2ForCausalLM": LlamaForCausalLM,  # bias on Q, K and V
         "Qwen3ForCausalLM": LlamaForCausalLM,  # RMS norm on the heads of Q and K
+        "Gemma2ForCausalLM": LlamaForCausalLM,  # norms on both sides, soft caps, every other window
+        "Gemma3ForCausalLM": LlamaForCausalLM,  # likewise, head norms, two ropes, no caps
+        "Phi3ForCausalLM": LlamaForCausalLM,  # joined tensors, LongRoPE, heads turned in part
+        "Olmo2ForCausalLM": LlamaForCausalLM,  # norms behind the parts, and over all of Q and of K
+        "GraniteForCausalLM": LlamaForCausalLM,  # multipliers
+        "SmolLM3ForCausalLM": LlamaForCausalLM,  # layers that turn nothing
+        "MixtralForCausalLM": LlamaForCausalLM,  # experts
+        "Qwen3MoeForCausalLM": LlamaForCausalLM,  # experts, head norms
     }
 )

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from forge_common.checkpoint import ModelConfig
+from forge_common.checkpoint.families import Activation
+from forge_common.checkpoint.rope_scaling import Rope
 from forge_worker.weights.stored_tensor import StoredTensor
 
 Array: TypeAlias = Any  # of the device: numpy.ndarray, cupy.ndarray
@@ -33,11 +35,35 @@ class RmsNorm(NamedTuple):
 
 
 class HeadNorms(NamedTuple):
-    """RMS norm over each head of Q and of K, before the rotation (Qwen3)."""
+    """RMS norm of Q and of K before the rotation: over each head (Qwen 3), or, where a weight is as
+    wide as all heads together, over all of them (OLMo 2)."""
 
-    query: Array  # [head_dim]
-    key: Array  # [head_dim]
+    query: Array  # [head_dim], or [num_heads · head_dim]
+    key: Array  # [head_dim], or [num_kv_heads · head_dim]
     eps: float
+
+
+class Joining(NamedTuple):
+    """How what a part of a layer computed meets the residual: residual += scale · norm(x)."""
+
+    norm: RmsNorm | None = None
+    scale: float = 1.0
+
+
+class ExpertChoice(NamedTuple):
+    """Each row takes the `num_chosen` experts that softmax(x · routerᵀ) likes best, weighted by it.
+
+    Of equal ones the first. Where `is_renormalised`, the weights that are left sum to 1.
+    """
+
+    router: Array  # [num_experts, hidden_size]
+    num_chosen: int
+    is_renormalised: bool
+
+
+class Expert(NamedTuple):
+    gate_up: LinearWeights
+    down: LinearWeights
 
 
 class KVLayer(NamedTuple):
@@ -65,25 +91,50 @@ class Ops(Protocol):
         """Prepare what every layer of this step shares: rotations, slots, who attends to what."""
 
     def embed(self, table: Array, step: Step) -> Array:
-        """The residual: rows of `table` [vocab_size, hidden_size] for the step's tokens."""
+        """The residual: rows of `table` [vocab_size, hidden_size] for the step's tokens, times the
+        config's embedding_scale."""
 
-    def norm_linear(self, residual: Array, norm: RmsNorm, weights: LinearWeights) -> Array:
-        """norm(residual) · weightᵀ + bias: [T, out_features]."""
+    def norm_linear(self, residual: Array, norm: RmsNorm | None, weights: LinearWeights) -> Array:
+        """norm(residual) · weightᵀ + bias: [T, out_features]. Without a norm, of the residual."""
 
-    def norm_gated(self, residual: Array, norm: RmsNorm, gate_up: LinearWeights) -> Array:
-        """silu(gate) · up of the joined gate|up = norm(residual) · weightᵀ + bias (Shazeer 2020).
+    def norm_gated(
+        self,
+        residual: Array,
+        norm: RmsNorm | None,
+        gate_up: LinearWeights,
+        activation: Activation,
+    ) -> Array:
+        """act(gate) · up of the joined gate|up = norm(residual) · weightᵀ + bias (Shazeer 2020).
 
         [T, out_features / 2].
         """
 
-    def add_linear(self, residual: Array, x: Array, weights: LinearWeights) -> None:
-        """Add x · weightᵀ + bias into `residual` [T, hidden_size], which is overwritten."""
+    def add_linear(
+        self, residual: Array, x: Array, weights: LinearWeights, joining: Joining
+    ) -> None:
+        """Join x · weightᵀ + bias to `residual` [T, hidden_size], which is overwritten."""
+
+    def norm_experts(
+        self,
+        residual: Array,
+        norm: RmsNorm | None,
+        choice: ExpertChoice,
+        experts: Sequence[Expert],
+        activation: Activation,
+    ) -> Array:
+        """The weighted sum of down(act(gate(n)) · up(n)) over the chosen experts: [T, hidden_size].
+
+        n = norm(residual). The sum is taken in the order of the experts.
+        """
+
+    def add(self, residual: Array, x: Array, joining: Joining) -> None:
+        """Join `x` [T, hidden_size] to `residual`, which is overwritten."""
 
     def clear(self, residual: Array) -> None:
         """Overwrite all of `residual` with zeros."""
 
     def rotate_and_store(
-        self, qkv: Array, norms: HeadNorms | None, step: Step, kv_layer: KVLayer
+        self, qkv: Array, norms: HeadNorms | None, rope: Rope, step: Step, kv_layer: KVLayer
     ) -> Array:
         """Split joined q|k|v, norm the heads, rotate Q and K, write K and V to the step's slots.
 
@@ -94,11 +145,15 @@ class Ops(Protocol):
         """Causal attention of each token over the cached tokens of its own sequence.
 
         A query at position p sees positions max(0, p - window + 1) .. p. One entry for any mix of
-        chunks and single tokens: [T, num_heads · head_dim].
+        chunks and single tokens: [T, num_heads · head_dim]. Scores are scaled, and bent where the
+        config has an attention_softcap (Gemma 2), as it says.
         """
 
     def final_norm(self, residual: Array, norm: RmsNorm, step: Step) -> Array:
         """Of the rows whose logits are wanted: [num_logits, hidden_size]."""
 
-    def logits(self, x: Array, weight: Array) -> Array:
-        """x · weightᵀ in float32, row after row: [num_rows, vocab_size]."""
+    def logits(self, x: Array, weight: Array, softcap: float | None) -> Array:
+        """x · weightᵀ in float32, row after row: [num_rows, vocab_size].
+
+        With a `softcap`, cap · tanh(logit / cap).
+        """

@@ -6,7 +6,7 @@ each rank does alone, on the residual that all of them hold. Knows no device and
 
 from __future__ import annotations
 
-from forge_worker.ops.protocol import Array, LinearWeights, Ops
+from forge_worker.ops.protocol import Array, Joining, LinearWeights, Ops
 from forge_worker.parallel.communicator import Communicator
 
 
@@ -27,15 +27,19 @@ class ShardedOps:
         self.norm_gated = ops.norm_gated
         self.rotate_and_store = ops.rotate_and_store
         self.attention = ops.attention
+        self.norm_experts = ops.norm_experts
+        self.add = ops.add
         self.final_norm = ops.final_norm
 
-    def add_linear(self, residual: Array, x: Array, weights: LinearWeights) -> None:
+    def add_linear(
+        self, residual: Array, x: Array, weights: LinearWeights, joining: Joining
+    ) -> None:
         """Rank 0 alone brings residual and bias into the sum, so that both are added once."""
         if not self._is_first:
             self._ops.clear(residual)
             weights = LinearWeights(weights.weight, None)
-        self._ops.add_linear(residual, x, weights)
+        self._ops.add_linear(residual, x, weights, joining)
         self._communicator.all_reduce_sum(residual)
 
-    def logits(self, x: Array, weight: Array) -> Array:
-        return self._communicator.all_gather_columns(self._ops.logits(x, weight))
+    def logits(self, x: Array, weight: Array, softcap: float | None) -> Array:
+        return self._communicator.all_gather_columns(self._ops.logits(x, weight, softcap))

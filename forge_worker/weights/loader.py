@@ -12,13 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+import numpy as np
+
 from forge_common.checkpoint import Checkpoint, TensorInfo
 from forge_common.errors import ModelError
 from forge_common.sharding import WHOLE_MODEL, Shard, num_kv_parts
 from forge_worker.ops.protocol import Array
 from forge_worker.parallel.sharding import Sharding, own_part
+from forge_worker.weights.head_order import Order, reorder
 from forge_worker.weights.names import Shape, expected_tensors, is_harmless
-from forge_worker.weights.stored_tensor import StoredDtype, StoredTensor
+from forge_worker.weights.stored_tensor import StoredDtype, StoredTensor, widen
 
 Place = Callable[[Sequence[StoredTensor]], Array]  # as Ops.place
 OnProgress = Callable[[int, int], None]  # bytes read, bytes to read
@@ -26,8 +29,12 @@ READABLE: Mapping[str, StoredDtype] = MappingProxyType({"F32": "F32", "F16": "F1
 
 
 class TensorPart(NamedTuple):
+    """Of a tensor that holds several projections, the `rows` of one."""
+
     name: str
     sharding: Sharding
+    rows: slice = slice(None)
+    order: Order | None = None  # of the dimensions in each head
 
 
 class WeightLoader:
@@ -48,6 +55,7 @@ class WeightLoader:
         self._on_progress = on_progress
         self._bytes_total = sum(checkpoint.tensors[name].num_bytes for name in expected)
         self._bytes_done = 0
+        self._read: set[str] = set()
 
     def load(self, name: str, sharding: Sharding = Sharding.WHOLE) -> Array:
         return self.load_joined([TensorPart(name, sharding)])
@@ -58,9 +66,21 @@ class WeightLoader:
         Progress counts a tensor as a whole, however little of it this rank reads.
         """
         placed = self._place([self._stored(part) for part in parts])
-        self._bytes_done += sum(self._checkpoint.tensors[part.name].num_bytes for part in parts)
-        self._on_progress(self._bytes_done, self._bytes_total)
+        self._count(*(part.name for part in parts))
         return placed
+
+    def load_norm(self, name: str, order: Order | None = None, scale: float = 1.0) -> Array:
+        """The weight of a norm, with what its family adds to it, times `scale`."""
+        part = TensorPart(name, Sharding.WHOLE, order=order)
+        offset = self._checkpoint.config.norm_offset
+        if offset == 0.0 and scale == 1.0:
+            return self.load_joined([part])
+        stored = self._stored(part)
+        weight = np.empty(stored.array.shape, np.float32)
+        widen(stored, weight)
+        weight = (weight + np.float32(offset)) * np.float32(scale)
+        self._count(name)
+        return self._place([StoredTensor("F32", weight)])
 
     def own_rows(self, array: Array) -> Array:
         """Of a weight that was loaded whole, the rows of this rank's outputs."""
@@ -68,9 +88,16 @@ class WeightLoader:
 
     def _stored(self, part: TensorPart) -> StoredTensor:
         dtype = READABLE[self._checkpoint.tensors[part.name].dtype]
-        whole = self._checkpoint.array(part.name)
+        whole = self._checkpoint.array(part.name)[part.rows]
         own = own_part(whole, part.sharding, self._shard, self._num_kv_parts)
-        return StoredTensor(dtype, own)
+        return StoredTensor(dtype, own if part.order is None else reorder(own, part.order))
+
+    def _count(self, *names: str) -> None:
+        """Parts of one tensor count once."""
+        new = set(names) - self._read
+        self._read |= new
+        self._bytes_done += sum(self._checkpoint.tensors[name].num_bytes for name in new)
+        self._on_progress(self._bytes_done, self._bytes_total)
 
 
 def check_tensors(checkpoint: Checkpoint, expected: Mapping[str, Shape]) -> None:

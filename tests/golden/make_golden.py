@@ -15,21 +15,39 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    GraniteConfig,
+    GraniteForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
+    MixtralConfig,
+    MixtralForCausalLM,
+    Olmo2Config,
+    Olmo2ForCausalLM,
+    Phi3Config,
+    Phi3ForCausalLM,
     PreTrainedModel,
     Qwen2Config,
     Qwen2ForCausalLM,
     Qwen3Config,
     Qwen3ForCausalLM,
+    Qwen3MoeConfig,
+    Qwen3MoeForCausalLM,
+    SmolLM3Config,
+    SmolLM3ForCausalLM,
 )
 
 MODELS = Path(__file__).parent / "models"
@@ -70,6 +88,13 @@ def qwen2(name: str, **how: Any) -> Recipe:
     return Recipe(name, Qwen2ForCausalLM, Qwen2Config, {}, **how)
 
 
+def phi3_longrope(name: str, trained_length: int) -> Recipe:
+    rope = {**LONGROPE, "original_max_position_embeddings": trained_length}
+    changes = {**PHI3, "rope_parameters": rope, "tie_word_embeddings": True}
+    changes["original_max_position_embeddings"] = trained_length
+    return Recipe(name, Phi3ForCausalLM, Phi3Config, changes)
+
+
 LLAMA3_ROPE = {
     "rope_type": "llama3",
     "rope_theta": 500000.0,
@@ -84,6 +109,18 @@ YARN_ROPE = {
     "factor": 4.0,
     "original_max_position_embeddings": 64,
 }
+
+GEMMA = {"head_dim": 16, "query_pre_attn_scalar": 24, "sliding_window": 12, "pad_token_id": 0}
+LONGROPE = {
+    **ROPE,
+    "rope_type": "longrope",
+    "partial_rotary_factor": 0.75,
+    "attention_factor": 1.2,
+    "short_factor": [1.0, 1.1, 1.2, 1.3, 1.5, 2.0],
+    "long_factor": [1.0, 1.4, 2.1, 3.3, 4.5, 6.0],
+}
+PHI3 = {"pad_token_id": 0}
+EXPERTS = {"num_experts_per_tok": 2, "norm_topk_prob": True, "moe_intermediate_size": 24}
 
 RECIPES = (
     llama("llama2", {"num_key_value_heads": 4}, old_config=True),
@@ -112,13 +149,77 @@ RECIPES = (
     llama("llama_f16", {}, dtype=torch.float16),
     qwen2("qwen2_bf16", dtype=torch.bfloat16),
     qwen2("qwen2_f16", dtype=torch.float16),
+    Recipe(
+        "gemma2",
+        Gemma2ForCausalLM,
+        Gemma2Config,
+        {
+            **GEMMA,
+            "attn_logit_softcapping": 5.0,
+            "final_logit_softcapping": 3.0,
+            "tie_word_embeddings": True,
+        },
+    ),
+    Recipe(
+        "gemma3",
+        Gemma3ForCausalLM,
+        Gemma3TextConfig,
+        {
+            **GEMMA,
+            "layer_types": ["sliding_attention", "full_attention"],
+            "rope_parameters": {
+                "sliding_attention": {**ROPE, "rope_type": "default"},
+                "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1e6},
+            },
+        },
+    ),
+    Recipe("phi3", Phi3ForCausalLM, Phi3Config, {**PHI3, "sliding_window": 20}),
+    # HuggingFace chooses the divisors by the length so far, Forge by the longest that is served.
+    phi3_longrope("phi3_short", 256),
+    phi3_longrope("phi3_long", 1),
+    Recipe("olmo2", Olmo2ForCausalLM, Olmo2Config, {}),
+    Recipe(
+        "granite",
+        GraniteForCausalLM,
+        GraniteConfig,
+        {
+            "embedding_multiplier": 3.0,
+            "attention_multiplier": 0.11,
+            "residual_multiplier": 0.4,
+            "logits_scaling": 1.7,
+        },
+    ),
+    Recipe(
+        "smollm3", SmolLM3ForCausalLM, SmolLM3Config, {"no_rope_layers": [0, 1], "pad_token_id": 0}
+    ),
+    Recipe(
+        "mixtral",
+        MixtralForCausalLM,
+        MixtralConfig,
+        {"num_local_experts": 5, "num_experts_per_tok": 2},
+    ),
+    Recipe(
+        "qwen3_moe",
+        Qwen3MoeForCausalLM,
+        Qwen3MoeConfig,
+        {
+            **EXPERTS,
+            "head_dim": 16,
+            "num_experts": 6,
+            "num_hidden_layers": 3,
+            "mlp_only_layers": [1],
+        },
+    ),
 )
 
 
-def main() -> None:
-    shutil.rmtree(MODELS, ignore_errors=True)
+def main(names: Collection[str]) -> None:
+    """Those of `names`, or all."""
     for seed, recipe in enumerate(RECIPES):
+        if names and recipe.name not in names:
+            continue
         directory = MODELS / recipe.name
+        shutil.rmtree(directory, ignore_errors=True)
         build(recipe, seed).save_pretrained(directory, max_shard_size=recipe.max_shard_size)
         (directory / "generation_config.json").unlink(missing_ok=True)
         if recipe.old_config:
@@ -133,11 +234,11 @@ def build(recipe: Recipe, seed: int) -> PreTrainedModel:
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if name.endswith("norm.weight"):
-                weight.normal_(1.0, 0.2)
+                weight.normal_(0.0 if recipe.name.startswith("gemma") else 1.0, 0.2)
             elif weight.ndim == 1:
                 weight.normal_(0.0, 0.3)
             else:
-                weight.normal_(0.0, 1.2 * weight.shape[1] ** -0.5)
+                weight.normal_(0.0, 1.2 * weight.shape[-1] ** -0.5)
     return model.to(recipe.dtype)
 
 
@@ -175,7 +276,7 @@ def load(recipe: Recipe, directory: Path, dtype: torch.dtype) -> PreTrainedModel
 
 @torch.no_grad()
 def all_logits(model: PreTrainedModel, token_ids: list[int]) -> np.ndarray:
-    if model.config.rope_parameters["rope_type"] != "dynamic":
+    if model.config.rope_parameters.get("rope_type") != "dynamic":
         logits = model(torch.tensor([token_ids]), use_cache=False).logits[0]
         return logits.float().numpy()
     rows, cache = [], None
@@ -194,4 +295,4 @@ def greedy(model: PreTrainedModel, prompt: list[int]) -> list[int]:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forge_common.checkpoint.model_config import ModelConfig
+from forge_common.checkpoint.rope_scaling import Rope
 from forge_worker.rotary import attention_factor, frequencies, rotate, rotation
 from tests.worker.tiny_models import write_model_config
 
@@ -22,37 +22,37 @@ LLAMA3 = {
 }
 
 
-def config_of(directory: Path, **rope: object) -> ModelConfig:
-    return write_model_config(directory, head_dim=16, rope_scaling=rope)
+def rope_of(directory: Path, **rope: object) -> Rope:
+    return write_model_config(directory, head_dim=16, rope_scaling=rope).ropes[0]
 
 
 def test_plain_frequencies_are_powers_of_theta(tmp_path: Path) -> None:
     expected = 10_000.0 ** -(np.arange(8) / 8)
-    np.testing.assert_allclose(frequencies(config_of(tmp_path), POSITIONS), expected, rtol=1e-6)
+    np.testing.assert_allclose(frequencies(rope_of(tmp_path), POSITIONS), expected, rtol=1e-6)
 
 
 def test_linear_scaling_divides_them(tmp_path: Path) -> None:
-    plain = frequencies(config_of(tmp_path), POSITIONS)
-    scaled = frequencies(config_of(tmp_path, type="linear", factor=4.0), POSITIONS)
+    plain = frequencies(rope_of(tmp_path), POSITIONS)
+    scaled = frequencies(rope_of(tmp_path, type="linear", factor=4.0), POSITIONS)
     np.testing.assert_allclose(scaled, plain / 4, rtol=1e-6)
 
 
 @pytest.mark.parametrize("rope", [YARN, LLAMA3])
 def test_ramps_keep_the_fastest_and_divide_the_slowest(tmp_path: Path, rope: dict) -> None:
-    plain = frequencies(config_of(tmp_path), POSITIONS)
-    scaled = frequencies(config_of(tmp_path, **rope), POSITIONS)
+    plain = frequencies(rope_of(tmp_path), POSITIONS)
+    scaled = frequencies(rope_of(tmp_path, **rope), POSITIONS)
     np.testing.assert_allclose(scaled[0], plain[0], rtol=1e-6)
     np.testing.assert_allclose(scaled[-1], plain[-1] / rope["factor"], rtol=1e-6)
 
 
 def test_dynamic_scaling_leaves_trained_positions_alone(tmp_path: Path) -> None:
-    plain = frequencies(config_of(tmp_path), POSITIONS)
-    dynamic = frequencies(config_of(tmp_path, type="dynamic", factor=2.0), POSITIONS)
+    plain = frequencies(rope_of(tmp_path), POSITIONS)
+    dynamic = frequencies(rope_of(tmp_path, type="dynamic", factor=2.0), POSITIONS)
     np.testing.assert_allclose(dynamic, np.broadcast_to(plain, (4, 8)), rtol=1e-6)
 
 
 def test_dynamic_scaling_depends_on_the_position_alone(tmp_path: Path) -> None:
-    config = config_of(tmp_path, type="dynamic", factor=2.0)
+    config = rope_of(tmp_path, type="dynamic", factor=2.0)
     far = np.array([300, 400], np.int32)
     assert (frequencies(config, far)[0] == frequencies(config, far[:1])[0]).all()
     assert (frequencies(config, far)[1, 1:] < frequencies(config, far)[0, 1:]).all()
@@ -69,14 +69,14 @@ def test_dynamic_scaling_depends_on_the_position_alone(tmp_path: Path) -> None:
     ],
 )
 def test_attention_factor(tmp_path: Path, rope: dict, factor: float) -> None:
-    assert attention_factor(config_of(tmp_path, **rope)) == pytest.approx(factor)
+    assert attention_factor(rope_of(tmp_path, **rope)) == pytest.approx(factor)
 
 
 def test_turning_keeps_lengths_and_depends_on_distance_alone(tmp_path: Path) -> None:
     vectors = np.random.default_rng(0).standard_normal((1, 2, 16), np.float32)
     turned = np.repeat(vectors, 4, axis=0)
     positions = np.array([0, 5, 40, 45], np.int32)
-    rotate(turned, rotation(config_of(tmp_path), positions), slice(0, 4))
+    rotate(turned, rotation(rope_of(tmp_path), 16, positions), slice(0, 4))
     lengths = np.linalg.norm(turned, axis=-1)
     np.testing.assert_allclose(lengths, np.repeat(lengths[:1], 4, axis=0), rtol=1e-5)
     near, far = turned[0, 0] @ turned[1, 1], turned[2, 0] @ turned[3, 1]
@@ -85,7 +85,7 @@ def test_turning_keeps_lengths_and_depends_on_distance_alone(tmp_path: Path) -> 
 
 def test_only_the_named_rows_of_the_rotation_count(tmp_path: Path) -> None:
     heads = np.random.default_rng(0).standard_normal((4, 3, 16)).astype(np.float32)
-    by_parts, turns = heads.copy(), rotation(config_of(tmp_path), POSITIONS)
+    by_parts, turns = heads.copy(), rotation(rope_of(tmp_path), 16, POSITIONS)
     rotate(heads, turns, slice(0, 4))
     for rows in (slice(0, 1), slice(1, 4)):
         rotate(by_parts[rows], turns, rows)

@@ -84,15 +84,16 @@ def rotary_cases(
     """`row_counts` no more than the longest prompt of `operands`."""
     config, device = sizes.config, operands.device
     heads = HeadShape(config.num_heads, config.num_kv_heads, config.head_dim)
-    table = on_device(device, rotation_table(config, operands.longest))
-    rotary = Rotary(device, PRECISION, heads, sizes.limits.block_size, table)
+    rope = config.ropes[0]
+    table = on_device(device, rotation_table(rope, config.head_dim, operands.longest))
+    rotary = Rotary(device, PRECISION, heads, sizes.limits.block_size, {rope: table})
     width = heads.heads_per_token * heads.head_dim
     qkv = store.pool(PRECISION, max(row_counts) * width)
     for num_rows in row_counts:
         step = operands.prompt_step(num_rows)
 
         def work(number: int, num_rows: int = num_rows, step: DeviceStep = step) -> None:
-            rotary(qkv.array((num_rows, width), number), None, step, operands.kv_layer)
+            rotary(qkv.array((num_rows, width), number), None, rope, step, operands.kv_layer)
 
         read_and_written = 2 * width * HALF
         yield Case(

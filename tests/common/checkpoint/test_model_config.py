@@ -17,7 +17,7 @@ def config_of(directory: Path, **changes: object) -> ModelConfig:
 
 def test_absent_fields_have_the_family_defaults(tmp_path: Path) -> None:
     config = config_of(tmp_path)
-    assert (config.num_kv_heads, config.head_dim, config.rope_theta) == (4, 4, 10_000.0)
+    assert (config.num_kv_heads, config.head_dim, config.ropes[0].theta) == (4, 4, 10_000.0)
     assert not any((config.tie_word_embeddings, config.has_qkv_bias, config.has_mlp_bias))
     assert config.sliding_windows == (None, None, None)
     assert config.eos_token_ids == ()
@@ -27,7 +27,7 @@ def test_stated_fields_are_taken(tmp_path: Path) -> None:
     config = config_of(
         tmp_path, num_key_value_heads=2, head_dim=8, rope_theta=5e5, tie_word_embeddings=True
     )
-    assert (config.num_kv_heads, config.head_dim, config.rope_theta) == (2, 8, 5e5)
+    assert (config.num_kv_heads, config.head_dim, config.ropes[0].theta) == (2, 8, 5e5)
     assert config.num_queries_per_kv == 2
     assert config.tie_word_embeddings
 
@@ -97,7 +97,7 @@ def test_layer_types_decide_where_stated(tmp_path: Path) -> None:
 
 def test_qwen3_norms_heads_of_its_own_size(tmp_path: Path) -> None:
     config = config_of(tmp_path, architectures=["Qwen3ForCausalLM"])
-    assert config.has_qk_norm
+    assert config.qk_norm == "head"
     assert config.head_dim == 128
 
 

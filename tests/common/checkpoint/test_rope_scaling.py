@@ -26,7 +26,7 @@ LLAMA3 = {
 
 
 def scaling_of(directory: Path, **changes: object) -> RopeScaling | None:
-    return read_model_config(write_config(directory, **changes)).rope_scaling
+    return read_model_config(write_config(directory, **changes)).ropes[0].scaling
 
 
 @pytest.mark.parametrize("kind", ["type", "rope_type"])
@@ -43,7 +43,7 @@ def test_plain_embedding_has_no_scaling(tmp_path: Path, stated: object) -> None:
 
 def test_theta_among_the_parameters_counts(tmp_path: Path) -> None:
     path = write_config(tmp_path, rope_theta=1e4, rope_parameters={"rope_theta": 7e4})
-    assert read_model_config(path).rope_theta == 7e4
+    assert read_model_config(path).ropes[0].theta == 7e4
 
 
 def test_llama3_parameters(tmp_path: Path) -> None:

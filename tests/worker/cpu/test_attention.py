@@ -58,7 +58,7 @@ def test_paged_equals_dense(heads: tuple[int, int], window: int | None, block_si
     shape = (NUM_BLOCKS * 16 // block_size, block_size, heads[0], HEAD_DIM)
     kv, query = KVLayer(random(*shape), random(*shape) + 1), random(inputs.num_tokens, *heads, 8)
     plan = plan_attention(inputs, block_size, window)
-    ours = attend(query, kv, plan, ThreadPool(2))
+    ours = attend(query, kv, plan, None, ThreadPool(2))
     np.testing.assert_allclose(ours, dense(query, kv, inputs, block_size, window), atol=2e-5)
 
 
@@ -69,12 +69,12 @@ def test_long_contexts_in_pieces_equal_dense(
     monkeypatch.setattr(attention_plan, "GRANULES_PER_PIECE", 2)
     inputs = batch([(200, 1), (64, 1), (3, 1), (90, 1), (0, 1)], 16)
     kv, query = KVLayer(random(64, 16, 2, 8) * 3, random(64, 16, 2, 8)), random(5, 2, 2, 8)
-    ours = attend(query, kv, plan_attention(inputs, 16, window), ThreadPool(2))
+    ours = attend(query, kv, plan_attention(inputs, 16, window), None, ThreadPool(2))
     np.testing.assert_allclose(ours, dense(query, kv, inputs, 16, window), atol=2e-5)
 
 
 def test_large_scores_do_not_overflow() -> None:
     inputs = batch([(0, 9), (20, 1)], 16)
     kv, query = KVLayer(random(64, 16, 1, 8) * 1e4, random(64, 16, 1, 8)), random(10, 1, 1, 8) * 1e4
-    out = attend(query, kv, plan_attention(inputs, 16, None), ThreadPool(1))
+    out = attend(query, kv, plan_attention(inputs, 16, None), None, ThreadPool(1))
     assert np.isfinite(out).all()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from forge_worker.cpu.numpy_ops import NumpyOps, NumpyStep
-from forge_worker.ops.protocol import HeadNorms, LinearWeights, RmsNorm
+from forge_worker.ops.protocol import HeadNorms, Joining, LinearWeights, RmsNorm
 from tests.worker.forward import Work, make_inputs
 from tests.worker.tiny_models import write_model_config
 
@@ -64,13 +64,13 @@ def test_norm_linear(ops: NumpyOps, num_tokens: int, has_bias: bool) -> None:
 def test_norm_gated(ops: NumpyOps, num_tokens: int, has_bias: bool) -> None:
     residual, weights = random(num_tokens, 48), random_weights(2 * 24, 48, has_bias)
     gate, up = np.split(applied(normed(residual, NORM), weights), 2, axis=1)
-    assert_close(ops.norm_gated(residual, NORM, weights), gate / (1 + np.exp(-gate)) * up)
+    assert_close(ops.norm_gated(residual, NORM, weights, "silu"), gate / (1 + np.exp(-gate)) * up)
 
 
 def test_silu_of_very_negative_gates_is_zero(ops: NumpyOps) -> None:
     weight = np.array([[-1e4, 0.0], [0.0, -200.0], [1.0, 0.0], [0.0, 1.0]], np.float32)
     norm = RmsNorm(np.ones(2, np.float32), 1e-5)
-    gated = ops.norm_gated(np.ones((1, 2), np.float32), norm, LinearWeights(weight, None))
+    gated = ops.norm_gated(np.ones((1, 2), np.float32), norm, LinearWeights(weight, None), "silu")
     assert gated.tolist() == [[0.0, 0.0]]
 
 
@@ -81,13 +81,13 @@ def test_add_linear(ops: NumpyOps, num_tokens: int, order: str, has_bias: bool) 
     x, weights = np.array(random(num_tokens, 48), order=order), random_weights(70, 48, has_bias)
     residual = random(num_tokens, 70)
     expected = residual + applied(x, weights)
-    ops.add_linear(residual, x, weights)
+    ops.add_linear(residual, x, weights, Joining())
     assert_close(residual, expected)
 
 
 def test_linear_large_enough_for_several_threads() -> None:
     x, weight, residual = random(40, 512), random(300, 512), np.zeros((40, 300), np.float32)
-    NumpyOps(3).add_linear(residual, x, LinearWeights(weight, None))
+    NumpyOps(3).add_linear(residual, x, LinearWeights(weight, None), Joining())
     np.testing.assert_allclose(residual, x @ weight.T, atol=1e-3)
 
 
@@ -96,7 +96,7 @@ def test_keys_and_values_go_to_their_slots(tmp_path: Path, ops: NumpyOps, num_to
     step, qkv = make_step(tmp_path, ops, num_tokens), random(num_tokens, (4 + 2 + 2) * 8)
     kv = ops.kv_layer(20, 16, write_model_config(tmp_path))
     values = qkv[:, 48:].reshape(-1, 2, 8).copy()
-    query = ops.rotate_and_store(qkv, None, step, kv)
+    query = ops.rotate_and_store(qkv, None, step.config.ropes[0], step, kv)
     assert query.shape == (num_tokens, 4, 8)
     assert (kv.values.reshape(-1, 2, 8)[3 : 3 + num_tokens] == values).all()
     assert np.count_nonzero(kv.keys.any(axis=(2, 3))) == num_tokens
@@ -105,14 +105,15 @@ def test_keys_and_values_go_to_their_slots(tmp_path: Path, ops: NumpyOps, num_to
 def test_heads_are_normed_before_they_turn(tmp_path: Path, ops: NumpyOps) -> None:
     step, weight = make_step(tmp_path, ops, 5), np.full(8, 3.0, np.float32)
     kv = ops.kv_layer(20, 16, write_model_config(tmp_path))
-    query = ops.rotate_and_store(random(5, 64) * 9, HeadNorms(weight, weight, 1e-6), step, kv)
+    norms, rope = HeadNorms(weight, weight, 1e-6), step.config.ropes[0]
+    query = ops.rotate_and_store(random(5, 64) * 9, norms, rope, step, kv)
     assert_close(np.square(query).mean(-1), np.full((5, 4), 9.0))
 
 
 @pytest.mark.parametrize("num_rows", [0, 1, 5, 70])
 def test_logits_lie_row_after_row(ops: NumpyOps, num_rows: int) -> None:
     x, weight = np.ones((num_rows, 16), np.float32), random(2500, 16)
-    logits = ops.logits(x, weight)
+    logits = ops.logits(x, weight, None)
     assert logits.flags.c_contiguous
     assert_close(logits, x @ weight.T)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from forge_common.checkpoint import ModelConfig
+from forge_common.checkpoint.rope_scaling import Rope
 from forge_worker.cuda.layout import EngineSizes
 from forge_worker.cuda.precision import Precision
 from forge_worker.sequence_mirror import Limits
@@ -37,16 +38,13 @@ def sizes_of(
         **shape._asdict(),
         num_layers=1,
         rms_norm_eps=1e-5,
-        rope_theta=10000.0,
-        rope_scaling=None,
+        ropes=(Rope(10000.0, None, shape.head_dim),),
         sliding_windows=(None,),
         max_position_embeddings=4096,
         tie_word_embeddings=False,
         has_qkv_bias=False,
         has_attention_output_bias=False,
         has_mlp_bias=False,
-        has_qk_norm=False,
-        hidden_act="silu",
         dtype=None,
         eos_token_ids=(),
     )

@@ -106,7 +106,7 @@ def test_float32_equals_the_cpu_worker(device: Device) -> None:
     linear = LinearWeights(np.concatenate([identity, identity[::-1]]), None)
     ops = NumpyOps()
     gate_up = np.ascontiguousarray(ops.norm_linear(x.copy(), norm, linear))
-    expected = ops.norm_gated(x.copy(), norm, linear)
+    expected = ops.norm_gated(x.copy(), norm, linear, "silu")
     np.testing.assert_allclose(gated(device, F32, gate_up), expected, rtol=2e-6)
 
 

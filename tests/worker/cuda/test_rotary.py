@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from forge_common.checkpoint import ModelConfig
+from forge_common.checkpoint.rope_scaling import Rope
 from forge_worker.cpu.numpy_ops import NumpyOps
 from forge_worker.cuda.device import Device
 from forge_worker.cuda.device_step import DeviceStep, StepShape
@@ -24,6 +25,7 @@ from tests.worker.tiny_models import write_model_config
 
 EPS = 1e-3  # large enough that forgetting it shows
 MAX_MODEL_LEN = 50
+ROPE = Rope(10_000.0, None, 2)  # whatever: the table is drawn
 NUM_BLOCKS = 5
 # Two products and their sum; with norms the sum of squares, the root and two products more.
 FLOAT_ROUNDINGS = 4
@@ -107,8 +109,8 @@ def run(device: Device, case: Case) -> Result:
     norms = case.norms and HeadNorms(
         on_device(device, case.norms.query), on_device(device, case.norms.key), case.norms.eps
     )
-    rotary = Rotary(device, case.precision, case.heads, case.block_size, table)
-    rotary(qkv, norms, step_of(device, case), kv_layer)
+    rotary = Rotary(device, case.precision, case.heads, case.block_size, {ROPE: table})
+    rotary(qkv, norms, ROPE, step_of(device, case), kv_layer)
     keys, values = (to_host(device, array).swapaxes(1, 2) for array in kv_layer)
     return Result(to_host(device, qkv).reshape(case.qkv.shape), keys, values)
 
@@ -232,12 +234,14 @@ def test_float32_equals_the_cpu_worker(device: Device, tmp_path: Path, has_norms
     case = make(heads, F32, 7, has_norms=has_norms)._replace(
         positions=inputs.positions,
         slots=inputs.slot_mapping,
-        table=rotation_table(config, MAX_MODEL_LEN),
+        table=rotation_table(config.ropes[0], 16, MAX_MODEL_LEN),
     )
     ops = NumpyOps()
     kv_layer = ops.kv_layer(NUM_BLOCKS, 12, config)
     step = ops.begin_step(inputs, config, 12)
-    query = ops.rotate_and_store(case.qkv.reshape(7, -1).copy(), case.norms, step, kv_layer)
+    query = ops.rotate_and_store(
+        case.qkv.reshape(7, -1).copy(), case.norms, config.ropes[0], step, kv_layer
+    )
     result = run(device, case)
     np.testing.assert_allclose(result.qkv[:, : heads.num_heads], query, rtol=1e-6, atol=1e-6)
     for stored, expected in zip(result[1:], kv_layer, strict=True):
@@ -248,8 +252,8 @@ def test_float32_equals_the_cpu_worker(device: Device, tmp_path: Path, has_norms
 def test_table_holds_the_rotation_of_every_position(tmp_path: Path) -> None:
     yarn = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64}
     config: ModelConfig = write_model_config(tmp_path, head_dim=16, rope_scaling=yarn)
-    table = rotation_table(config, 10_000)  # made in more than one piece
-    expected = rotation(config, np.arange(10_000, dtype=np.int32))
+    table = rotation_table(config.ropes[0], 16, 10_000)  # made in more than one piece
+    expected = rotation(config.ropes[0], 16, np.arange(10_000, dtype=np.int32))
     np.testing.assert_array_equal(table[..., 0], expected.cos[:, :8])
     np.testing.assert_array_equal(table[..., 1], expected.sin[:, 8:])
 
@@ -262,7 +266,7 @@ def test_lanes_of_a_head_are_a_power_of_two_within_a_warp(num_vectors: int, lane
 def test_wrong_arrays_are_refused_by_name(device: Device) -> None:
     case = make(HeadShape(4, 2, 16), has_norms=True)
     with pytest.raises(ValueError, match="table"):
-        Rotary(device, BF16, case.heads, 12, case.table[..., :1])
+        Rotary(device, BF16, case.heads, 12, {ROPE: case.table[..., :1]})
     with pytest.raises(ValueError, match="qkv"):
         run(device, case._replace(qkv=case.qkv[:, :-1]))
     with pytest.raises(ValueError, match="positions"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from forge_worker.cpu.numpy_ops import NumpyOps
-from forge_worker.ops.protocol import LinearWeights
+from forge_worker.ops.protocol import Joining, LinearWeights
 from forge_worker.parallel.communicator import Communicator, SingleRank
 from forge_worker.parallel.sharded_ops import ShardedOps
 from tests.worker.parallel.thread_ranks import on_ranks
@@ -20,7 +20,7 @@ def summed(ranks: Communicator) -> np.ndarray:
     own = slice(4 * ranks.shard.rank, 4 * ranks.shard.rank + 4)
     residual = RESIDUAL.copy()
     ShardedOps(NumpyOps(), ranks).add_linear(
-        residual, X[:, own], LinearWeights(WEIGHT[:, own], BIAS)
+        residual, X[:, own], LinearWeights(WEIGHT[:, own], BIAS), Joining()
     )
     return residual
 
@@ -34,7 +34,7 @@ def test_partial_sums_meet_with_residual_and_bias_added_once() -> None:
 def test_logits_of_all_ranks_lie_side_by_side() -> None:
     def logits(ranks: Communicator) -> np.ndarray:
         own = slice(3 * ranks.shard.rank, 3 * ranks.shard.rank + 3)
-        gathered: np.ndarray = ShardedOps(NumpyOps(), ranks).logits(X, WEIGHT[own])
+        gathered: np.ndarray = ShardedOps(NumpyOps(), ranks).logits(X, WEIGHT[own], None)
         return gathered
 
     for gathered in on_ranks(2, logits):
