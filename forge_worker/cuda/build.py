@@ -127,7 +127,7 @@ def _rotary(site: Site) -> Rotary:
     length = limits.max_model_len
     tables = {
         rope: _placed(site, rotation_table(rope, config.head_dim, length))
-        for rope in config.distinct_ropes
+        for rope in config.for_context(length).distinct_ropes
     }
     return Rotary(site.device, site.sizes.precision, heads, limits.block_size, tables)
 

@@ -109,10 +109,9 @@ def load_on(
             checkpoint, config.cache, config.batch, config.model.max_model_len, memory
         )
         shape = Shape(plan.max_model_len, plan.block_size, plan.num_blocks)
-        served = checkpoint.config.for_context(plan.max_model_len)
-        limits = limits_of(served, config.batch, shape)
+        limits = limits_of(checkpoint.config, config.batch, shape)
         sizes = EngineSizes(
-            served,
+            checkpoint.config,
             Precision(plan.precision),
             limits,
             max_tokens_of(config.batch),

@@ -19,7 +19,6 @@ from forge_worker.cuda.device_step import DeviceStep
 from forge_worker.cuda.layout import EngineSizes
 from forge_worker.cuda.norm import RmsNormKernels
 from forge_worker.cuda.precision import Precision
-from forge_worker.cuda.products import ACTIVATION
 from forge_worker.cuda.rotary import HeadShape, Rotary, rotation_table
 from forge_worker.cuda.sampler import Drawing
 from forge_worker.sampler.sampler import Wanted
@@ -66,7 +65,7 @@ def norm_cases(store: Store, config: ModelConfig, row_counts: Sequence[int]) -> 
 
 def gate_cases(store: Store, config: ModelConfig, row_counts: Sequence[int]) -> Iterator[Case]:
     inner = config.intermediate_size
-    activation = GatedActivation(store.device, PRECISION, inner, ACTIVATION)
+    activation = GatedActivation(store.device, PRECISION, inner, config.activation)
     wide = store.pool(PRECISION, max(row_counts) * 2 * inner)
     narrow = store.pool(PRECISION, max(row_counts) * inner)
     for num_rows in row_counts:

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from forge_common.checkpoint.families import Activation
 from forge_worker.cpu.numpy_ops import NumpyOps
-from forge_worker.cuda.activation import Activation, GatedActivation
+from forge_worker.cuda.activation import GatedActivation
 from forge_worker.cuda.device import Device
 from forge_worker.cuda.precision import Precision
 from forge_worker.ops.protocol import LinearWeights, RmsNorm

@@ -15,12 +15,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from forge_common.checkpoint.model_config import read_model_config
 from forge_common.config import DeviceSettings
-from forge_common.errors import WorkerError
+from forge_common.errors import ModelError, WorkerError
 from forge_common.protocol.scheduler_worker import BatchOutput, RunBatch
 from forge_worker.constraints import Constraints
 from forge_worker.cuda.device import Device
 from forge_worker.cuda.precision import Precision
+from forge_worker.cuda.supported import check_model
 from forge_worker.kv_cache import allocate_kv_cache
 from forge_worker.model_runner import ModelRunner
 from forge_worker.models.load import load_model
@@ -32,7 +34,17 @@ from tests.worker.grammars import END, PERSON, constraints, is_person, text_of
 from tests.worker.tiny_models import random_tensors, write_model_config
 
 MODELS = Path(__file__).parents[2] / "golden" / "models"
-FAMILIES = sorted(path.name for path in MODELS.iterdir() if not path.name.endswith(("16", "2_f16")))
+
+
+def is_supported(path: Path) -> bool:
+    try:
+        check_model(read_model_config(path / "config.json"))
+    except ModelError:
+        return False
+    return not path.name.endswith("16")
+
+
+FAMILIES = sorted(path.name for path in MODELS.iterdir() if is_supported(path))
 PROMPT = [3, 14, 15, 9, 26, 53, 58, 9, 79, 32, 38]
 NUM_TOKENS = 24
 SAMPLED = {"temperature": 0.9, "top_p": 0.95, "frequency_penalty": 0.3, "seed": 11}
@@ -49,7 +61,9 @@ def memory_is_given_back() -> Iterator[None]:
 
 
 def on_cpu(name: str, grammars: Constraints | None = None) -> ModelRunner:
-    model = load_model(MODELS / name, DeviceSettings(threads=1), lambda done, total: None)
+    model = load_model(
+        MODELS / name, DeviceSettings(threads=1), lambda done, total: None, LIMITS.max_model_len
+    )
     limits = LIMITS._replace(vocab_size=model.config.vocab_size)
     cache = allocate_kv_cache(model.config, model.ops, limits.num_blocks, limits.block_size)
     return ModelRunner(model, cache, limits, grammars or no_grammars())
