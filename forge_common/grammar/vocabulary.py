@@ -8,7 +8,7 @@ grammars.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +21,22 @@ BITS = 32
 
 Words = NDArray[np.uint32]  # bit t % 32 of word t // 32 is token t
 TokenIds = NDArray[np.int32]
+Encode = Callable[[str], list[int]]
 
 
 class Vocabulary:
-    def __init__(self, tokens: Sequence[bytes], end_ids: Iterable[int] = ()) -> None:
-        """`tokens` by id; b"" for those that are never allowed within a text."""
+    def __init__(
+        self,
+        tokens: Sequence[bytes],
+        end_ids: Iterable[int] = (),
+        encode: Encode | None = None,
+    ) -> None:
+        """`tokens` by id; b"" for those that are never allowed within a text.
+
+        `encode` gives the tokens of a text as the model has learnt them, where that is known.
+        """
         self.end_ids = frozenset(end_ids)
+        self.encode = encode
         self.num_tokens = len(tokens)
         self.num_words = -(-len(tokens) // BITS)
         self.tokens = [
@@ -44,7 +54,7 @@ class Vocabulary:
         """`num_tokens` where the model has more logits than the tokenizer has tokens."""
         size = tokenizer.vocab_size if num_tokens is None else num_tokens
         pieces = tokenizer.pieces(skip_special_tokens=True)
-        return cls([pieces[token_id] for token_id in range(size)], end_ids)
+        return cls([pieces[token_id] for token_id in range(size)], end_ids, tokenizer.encode)
 
     def token_bytes(self, token_id: int) -> bytes:
         """b"" for what is never part of a text."""

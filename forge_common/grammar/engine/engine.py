@@ -6,6 +6,7 @@ raises GrammarTooLarge; what was worked out up to there stays good. Knows no req
 
 from __future__ import annotations
 
+from contextlib import suppress
 from hashlib import blake2b
 
 from forge_common.grammar.engine.compiler import Compiler
@@ -16,6 +17,7 @@ from forge_common.grammar.engine.stacks import Reading, Stack, Stacks, Thread
 from forge_common.grammar.engine.state import State
 from forge_common.grammar.engine.token_sets import TokenUnion
 from forge_common.grammar.engine.walks import Walk, Walks
+from forge_common.grammar.errors import GrammarTooLarge
 from forge_common.grammar.program import AnyValue, Program
 from forge_common.grammar.vocabulary import Vocabulary, Words
 
@@ -91,16 +93,26 @@ class Engine:
             here = self._by_byte.find((here, byte)) or self._step(here, byte)
         return here
 
+    def is_end(self, state: State) -> bool:
+        self._steps.begin()
+        reading = self._reading(state)
+        return reading.is_accepting and not reading.threads
+
     def forced_bytes(self, state: State, limit: int) -> bytes:
         forced = bytearray()
+        self._steps.begin_few()
+        with suppress(GrammarTooLarge):  # nothing depends on it: what was found so far is given
+            self._follow_forced(state, forced, limit)
+        return bytes(forced)
+
+    def _follow_forced(self, state: State, forced: bytearray, limit: int) -> None:
         here: State | None = state
-        while here and len(forced) < limit and not self.is_accepting(here):
+        while here and len(forced) < limit and not self._reading(here).is_accepting:
             byte = self._only_byte(here)
             if byte is None:
-                break
+                return
             forced.append(byte)
-            here = self._by_byte.find((here, byte)) or self._step(here, byte)
-        return bytes(forced)
+            here = self._by_byte.find((here, byte)) or self._go_on(here, byte)
 
     def _reading(self, state: State) -> Reading:
         if state.reading_here is None:
@@ -116,6 +128,9 @@ class Engine:
 
     def _step(self, state: State, byte: int) -> State | None:
         self._steps.begin()
+        return self._go_on(state, byte)
+
+    def _go_on(self, state: State, byte: int) -> State | None:
         stacks: dict[Place, Stack] = {}
         for place, stack in self._reading(state).threads:
             self._steps.spend()

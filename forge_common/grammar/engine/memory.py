@@ -20,6 +20,7 @@ Value = TypeVar("Value")
 
 ENTRY_BYTES = 250  # a key of two objects, and its place in a dictionary
 MAX_STEPS = 500_000
+FEW_STEPS = 10_000
 
 
 class Memory:
@@ -87,6 +88,10 @@ class Steps:
 
     def begin(self) -> None:
         self.num_left = self._max_steps
+
+    def begin_few(self) -> None:
+        """A question whose answer is worth little."""
+        self.num_left = min(FEW_STEPS, self._max_steps)
 
     def spend(self, num_steps: int = 1) -> None:
         self.num_left -= num_steps

@@ -29,6 +29,11 @@ class State:
         """Whether the text so far is whole."""
         return self._engine.is_accepting(self)
 
+    @property
+    def is_end(self) -> bool:
+        """Whether it is whole, and nothing may follow."""
+        return self._engine.is_end(self)
+
     def mask(self) -> Words:
         """Which tokens may come next: bit t % 32 of word t // 32. Read-only."""
         return self._engine.mask(self)
@@ -41,5 +46,8 @@ class State:
         return self._engine.advance_bytes(self, text)
 
     def forced_bytes(self, limit: int) -> bytes:
-        """The only way on, while there is only one: keys, punctuation; `limit` bytes at most."""
+        """The only way on, while there is only one: keys, punctuation; `limit` bytes at most.
+
+        Less where finding out takes long.
+        """
         return self._engine.forced_bytes(self, limit)
