@@ -26,6 +26,7 @@ from forge_worker.sampler.grammar_mask import MaskWords
 
 if TYPE_CHECKING:  # it is imported when the first grammar comes
     from forge_common.grammar.engine import Engine, State
+    from forge_common.grammar.vocabulary import Vocabulary
 
 NOT_ALLOWED = "a token was drawn that the grammar does not allow"
 
@@ -42,6 +43,11 @@ class Masks(NamedTuple):
             return {}
         found = enumerate(map(self.errors.get, rows.tolist()))
         return {index: error for index, error in found if error is not None}
+
+
+class Forced(NamedTuple):
+    text: bytes
+    is_end: bool  # behind it nothing may follow
 
 
 class Constraints:
@@ -99,6 +105,21 @@ class Constraints:
                 except Exception as error:
                     found.errors[row] = f"its grammar cannot be followed: {error}"
         return found
+
+    def vocabulary_of(self, row: int) -> Vocabulary | None:
+        """That of its grammar; None where it has none."""
+        if self._engine is None or row not in self._states:
+            return None
+        return self._engine.vocabulary
+
+    def forced(self, row: int, max_bytes: int) -> Forced:
+        """How a row that has a grammar must go on; nothing where that cannot be found out."""
+        try:
+            text = self._states[row].forced_bytes(max_bytes)
+            behind = self._states[row].advance_bytes(text)
+            return Forced(text, behind is not None and behind.is_end)
+        except Exception:  # the mask of the next token will meet it again, and say what it is
+            return Forced(b"", is_end=False)
 
     def begin_masks(self, rows: Sequence[int]) -> Future[Masks]:
         """The same on another thread, until whose result is taken nothing else may be asked."""

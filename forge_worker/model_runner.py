@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from itertools import chain
 from time import perf_counter
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ from forge_common.protocol.scheduler_worker import BatchOutput, RunBatch, Sample
 from forge_worker.batch_inputs import BatchInputs, build_inputs
 from forge_worker.constraints import Constraints, Masks
 from forge_worker.draft_check import DraftCheck
+from forge_worker.foresight import Followed, Foresight
 from forge_worker.forward_inputs import FloatArray, ForwardInputs, IntArray
 from forge_worker.kv_cache import KVCache, scrub
 from forge_worker.logprobs import position_logprobs
@@ -45,11 +47,12 @@ SCORED_VALUES = 2**24  # logits of a prompt that are held at a time: 64 MiB
 class Answer:
     """What is known so far of one scheduled sequence's part of the BatchOutput."""
 
-    __slots__ = ("error", "logprobs", "prompt_logprobs", "token_ids")
+    __slots__ = ("error", "forced_token_ids", "logprobs", "prompt_logprobs", "token_ids")
 
     def __init__(self, error: str | None, wants_prompt_logprobs: bool) -> None:
         self.error = error
         self.token_ids: list[int] = []
+        self.forced_token_ids: list[int] = []
         self.logprobs: list[PositionLogprobs] | None = None
         self.prompt_logprobs: list[PositionLogprobs] | None = [] if wants_prompt_logprobs else None
 
@@ -59,7 +62,13 @@ class Answer:
     def of(self, sequence_id: int) -> SampledSequence:
         if self.error is not None:
             return SampledSequence(sequence_id, [], error=self.error)
-        return SampledSequence(sequence_id, self.token_ids, self.logprobs, self.prompt_logprobs)
+        return SampledSequence(
+            sequence_id,
+            self.token_ids,
+            self.logprobs,
+            self.prompt_logprobs,
+            forced_token_ids=self.forced_token_ids,
+        )
 
 
 class Step(NamedTuple):
@@ -83,6 +92,7 @@ class ModelRunner:
         sampling = SamplingTable(limits.max_batch_size, limits.vocab_size)
         self.mirror = SequenceMirror(limits, host_tables(limits, sampling, constraints))
         self._constraints = constraints
+        self._foresight = Foresight(constraints, limits.max_draft_tokens)
         self._sampler = Sampler(sampling, num_threads)
         self._outputs: list[BatchOutput] = []
 
@@ -104,12 +114,14 @@ class ModelRunner:
     def run(self, batch: RunBatch) -> BatchOutput:
         """Raises WorkerError where `batch` breaks the protocol's contract."""
         scheduled = self.mirror.apply(batch)
+        self._foresight.forget(chain(batch.released, (new.sequence_id for new in batch.new)))
         if tainted := self.mirror.take_tainted_block_ids():
             scrub(self._kv_cache, self._model.ops, tainted)
         started = perf_counter()
         step = self._begin(scheduled)
         if step.answers:
             step = self._compute(step)
+        self._look_ahead(batch, step)
         answers = zip(batch.scheduled, step.answers, strict=True)
         sequences = [answer.of(scheduled.sequence_id) for scheduled, answer in answers]
         return BatchOutput(batch.step_id, sequences, perf_counter() - started)
@@ -207,6 +219,15 @@ class ModelRunner:
         for owner, token_id in zip(owners.tolist(), token_ids.tolist(), strict=True):
             step.answers[owner].token_ids.append(token_id)
         self._add_logprobs(step, logits, owners, token_ids)
+
+    def _look_ahead(self, batch: RunBatch, step: Step) -> None:
+        """Answer what is to be drafted next, where a grammar tells."""
+        rows = step.scheduled.rows.tolist()
+        for part, row, answer in zip(batch.scheduled, rows, step.answers, strict=True):
+            if answer.token_ids and answer.error is None:
+                known = self.mirror.token_ids.row(row)
+                followed = Followed(part.sequence_id, row, known, answer.token_ids)
+                answer.forced_token_ids = self._foresight.likely_tokens(followed)
 
     def _add_logprobs(
         self, step: Step, logits: FloatArray, owners: IntArray, token_ids: TokenArray

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from forge_common.sampling import TokenId
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 
 MAX_TOKENS_PER_MESSAGE = 2**21
 

@@ -11,7 +11,8 @@ can be sent before the one ahead of it was read.
 Drafts are tokens that nobody sampled yet. The worker runs them behind the last known token, samples
 each position, and goes on for as long as what it sampled is the next draft; so it gives one token
 at least, and what it gives is what it would have given without drafts. The scheduler sends no
-further step of a sequence before it has read what became of its drafts.
+further step of a sequence before it has read what became of its drafts. Some are the worker's own
+guess: what a sequence's grammar forces to come next it says with what it sampled.
 
 A worker gives itself another name on its socket at every start, which is its epoch: what one said
 that is gone can never be taken for the word of the next. Knows nothing of requests, clients or
@@ -97,7 +98,8 @@ class WorkerReady(Message, frozen=True):
 class SampledSequence(Part, frozen=True):
     """`token_ids` is empty for a chunk that ended before the last token, or on error.
 
-    Otherwise it is the drafts that were accepted, and one token more.
+    Otherwise it is the drafts that were accepted, and one token more. `forced_token_ids` are
+    likely to come behind them, since a grammar forces their text; to be drafted, or not.
     """
 
     sequence_id: SequenceId
@@ -107,6 +109,7 @@ class SampledSequence(Part, frozen=True):
         None  # of the prompt tokens after this chunk's positions
     )
     error: str | None = None
+    forced_token_ids: DraftTokenIds = field(default_factory=list)
 
 
 class BatchOutput(Message, frozen=True):
