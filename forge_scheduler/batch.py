@@ -116,6 +116,8 @@ def _check_tokens(scheduled: ScheduledSequence, sampled: SampledSequence, vocab_
         raise WorkerError(f"the worker sampled {len(token_ids)} tokens where it was not asked to")
     if token_ids and max(token_ids) >= vocab_size:
         raise WorkerError(f"the worker sampled token {max(token_ids)} of {vocab_size}")
+    if sampled.forced_token_ids and max(sampled.forced_token_ids) >= vocab_size:
+        raise WorkerError("the worker foretold a token that is not in the vocabulary")
     if token_ids[:-1] != drafts[: max(len(token_ids) - 1, 0)]:
         raise WorkerError("the worker went on after a draft that it did not sample")
     if sampled.logprobs is not None and len(sampled.logprobs) != len(token_ids):

@@ -65,6 +65,11 @@ class Source(NamedTuple):
         return min(doublings, len(PRIOR_RATES) - 1)
 
 
+class Draft(NamedTuple):
+    token_ids: list[int]
+    rate: float  # how likely each is right, if those before it are
+
+
 class Drafter:
     """`read` the tokens as they become known, then ask `rate` and `draft`."""
 
@@ -79,9 +84,7 @@ class Drafter:
     @property
     def rate(self) -> float:
         """How likely the next token is the guessed one; 0 where none is guessed."""
-        if self._source is None:
-            return 0.0
-        return min(self._rates[self._source.level], MAX_RATE)
+        return 0.0 if self._source is None else self._rate_of(self._source)
 
     def read(self, token_ids: list[int]) -> bool:
         """Take in what is new, some of it where that is much; True once nothing is left."""
@@ -105,6 +108,27 @@ class Drafter:
         period = len(token_ids) - start
         guessed = range(num_skipped, num_skipped + num_tokens)
         return [token_ids[start + number % period] for number in guessed]
+
+    def draft_behind(self, token_ids: list[int], guessed: list[int], num_tokens: int) -> Draft:
+        """Were `guessed` to come next: what may follow that, as far as it was said before."""
+        source = self._source_behind(token_ids, guessed)
+        if source is None:
+            return Draft([], 0.0)
+        return Draft(token_ids[source.place : source.place + num_tokens], self._rate_of(source))
+
+    def _rate_of(self, source: Source) -> float:
+        return min(self._rates[source.level], MAX_RATE)
+
+    def _source_behind(self, token_ids: list[int], guessed: list[int]) -> Source | None:
+        source, num_guessed = self._source, len(guessed)
+        if source and token_ids[source.place : source.place + num_guessed] == guessed:
+            return Source(source.place + num_guessed, source.match_length + num_guessed)
+        known = [*token_ids[-self._long.size :], *guessed]
+        for index in (self._long, self._short):
+            place = index.find(known, len(known))
+            if place is not None:
+                return Source(place, index.size)
+        return None
 
     def _follow(self, token_ids: list[int], place: int) -> None:
         """Hold the source to the token that came."""

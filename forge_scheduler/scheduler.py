@@ -254,11 +254,20 @@ class Scheduler:
         if sequence.request.held:
             self._queue_held(sequence.request)
         self.counters.num_output_tokens += len(sequence_output.token_ids)
-        self.counters.num_draft_tokens += len(scheduled.draft_token_ids)
-        self.counters.num_accepted_tokens += num_accepted_tokens(sampled)
+        self._take_in_drafts(sequence, scheduled, sampled)
         if sequence_output.finish_reason is not None:
             self._finish(sequence, sequence_output.finish_reason)
         return sequence_output
+
+    def _take_in_drafts(
+        self, sequence: Sequence, scheduled: ScheduledSequence, sampled: SampledSequence
+    ) -> None:
+        counters, drafted = self.counters, scheduled.draft_token_ids
+        counters.num_draft_tokens += len(drafted)
+        counters.num_accepted_tokens += num_accepted_tokens(sampled)
+        forced = self._admission.speculation.take_in(sequence, drafted, sampled)
+        counters.num_forced_draft_tokens += forced.num_drafted
+        counters.num_accepted_forced_tokens += forced.num_accepted
 
     def _take_in_computed(self, sequence: Sequence, num_tokens: int) -> None:
         sequence.has_computed(num_tokens)

@@ -21,6 +21,7 @@ from forge_common.protocol.message import PositionLogprobs
 from forge_common.protocol.scheduler_worker import ScheduledSequence
 from forge_common.sampling import SamplingParams
 from forge_scheduler.drafter import Drafter
+from forge_scheduler.foretold import Foretold
 
 
 class SequenceStatus(Enum):
@@ -91,6 +92,7 @@ class Sequence:
     num_committed_blocks: int = 0
     prompt_logprobs: list[PositionLogprobs | None] | None = None
     drafter: Drafter | None = None
+    foretold: Foretold | None = None
     queue_s: float | None = None  # from its arrival to its first step; None before that
 
     @property
@@ -120,8 +122,11 @@ class Sequence:
     @property
     def must_wait(self) -> bool:
         """What it puts out next, or where, depends on tokens that are still to be read."""
-        has_grammar = self.request.sampling.grammar is not None
-        return self.num_draft_tokens > 0 or (self.num_pending_tokens > 0 and has_grammar)
+        return self.num_draft_tokens > 0 or (self.num_pending_tokens > 0 and self.has_grammar)
+
+    @property
+    def has_grammar(self) -> bool:
+        return self.request.sampling.grammar is not None
 
     @property
     def is_finished(self) -> bool:

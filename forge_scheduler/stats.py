@@ -29,6 +29,8 @@ class Counters:
     num_output_tokens: int = 0
     num_draft_tokens: int = 0
     num_accepted_tokens: int = 0  # of the drafts
+    num_forced_draft_tokens: int = 0  # of the drafts, those that a grammar forced
+    num_accepted_forced_tokens: int = 0
     num_preemptions: int = 0
     num_prefix_queries: int = 0
     num_prefix_hits: int = 0
@@ -77,6 +79,8 @@ def stats_of(counters: Counters, step_sizes: StepSizes) -> SchedulerStats:
         output_tokens_total=counters.num_output_tokens,
         draft_tokens_total=counters.num_draft_tokens,
         accepted_tokens_total=counters.num_accepted_tokens,
+        forced_draft_tokens_total=counters.num_forced_draft_tokens,
+        accepted_forced_tokens_total=counters.num_accepted_forced_tokens,
         preemptions_total=counters.num_preemptions,
         prefix_queries_total=counters.num_prefix_queries,
         prefix_hits_total=counters.num_prefix_hits,

@@ -155,6 +155,8 @@ class SchedulerStats(Message, frozen=True):
     output_tokens_total: Count
     draft_tokens_total: Count
     accepted_tokens_total: Count  # of the drafts
+    forced_draft_tokens_total: Count  # of the drafts, those that a grammar forced
+    accepted_forced_tokens_total: Count
     preemptions_total: Count
     prefix_queries_total: Count
     prefix_hits_total: Count

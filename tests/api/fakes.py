@@ -40,7 +40,7 @@ TOKENIZER = make_tokenizer(byte_level_encoder(), eos_token="<|im_end|>")  # noqa
 EOS = TOKENIZER.encode("<|im_end|>")[0]
 READY = SchedulerReady(PROTOCOL_VERSION, 1, 1000, TOKENIZER.vocab_size, 16, 100)
 STATS = SchedulerStats(
-    1, 2, 30, 100, 60, 0.5, None, True, None, 9, 100, 40, 50, 12, 9, 3, 8, 4,
+    1, 2, 30, 100, 60, 0.5, None, True, None, 9, 100, 40, 50, 12, 9, 7, 6, 3, 8, 4,
     {FinishReason.STOP: 5}, 6, 7, 8, {WorkerLoss.GONE: 2}, StepSizes([1, 8], [3, 4, 2], 50),
 )  # fmt: skip
 HELLO = {"messages": [{"role": "user", "content": "hello"}]}

@@ -21,6 +21,7 @@ MEASUREMENTS = (
     "idle",
     "server_cost",
     "speculation",
+    "forced_text",
     "model_step",
 )
 

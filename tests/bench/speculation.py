@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +24,7 @@ from forge_common.tokenizer import Tokenizer
 from forge_scheduler.scheduler import Limits as SchedulerLimits
 from forge_scheduler.scheduler import Scheduler
 from forge_worker.blas_environment import available_threads
+from forge_worker.constraints import Constraints
 from forge_worker.forward_inputs import FloatArray
 from forge_worker.kv_cache import KVCache, allocate_kv_cache
 from forge_worker.model_runner import ModelRunner
@@ -84,7 +85,12 @@ class ScriptedModel:
 class Served:
     """A scheduler and a runner, as they stand in two processes, without the sockets between."""
 
-    def __init__(self, model: ScriptedModel, max_draft_tokens: int) -> None:
+    def __init__(
+        self,
+        model: ScriptedModel,
+        max_draft_tokens: int,
+        constraints: Constraints | None = None,
+    ) -> None:
         vocab_size = model.config.vocab_size
         self.scheduler = Scheduler(
             SchedulerLimits(
@@ -102,26 +108,30 @@ class Served:
         cache = allocate_kv_cache(model.config, model.ops, NUM_BLOCKS, BLOCK_SIZE)
         self._model = model
         self._runner = ModelRunner(
-            model, cache, limits, no_grammars(), num_threads=available_threads()
+            model, cache, limits, constraints or no_grammars(), num_threads=available_threads()
         )
         self._num_requests = 0
 
     def run(self, loads: list[Load], sampling: SamplingParams) -> list[int]:
         """One after another; returns all that was said."""
-        return [token_id for load in loads for token_id in self._run(load, sampling)]
+        return [token_id for load in loads for token_id in self.run_together([load], sampling)]
 
-    def _run(self, load: Load, sampling: SamplingParams) -> list[int]:
-        self._num_requests += 1
-        self._model.script = load.prompt + load.output if load.output else []
-        self.scheduler.submit(b"bench", Submit(str(self._num_requests), load.prompt, sampling))
+    def run_together(self, loads: list[Load], sampling: SamplingParams) -> list[int]:
+        """Loads with a script must have the same one."""
+        script = loads[0].prompt + loads[0].output
+        self._model.script = script if loads[0].output else []
+        for load in loads:
+            self._num_requests += 1
+            self.scheduler.submit(b"bench", Submit(str(self._num_requests), load.prompt, sampling))
         sent: deque[RunBatch] = deque()
-        said: list[int] = []
+        said: dict[str, list[int]] = defaultdict(list)
         while not self.scheduler.is_empty:
             while (batch := self.scheduler.schedule()) is not None:
                 sent.append(batch.to_run_batch())
             for outputs in self.scheduler.update(self._runner.run(sent.popleft())).values():
-                said += [token_id for output in outputs for token_id in output.token_ids]
-        return said
+                for output in outputs:
+                    said[output.request_id] += output.token_ids
+        return [token_id for token_ids in said.values() for token_id in token_ids]
 
 
 def measure() -> Iterator[Figure]:

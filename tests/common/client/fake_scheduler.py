@@ -89,5 +89,5 @@ def _output(request_id: str, token_ids: list[int], reason: FinishReason | None) 
 
 def _stats() -> SchedulerStats:
     return SchedulerStats(
-        1, 2, 3, 4, 5, None, None, True, None, *[0] * 9, {}, 0, 0, 0, {}, StepSizes([], [0], 0)
+        1, 2, 3, 4, 5, None, None, True, None, *[0] * 11, {}, 0, 0, 0, {}, StepSizes([], [0], 0)
     )
