@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from forge_common.errors import WorkerError
@@ -100,3 +102,10 @@ def test_other_answers_to_drafts_are_refused(sampled: SampledSequence) -> None:
 @pytest.mark.parametrize(("token_ids", "expected"), [([9], 4), ([5, 6, 9], 6), ([5, 6, 7, 9], 7)])
 def test_rejected_drafts_are_not_computed(token_ids: list[int], expected: int) -> None:
     assert num_computed_tokens(DRAFTED, SampledSequence(0, token_ids)) == expected
+
+
+def test_foretold_tokens_must_be_in_the_vocabulary() -> None:
+    for token_id, is_known in ((99, True), (100, False)):
+        answer = BatchOutput(0, [SampledSequence(0, [5], forced_token_ids=[7, token_id])], 0.0)
+        with nullcontext() if is_known else pytest.raises(WorkerError, match="foretold"):
+            drafted_batch().check_answer(answer, vocab_size=100)

@@ -126,3 +126,37 @@ def test_a_token_costs_the_same_however_long_the_sequence() -> None:
         return perf_counter() - started
 
     assert min(seconds(20_000) for _ in range(3)) < 40 * min(seconds(2_000) for _ in range(3))
+
+
+def behind(output: list[int], guessed: list[int], num_tokens: int = 4) -> list[int]:
+    known = [*TEXT, *output]
+    return drafter_of(TEXT, output).draft_behind(known, guessed, num_tokens).token_ids
+
+
+def test_behind_tokens_of_another_guess_goes_what_followed_them_before() -> None:
+    assert behind([1001], TEXT[20:23]) == TEXT[23:27]
+    assert behind([1001, *TEXT[20:22]], TEXT[22:23]) == TEXT[23:27]
+
+
+def test_a_source_that_agrees_with_the_other_guess_goes_on_behind_it() -> None:
+    assert behind(TEXT[10:14], TEXT[14:16]) == TEXT[16:20]
+
+
+def test_one_that_does_not_is_left_for_the_place_where_those_tokens_stood() -> None:
+    assert behind(TEXT[10:14], TEXT[30:33]) == TEXT[33:37]
+    assert behind(TEXT[10:14], [1001, 1002]) == []
+
+
+def test_behind_a_guess_nothing_goes_that_was_never_said() -> None:
+    assert behind(TEXT[74:78], TEXT[78:80]) == TEXT[74:78]
+    assert drafter_of([5], []).draft_behind([5], [6], 4) == ([], 0.0)
+
+
+def test_what_goes_behind_a_guess_is_as_sure_as_its_match_is_long() -> None:
+    known = [*TEXT, *TEXT[10:20]]
+    drafter = drafter_of(TEXT, TEXT[10:20])
+    assert drafter.draft_behind(known, TEXT[20:23], 3).rate >= drafter.rate
+    assert (
+        drafter_of(TEXT, [1001]).draft_behind([*TEXT, 1001], TEXT[20:23], 3).rate
+        == (PRIOR_RATES[0])
+    )

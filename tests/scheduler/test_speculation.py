@@ -5,10 +5,14 @@ from __future__ import annotations
 import pytest
 
 from forge_common.protocol.api_scheduler import Submit
+from forge_common.protocol.scheduler_worker import SampledSequence
 from forge_scheduler.drafter import MAX_RATE
+from forge_scheduler.foretold import PRIOR_RATE
 from forge_scheduler.sequence import Sequence
 from forge_scheduler.speculation import (
     MAX_RUNNING,
+    MODEL_RATE_WEIGHT,
+    ForcedCounts,
     Guess,
     Speculation,
     StepLoad,
@@ -114,3 +118,97 @@ def test_beyond_so_many_sequences_nothing_can_be_gained_and_nothing_is_read() ->
     sequence = copying()
     assert Speculation(15).draft(sequence, StepLoad(MAX_RUNNING + 1, 0), 99) == []
     assert sequence.drafter is None
+
+
+def answer(came: list[int], *foretold: int) -> SampledSequence:
+    return SampledSequence(0, came, forced_token_ids=list(foretold))
+
+
+def forced(speculation: Speculation, token_ids: list[int], *foretold: int) -> Sequence:
+    """A sequence whose worker foretold something with its last token."""
+    sequence = make_sequence(token_ids[:-1], grammar=b"grammar")
+    sequence.token_ids = list(token_ids)
+    assert speculation.take_in(sequence, [], answer(token_ids[-1:], *foretold)) == (0, 0)
+    return sequence
+
+
+def test_what_is_foretold_is_drafted_where_nothing_is_repeated() -> None:
+    speculation = Speculation(15)
+    sequence = forced(speculation, [1, 2, 3], *range(50, 60))
+    assert speculation.draft(sequence, ALONE, 99) == list(range(50, 60))
+    assert speculation.draft(sequence, ALONE, 7) == list(range(50, 57))
+
+
+def test_behind_what_is_foretold_goes_what_followed_it_before() -> None:
+    speculation = Speculation(15)
+    sequence = forced(speculation, [*range(100, 140), 1, 2, 3], *range(110, 116))
+    drafts = speculation.draft(sequence, ALONE, 99)
+    assert drafts == list(range(110, 110 + len(drafts)))
+    assert len(drafts) > 6
+
+
+def test_a_single_foretold_token_is_not_worth_a_wider_step() -> None:
+    speculation = Speculation(15)
+    assert speculation.draft(forced(speculation, [1, 2, 3], 50), ALONE, 99) == []
+
+
+def test_a_sequence_with_a_grammar_sits_out_no_step_for_its_drafts() -> None:
+    """It waits for each of its tokens anyway: so less is enough."""
+    load = StepLoad(num_running=8, num_draft_tokens=8)
+    assert best_length(Guess([5], [0.9], sits_out=False), load) == 1
+    assert best_length(Guess([5], [0.9]), load) == 0
+
+
+def test_what_never_comes_is_soon_not_drafted_and_then_again_once_it_comes() -> None:
+    speculation = Speculation(15)
+    sequence = forced(speculation, [1, 2, 3], *range(50, 60))
+    for _ in range(8):
+        speculation.take_in(sequence, [], answer([7], *range(50, 60)))
+    assert speculation.draft(sequence, ALONE, 99) == []
+    for _ in range(16):
+        speculation.take_in(sequence, [], answer([50], *range(50, 60)))
+    assert speculation.draft(sequence, ALONE, 99) == list(range(50, 60))
+
+
+def test_a_new_sequence_begins_with_the_rate_of_its_model() -> None:
+    speculation = Speculation(15)
+    for _ in range(300):
+        sequence = forced(speculation, [1, 2, 3], *range(50, 60))
+        speculation.take_in(sequence, [], answer([7]))
+    late = forced(speculation, [1, 2, 3], *range(50, 60))
+    assert late.foretold is not None
+    assert late.foretold.rate == pytest.approx(PRIOR_RATE * (1 - MODEL_RATE_WEIGHT) ** 300)
+    assert speculation.draft(late, ALONE, 99) == []
+
+
+def test_what_is_repeated_goes_first_once_it_is_the_surer_guess() -> None:
+    speculation = Speculation(15)
+    sequence = copying(grammar=b"grammar")
+    speculation.take_in(sequence, [], answer(COPY[-1:], *range(50, 60)))
+    assert sequence.foretold is not None
+    assert speculation.draft(sequence, ALONE, 99)[0] == 130, "a match of thirty tokens"
+    sequence.foretold.rate = MAX_RATE
+    assert speculation.draft(sequence, ALONE, 99)[0] == 50
+
+
+def test_nothing_foretold_is_drafted_where_drafts_are_off() -> None:
+    speculation = Speculation(15)
+    sequence = forced(speculation, [1, 2, 3], *range(50, 60))
+    sequence.request.is_speculative = False
+    assert speculation.draft(sequence, ALONE, 99) == []
+    off = Speculation(0)
+    assert off.draft(forced(off, [1, 2, 3], *range(50, 60)), ALONE, 99) == []
+
+
+def test_drafts_that_were_foretold_are_counted_apart() -> None:
+    speculation = Speculation(15)
+
+    def counts(drafted: list[int], came: list[int]) -> ForcedCounts:
+        sequence = forced(speculation, [1, 2, 3], 50, 51, 52)
+        return speculation.take_in(sequence, drafted, answer(came))
+
+    assert counts([50, 51, 52, 60, 61], [50, 51, 9]) == (3, 2)
+    assert counts([50, 51, 52, 60], [50, 51, 52, 60, 7]) == (3, 3)
+    assert counts([50], [50, 51]) == (1, 1)
+    assert counts([], [50]) == (0, 0)
+    assert counts([60, 61], [60, 9]) == (0, 0)
