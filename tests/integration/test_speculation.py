@@ -31,7 +31,7 @@ class Engine:
 
     def __init__(self, model: str, max_draft_tokens: int, num_blocks: int = NUM_BLOCKS) -> None:
         self.model = model
-        self.runner: ModelRunner = runner_of(model)
+        self.runner: ModelRunner = self.make_runner()
         self.scheduler: Scheduler = make_scheduler(
             num_blocks,
             DRAFTING.block_size,
@@ -45,6 +45,9 @@ class Engine:
         self.ends: dict[tuple[str, int], FinishReason] = {}
         self.logprobs: dict[tuple[str, int], list[PositionLogprobs]] = defaultdict(list)
         self.prompt_logprobs: dict[tuple[str, int], Any] = {}
+
+    def make_runner(self) -> ModelRunner:
+        return runner_of(self.model)
 
     def run(self, submits: list[Submit], lose_after: int | None = None) -> Engine:
         for submit in submits:
@@ -63,7 +66,7 @@ class Engine:
     def lose_worker(self) -> None:
         self.sent.clear()
         self.scheduler.lose_worker()
-        self.runner = runner_of(self.model)
+        self.runner = self.make_runner()
         limits = self.runner.mirror.limits
         self.scheduler.resume(
             self.scheduler._kv_cache.num_blocks,
