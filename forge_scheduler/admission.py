@@ -154,7 +154,7 @@ class Admission:
         self.running.add(sequence)
         sequence.status = SequenceStatus.RUNNING
         new_block_ids = self._kv_cache.start(sequence, match)
-        batch.introduce(sequence)
+        batch.introduce(sequence, is_speculative=self.speculation.may_draft(sequence))
         batch.add(sequence, min(sequence.num_tokens_to_run, batch.token_budget), new_block_ids)
 
     def _preempt_last(self) -> Sequence:

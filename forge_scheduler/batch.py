@@ -52,7 +52,7 @@ class Batch:
         self.new: list[NewSequence] = []
         self.released: list[int] = []
 
-    def introduce(self, sequence: Sequence) -> None:
+    def introduce(self, sequence: Sequence, *, is_speculative: bool) -> None:
         """Tell the worker all about a sequence: at its first step, and when it resumes."""
         self.new.append(
             NewSequence(
@@ -61,6 +61,7 @@ class Batch:
                 token_ids=list(sequence.token_ids),
                 num_prompt_tokens=sequence.request.num_prompt_tokens,
                 sampling=sequence.request.sampling,
+                is_speculative=is_speculative,
             )
         )
 

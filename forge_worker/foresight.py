@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from forge_common.protocol.scheduler_worker import RunBatch
 from forge_worker.constraints import Constraints
 from forge_worker.forward_inputs import IntArray
 from forge_worker.spelling import Spelling, TokenIds
@@ -99,15 +100,24 @@ class Foresight:
         self._max_tokens = max_tokens
         self._spelling: Spelling | None = None  # made when the first grammar comes
         self._habits = Habits()
+        self._asked_for: set[int] = set()  # sequence ids
         self._spans: dict[int, Span] = {}  # by sequence id
         self._end: TokenIds = ()  # what ended a sequence last
 
-    def forget(self, sequence_ids: Iterable[int]) -> None:
-        for sequence_id in sequence_ids:
+    def meet(self, batch: RunBatch) -> None:
+        """Forget whom it releases, and begin anew with whom it introduces."""
+        for sequence_id in batch.released:
             self._spans.pop(sequence_id, None)
+            self._asked_for.discard(sequence_id)
+        for new in batch.new:
+            self._spans.pop(new.sequence_id, None)
+            if new.is_speculative and new.sampling.grammar is not None:
+                self._asked_for.add(new.sequence_id)
 
     def likely_tokens(self, followed: Followed) -> list[int]:
         """Those that may come next; none without a grammar, or where nothing is forced."""
+        if followed.sequence_id not in self._asked_for:
+            return []
         spelling = self._spelling_for(followed.row)
         if spelling is None:
             return []

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from itertools import chain
 from time import perf_counter
 from typing import NamedTuple
 
@@ -114,7 +113,7 @@ class ModelRunner:
     def run(self, batch: RunBatch) -> BatchOutput:
         """Raises WorkerError where `batch` breaks the protocol's contract."""
         scheduled = self.mirror.apply(batch)
-        self._foresight.forget(chain(batch.released, (new.sequence_id for new in batch.new)))
+        self._foresight.meet(batch)
         if tainted := self.mirror.take_tainted_block_ids():
             scrub(self._kv_cache, self._model.ops, tainted)
         started = perf_counter()

@@ -42,6 +42,7 @@ class NewSequence(Part, frozen=True):
     """All a worker must know of a sequence: also sent again when a preempted one resumes.
 
     `token_ids` is prompt + output so far; the first `num_prompt_tokens` of them are the prompt.
+    `is_speculative` false means that there are to be no drafts of it, so nothing need be foretold.
     """
 
     sequence_id: SequenceId
@@ -49,6 +50,7 @@ class NewSequence(Part, frozen=True):
     token_ids: Annotated[TokenIds, Meta(min_length=1)]
     num_prompt_tokens: Count
     sampling: SamplingParams
+    is_speculative: bool = True
 
 
 class ScheduledSequence(Part, frozen=True):

@@ -24,14 +24,14 @@ def test_sequence_added_in_chunks_samples_with_the_last() -> None:
 def test_new_sequence_is_described_in_full() -> None:
     batch, sequence = Batch(0, 10), make_sequence([5, 6], sequence_id=3)
     sequence.token_ids.append(7)
-    batch.introduce(sequence)
+    batch.introduce(sequence, is_speculative=True)
     [new] = batch.to_run_batch().new
     assert (new.sequence_id, new.token_ids, new.num_prompt_tokens) == (3, [5, 6, 7], 2)
 
 
 def test_description_does_not_change_after_it_was_made() -> None:
     batch, sequence = Batch(0, 10), make_sequence([5, 6])
-    batch.introduce(sequence)
+    batch.introduce(sequence, is_speculative=True)
     sequence.token_ids.append(7)
     assert batch.new[0].token_ids == [5, 6]
 

@@ -200,6 +200,16 @@ def test_nothing_foretold_is_drafted_where_drafts_are_off() -> None:
     assert off.draft(forced(off, [1, 2, 3], *range(50, 60)), ALONE, 99) == []
 
 
+def test_a_worker_is_told_of_whom_there_will_be_drafts() -> None:
+    for most, is_speculative in ((0, True), (15, False), (15, True)):
+        scheduler = make_scheduler(max_draft_tokens=most)
+        sampling = make_submit("a").sampling
+        scheduler.submit(b"c", Submit("a", [1], sampling, is_speculative=is_speculative))
+        batch = scheduler.schedule()
+        assert batch is not None
+        assert [new.is_speculative for new in batch.new] == [most > 0 and is_speculative]
+
+
 def test_drafts_that_were_foretold_are_counted_apart() -> None:
     speculation = Speculation(15)
 

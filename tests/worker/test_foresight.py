@@ -10,6 +10,7 @@ import pytest
 from forge_common.grammar.engine import Engine
 from forge_common.grammar.program import JsonString, Literals, Object, Property, Rule
 from forge_common.grammar.vocabulary import Vocabulary
+from forge_common.protocol.scheduler_worker import NewSequence, RunBatch
 from forge_common.sampling import SamplingParams
 from forge_worker import foresight as module
 from forge_worker.constraints import Constraints
@@ -50,6 +51,9 @@ class Story:
     sequence_id: int = 7
     token_ids: list[int] = field(default_factory=lambda: [5])
 
+    def new(self, params: SamplingParams, *, is_speculative: bool = True) -> NewSequence:
+        return NewSequence(self.sequence_id, 0, [5], 1, params, is_speculative)
+
     def put_out(self, *pieces: bytes) -> list[bytes]:
         new = [END if piece == b"END" else token_of(piece) for piece in pieces]
         self.token_ids += new
@@ -57,6 +61,10 @@ class Story:
         known = np.array(self.token_ids, np.int32)
         likely = self.foresight.likely_tokens(Followed(self.sequence_id, self.row, known, new))
         return [TOKENS[token_id] or b"END" for token_id in likely]
+
+
+def batch(released: list[int], *new: NewSequence) -> RunBatch:
+    return RunBatch(0, released, list(new), [])
 
 
 def begin(*rules: Rule, max_tokens: int = 64) -> Story:
@@ -72,6 +80,7 @@ def start_over(story: Story, *rules: Rule) -> None:
     assert story.constraints.set(story.row, params, []) is None
     story.sequence_id += 1
     story.token_ids = [5]
+    story.foresight.meet(batch([story.sequence_id - 1], story.new(params)))
 
 
 def test_what_is_forced_is_foretold_as_the_tokenizer_has_it() -> None:
@@ -124,16 +133,29 @@ def test_no_sequence_is_foretold_what_another_one_was_about_to_say() -> None:
     story = begin()
     story.put_out(b'{"')
     start_over(story)
-    story.foresight.forget([story.sequence_id - 1])
     assert story.put_out(b"{") == [b'"', b"name", b'":"']
 
 
-def test_a_forgotten_sequence_begins_where_it_is() -> None:
-    """As after a preemption."""
+def test_a_sequence_that_resumes_begins_where_it_is() -> None:
     story = begin()
     story.put_out(b'{"')
-    story.foresight.forget([story.sequence_id])
+    params = SamplingParams(max_tokens=9, seed=1, grammar=b"as before")
+    story.foresight.meet(batch([story.sequence_id], story.new(params)))
     assert b"".join(story.put_out(b"na")) == b'me":"'
+
+
+def test_of_a_released_sequence_nothing_is_kept() -> None:
+    story = begin()
+    story.put_out(b'{"')
+    story.foresight.meet(batch([story.sequence_id]))
+    assert story.put_out(b"name") == []
+
+
+def test_nothing_is_foretold_of_a_sequence_that_is_not_to_be_drafted() -> None:
+    story = begin()
+    params = SamplingParams(max_tokens=9, seed=1, grammar=b"as before")
+    story.foresight.meet(batch([story.sequence_id], story.new(params, is_speculative=False)))
+    assert story.put_out(b'{"') == []
 
 
 def test_the_end_is_foretold_once_it_is_known_which_token_ends() -> None:
@@ -155,7 +177,10 @@ def test_no_more_tokens_are_foretold_than_asked_for() -> None:
 def test_without_a_grammar_nothing_is_asked_of_any_vocabulary() -> None:
     constraints = Constraints(lambda: pytest.fail("no vocabulary is needed"))
     followed = Followed(1, 0, np.array([5, 6], np.int32), [6])
-    assert Foresight(constraints, 64).likely_tokens(followed) == []
+    foresight = Foresight(constraints, 64)
+    plain = SamplingParams(max_tokens=9, seed=1)
+    foresight.meet(batch([], NewSequence(1, 0, [5], 1, plain)))
+    assert foresight.likely_tokens(followed) == []
 
 
 def test_a_long_text_is_seen_ahead_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
