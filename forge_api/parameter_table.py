@@ -60,7 +60,8 @@ NOTES = {
     "echo": "with `logprobs`, the prompt is scored too",
     "truncate_prompt_tokens": "keeps the last so many tokens",
     "priority": "lower runs earlier, with `--policy priority`",
-    "speculative": "Forge's own: `false` drafts no tokens for this request; the text is the same",
+    "speculative": "Forge's own: `false` drafts no tokens for this request, not even those that "
+    "a grammar forces; the text is the same",
     "temperature": "default: the model's `generation_config.json`, else 1",
 }
 

@@ -96,7 +96,9 @@ class BatchSettings(Settings, frozen=True):
 class SpeculationSettings(Settings, frozen=True):
     speculative: Annotated[
         Literal["ngram", "off"],
-        Meta(description="Draft tokens from what was said before; the text stays the same."),
+        Meta(
+            description="Draft what was said before or a grammar forces; the text stays the same."
+        ),
     ] = "ngram"
     max_draft_tokens: Annotated[
         int, Meta(ge=1, le=64, description="Most tokens drafted for a sequence in a step.")
