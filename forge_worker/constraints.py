@@ -26,6 +26,7 @@ from forge_worker.sampler.grammar_mask import MaskWords
 
 if TYPE_CHECKING:  # it is imported when the first grammar comes
     from forge_common.grammar.engine import Engine, State
+    from forge_common.grammar.engine.state import Forced
     from forge_common.grammar.vocabulary import Vocabulary
 
 NOT_ALLOWED = "a token was drawn that the grammar does not allow"
@@ -43,11 +44,6 @@ class Masks(NamedTuple):
             return {}
         found = enumerate(map(self.errors.get, rows.tolist()))
         return {index: error for index, error in found if error is not None}
-
-
-class Forced(NamedTuple):
-    text: bytes
-    is_end: bool  # behind it nothing may follow
 
 
 class Constraints:
@@ -112,14 +108,12 @@ class Constraints:
             return None
         return self._engine.vocabulary
 
-    def forced(self, row: int, max_bytes: int) -> Forced:
-        """How a row that has a grammar must go on; nothing where that cannot be found out."""
+    def forced(self, row: int, max_bytes: int) -> Forced | None:
+        """How a row that has a grammar must go on; None where that cannot be found out."""
         try:
-            text = self._states[row].forced_bytes(max_bytes)
-            behind = self._states[row].advance_bytes(text)
-            return Forced(text, behind is not None and behind.is_end)
+            return self._states[row].forced(max_bytes)
         except Exception:  # the mask of the next token will meet it again, and say what it is
-            return Forced(b"", is_end=False)
+            return None
 
     def begin_masks(self, rows: Sequence[int]) -> Future[Masks]:
         """The same on another thread, until whose result is taken nothing else may be asked."""

@@ -106,11 +106,10 @@ class Foresight:
 
     def meet(self, batch: RunBatch) -> None:
         """Forget whom it releases, and begin anew with whom it introduces."""
-        for sequence_id in batch.released:
+        for sequence_id in (*batch.released, *(new.sequence_id for new in batch.new)):
             self._spans.pop(sequence_id, None)
             self._asked_for.discard(sequence_id)
         for new in batch.new:
-            self._spans.pop(new.sequence_id, None)
             if new.is_speculative and new.sampling.grammar is not None:
                 self._asked_for.add(new.sequence_id)
 
@@ -148,13 +147,17 @@ class Foresight:
             self._habits.learn(span.forced, span.spelling)
 
     def _begin_span(self, followed: Followed, spelling: Spelling) -> None:
-        forced, is_end = self._constraints.forced(followed.row, MAX_FORCED_BYTES)
-        end = self._end if is_end else ()
-        if not forced and not end:
+        forced = self._constraints.forced(followed.row, MAX_FORCED_BYTES)
+        if forced is None:
             return
-        guess = self._habits.find(forced)
-        if guess is None:
-            last_ids = followed.token_ids[-NUM_TOKENS_BEFORE:].tolist()
-            before = b"".join(map(spelling.vocabulary.token_bytes, last_ids))
-            guess = spelling.spell(before, forced)
-        self._spans[followed.sequence_id] = Span(forced, guess, end)
+        end = self._end if forced.is_end else ()
+        if forced.text or end:
+            guess = self._habits.find(forced.text)
+            if guess is None:
+                guess = spelling.spell(_text_before(followed, spelling), forced.text)
+            self._spans[followed.sequence_id] = Span(forced.text, guess, end)
+
+
+def _text_before(followed: Followed, spelling: Spelling) -> bytes:
+    token_ids = followed.token_ids[-NUM_TOKENS_BEFORE:].tolist()
+    return b"".join(map(spelling.vocabulary.token_bytes, token_ids))

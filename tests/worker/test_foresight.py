@@ -206,5 +206,5 @@ def test_a_grammar_that_cannot_be_followed_any_further_foretells_nothing(
     def fail(*_: object) -> bytes:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr("forge_common.grammar.engine.engine.Engine.forced_bytes", fail)
+    monkeypatch.setattr("forge_common.grammar.engine.engine.Engine.forced", fail)
     assert story.put_out(b'{"') == []

@@ -14,7 +14,7 @@ from forge_common.grammar.engine.memory import Memory, Steps, Table
 from forge_common.grammar.engine.node_sets import NodeSet, NodeSets
 from forge_common.grammar.engine.places import Place
 from forge_common.grammar.engine.stacks import Reading, Stack, Stacks, Thread
-from forge_common.grammar.engine.state import State
+from forge_common.grammar.engine.state import Forced, State
 from forge_common.grammar.engine.token_sets import TokenUnion
 from forge_common.grammar.engine.walks import Walk, Walks
 from forge_common.grammar.errors import GrammarTooLarge
@@ -93,26 +93,27 @@ class Engine:
             here = self._by_byte.find((here, byte)) or self._step(here, byte)
         return here
 
-    def is_end(self, state: State) -> bool:
-        self._steps.begin()
-        reading = self._reading(state)
-        return reading.is_accepting and not reading.threads
-
-    def forced_bytes(self, state: State, limit: int) -> bytes:
-        forced = bytearray()
+    def forced(self, state: State, limit: int) -> Forced:
+        text, is_end = bytearray(), False
         self._steps.begin_few()
         with suppress(GrammarTooLarge):  # nothing depends on it: what was found so far is given
-            self._follow_forced(state, forced, limit)
-        return bytes(forced)
+            reading = self._reading(self._follow_forced(state, text, limit))
+            is_end = reading.is_accepting and not reading.threads
+        return Forced(bytes(text), is_end)
 
-    def _follow_forced(self, state: State, forced: bytearray, limit: int) -> None:
-        here: State | None = state
-        while here and len(forced) < limit and not self._reading(here).is_accepting:
+    def _follow_forced(self, state: State, text: bytearray, limit: int) -> State:
+        """Adds to `text`; returns where it leads."""
+        here = state
+        while len(text) < limit and not self._reading(here).is_accepting:
             byte = self._only_byte(here)
             if byte is None:
-                return
-            forced.append(byte)
-            here = self._by_byte.find((here, byte)) or self._go_on(here, byte)
+                break
+            following = self._by_byte.find((here, byte)) or self._go_on(here, byte)
+            if following is None:
+                break
+            text.append(byte)
+            here = following
+        return here
 
     def _reading(self, state: State) -> Reading:
         if state.reading_here is None:

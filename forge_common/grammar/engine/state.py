@@ -6,13 +6,20 @@ nothing that lies ahead of them. Knows no rules.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from forge_common.grammar.engine.stacks import Reading, Thread
 from forge_common.grammar.vocabulary import Words
 
 if TYPE_CHECKING:
     from forge_common.grammar.engine.engine import Engine
+
+
+class Forced(NamedTuple):
+    """A text that must come next, and whether behind it nothing may come."""
+
+    text: bytes
+    is_end: bool
 
 
 class State:
@@ -29,11 +36,6 @@ class State:
         """Whether the text so far is whole."""
         return self._engine.is_accepting(self)
 
-    @property
-    def is_end(self) -> bool:
-        """Whether it is whole, and nothing may follow."""
-        return self._engine.is_end(self)
-
     def mask(self) -> Words:
         """Which tokens may come next: bit t % 32 of word t // 32. Read-only."""
         return self._engine.mask(self)
@@ -45,9 +47,9 @@ class State:
     def advance_bytes(self, text: bytes) -> State | None:
         return self._engine.advance_bytes(self, text)
 
-    def forced_bytes(self, limit: int) -> bytes:
+    def forced(self, limit: int) -> Forced:
         """The only way on, while there is only one: keys, punctuation; `limit` bytes at most.
 
         Less where finding out takes long.
         """
-        return self._engine.forced_bytes(self, limit)
+        return self._engine.forced(self, limit)

@@ -96,14 +96,14 @@ def test_programs_share_their_parts() -> None:
 
 def test_forced_bytes_are_the_only_way_on() -> None:
     start = engine().start(PROGRAMS["tree"])
-    assert start.forced_bytes(100) == b'{"value":"'
-    assert start.forced_bytes(4) == b'{"va'
-    assert after(start, b'{"value":""').forced_bytes(100) == b',"children":['
-    assert after(start, b'{"value":"\\u').forced_bytes(100) == b""
+    assert start.forced(100).text == b'{"value":"'
+    assert start.forced(4).text == b'{"va'
+    assert after(start, b'{"value":""').forced(100).text == b',"children":['
+    assert after(start, b'{"value":"\\u').forced(100).text == b""
     whole = program(Literals((b"abc", b"abcd")))
-    assert engine().start(whole).forced_bytes(100) == b"abc"
+    assert engine().start(whole).forced(100).text == b"abc"
     counted = program(JsonString(max_length=1))
-    assert after(engine().start(counted), b'"a').forced_bytes(100) == b'"'
+    assert after(engine().start(counted), b'"a').forced(100).text == b'"'
 
 
 @pytest.mark.parametrize("name", ["tree, spaced", "unordered object", "excluded", "text"])

@@ -37,9 +37,9 @@ def check_along_a_text(start: State, rng: random.Random) -> int:
     """How many forced bytes there were."""
     state, num_forced = start, 0
     for _ in range(NUM_BYTES):
-        forced, ways = state.forced_bytes(LIMIT), next_bytes(state)
+        forced, ways = state.forced(LIMIT).text, next_bytes(state)
         assert forced == tried_out(state)
-        assert state.is_end == (state.is_accepting and not ways)
+        assert state.forced(0).is_end == (state.is_accepting and not ways)
         num_forced += len(forced)
         if not ways:
             break
@@ -71,24 +71,25 @@ def test_and_of_programs_as_they_are_written(name: str) -> None:
 def test_they_cross_the_borders_of_rules() -> None:
     rules = (Sequence((1, 2, 3)), Literals((b"ab",)), Text("c{3}"), JsonString(max_length=0))
     state = Engine(odd_vocabulary()).start(Program(rules))
-    assert state.forced_bytes(99) == b'abccc""'
-    assert not state.is_end
+    assert state.forced(99).text == b'abccc""'
+    assert not state.forced(0).is_end
+    assert state.forced(99).is_end
     whole = state.advance_bytes(b'abccc""')
     assert whole is not None
-    assert whole.is_end
+    assert whole.forced(0).is_end
 
 
 def test_an_end_that_may_come_is_none_that_must() -> None:
     state = Engine(odd_vocabulary()).start(program(Literals((b"ab", b"abc"))))
     whole = state.advance_bytes(b"ab")
     assert whole is not None
-    assert (whole.is_accepting, whole.is_end, whole.forced_bytes(9)) == (True, False, b"")
+    assert (whole.is_accepting, whole.forced(0).is_end, whole.forced(9).text) == (True, False, b"")
 
 
 def test_what_takes_long_is_given_up_and_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_memory, "FEW_STEPS", 12)
     state = Engine(odd_vocabulary()).start(program(Literals((b"a" * 200,))))
-    found = state.forced_bytes(199)
+    found = state.forced(199).text
     assert 0 < len(found) < 199
     assert state.mask() is not None
-    assert len(state.forced_bytes(199)) > len(found), "what was worked out is kept"
+    assert len(state.forced(199).text) > len(found), "what was worked out is kept"
