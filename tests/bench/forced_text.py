@@ -1,9 +1,10 @@
 """What drafts gain where a schema forces long keys: alone, and sixteen at a time, on the CPU.
 
-The 110 M model has random weights and a vocabulary of 32,000, and is scripted as in `speculation`:
-it says the value as its tokenizer writes it, which is how a model says what its prompt shows. The
-demo model says what it says: keys that it never saw it spells now so, now so. Each of its requests
-is about somebody else. Runs with and without drafts alternate; medians.
+The 110 M model has random weights and a vocabulary of 32,000 (trained at the first run, as in
+`grammar.bpe`), and is scripted as in `speculation`: it says the value as its tokenizer writes it,
+which is how a model says what its prompt shows. The demo model says what it says: keys that it
+never saw it spells now so, now so. Each of its requests is about somebody else. Runs with and
+without drafts alternate; medians.
 """
 
 from __future__ import annotations
