@@ -45,8 +45,9 @@ def ropes(stated: StatedConfig, family: Family, head_dim: int, source: str) -> t
         return tuple(local if kind == "sliding_attention" else full for kind in kinds)
     full = parse_rope(_with_fields_beside(parameters, stated), defaults, source)
     if full.num_dims != head_dim and not family.turns_part:
-        raise ModelError(f"{source}: rope parameters: `partial_rotary_factor` is none of"
-            f" {family.architecture}")
+        raise ModelError(
+            f"{source}: rope parameters: `partial_rotary_factor` is none of {family.architecture}"
+        )
     if family.skips_rotation:
         still = without_rotation(full)
         return tuple(full if turns else still for turns in _turning_layers(stated))
