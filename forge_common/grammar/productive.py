@@ -7,7 +7,7 @@ nothing of schemas.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -29,7 +29,7 @@ from forge_common.grammar.program import (
     Text,
 )
 from forge_common.grammar.program import Sequence as SequenceRule
-from forge_common.grammar.rule_graph import callees, reachable, renumbered
+from forge_common.grammar.rule_graph import Callees, callees, reachable, renumbered
 
 RegularRule = Text | JsonString | Number
 
@@ -79,10 +79,10 @@ class _LiveRules:
     def is_live(self, index: RuleIndex | None) -> bool:
         return index in self._live
 
-    def find(self, reachable: Sequence[RuleIndex]) -> None:
+    def find(self, reachable: Mapping[RuleIndex, Callees]) -> None:
         callers: dict[RuleIndex, list[RuleIndex]] = {index: [] for index in reachable}
-        for index in reachable:
-            for callee in set(callees(self._rules[index])):
+        for index, called in reachable.items():
+            for callee in called:
                 callers[callee].append(index)
         waiting = dict.fromkeys(reachable)
         while waiting:
@@ -93,6 +93,8 @@ class _LiveRules:
 
     def without_dead(self, rule: AnyRule) -> AnyRule:
         """A live rule without its dead parts."""
+        if self._live.issuperset(callees(rule)) and not isinstance(rule, Array):
+            return rule
         match rule:
             case Choice():
                 return Choice(tuple(filter(self.is_live, rule.alternatives)))

@@ -6,7 +6,7 @@ Knows nothing of what rules allow.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
@@ -22,36 +22,39 @@ from forge_common.grammar.program import (
 )
 from forge_common.grammar.program import Sequence as SequenceRule
 
+Callees = tuple[RuleIndex, ...]
 
-def callees(rule: AnyRule) -> Iterator[RuleIndex]:
+
+def callees(rule: AnyRule) -> Callees:
     match rule:
         case Choice():
-            yield from rule.alternatives
+            return rule.alternatives
         case SequenceRule():
-            yield from rule.parts
+            return rule.parts
         case Repeat():
-            yield rule.part
+            return (rule.part,)
         case Array():
-            for item in (*rule.prefix, rule.rest or Item()):
-                yield from (index for index in (item.other, item.matching) if index is not None)
+            items = (*rule.prefix, rule.rest or Item())
+            indices = [index for item in items for index in (item.other, item.matching)]
+            return tuple(index for index in indices if index is not None)
         case Object():
-            yield from (named.value for named in rule.properties)
-            for other in rule.others:
-                yield from (other.key, other.value)
+            values = [named.value for named in rule.properties]
+            others = [index for other in rule.others for index in (other.key, other.value)]
+            return (*values, *others)
         case _:
-            pass
+            return ()
 
 
-def reachable(program: Program) -> list[RuleIndex]:
-    """Callers before callees, as far as that goes."""
-    found = {program.root: None}
+def reachable(program: Program) -> dict[RuleIndex, Callees]:
+    """With whom each calls; callers before callees, as far as that goes."""
+    found: dict[RuleIndex, Callees] = {}
     waiting = deque([program.root])
     while waiting:
-        for callee in callees(program.rules[waiting.popleft()]):
-            if callee not in found:
-                found[callee] = None
-                waiting.append(callee)
-    return list(found)
+        index = waiting.popleft()
+        if index not in found:
+            found[index] = callees(program.rules[index])
+            waiting += found[index]
+    return found
 
 
 def renumbered(program: Program) -> Program:

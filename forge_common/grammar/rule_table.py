@@ -18,6 +18,9 @@ class RuleTable:
     def rules(self) -> tuple[AnyRule, ...]:
         return tuple(self._rules)
 
+    def __getitem__(self, index: RuleIndex) -> AnyRule:
+        return self._rules[index]
+
     def add(self, rule: AnyRule) -> RuleIndex:
         index = self._indices.get(rule)
         if index is None:

@@ -8,7 +8,7 @@ bound is in `number_orders`. Knows nothing of which notation is allowed where.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Generic, NamedTuple, TypeVar
 
 from forge_common.grammar.automata.decimals import Decimal
@@ -23,7 +23,7 @@ class Verdict(Enum):
     FAILS = "fails"
 
 
-class Place(Enum):
+class Place(StrEnum):
     """Where in a number a digit stands."""
 
     WHOLE = "whole"

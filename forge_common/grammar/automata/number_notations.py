@@ -6,7 +6,7 @@ Knows nothing of values.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
+from enum import StrEnum
 
 from forge_common.grammar.automata.number_conditions import Place
 
@@ -15,7 +15,7 @@ NONZERO_DIGITS = b"123456789"
 EXPONENT_MARKS = b"eE"
 
 
-class Phase(Enum):
+class Phase(StrEnum):
     START = "start"
     SIGNED = "signed"
     ZERO = "zero"
@@ -29,7 +29,7 @@ class Phase(Enum):
     NEGATIVE_EXPONENT = "negative exponent"
 
 
-class Notation(Enum):
+class Notation(StrEnum):
     INTEGER = "integer"
     PLAIN = "plain"
     SCIENTIFIC = "scientific"  # normalised

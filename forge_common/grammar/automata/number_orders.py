@@ -7,22 +7,24 @@ nothing of which notation is allowed where.
 from __future__ import annotations
 
 from abc import abstractmethod
-from enum import Enum
+from enum import IntEnum
+from functools import cached_property
 from typing import NamedTuple
 
 from forge_common.grammar.automata.decimals import Decimal
 from forge_common.grammar.automata.number_conditions import Condition, Place, State, Verdict
 
 
-class Order(Enum):
+class Order(IntEnum):
     LESS = -1
     EQUAL = 0
     MORE = 1
 
     def flipped(self, is_flipped: bool) -> Order:
-        return Order(-self.value) if is_flipped else self
+        return FLIPPED[self] if is_flipped else self
 
 
+FLIPPED = {Order.LESS: Order.MORE, Order.EQUAL: Order.EQUAL, Order.MORE: Order.LESS}
 Orders = frozenset[Order]
 AT_LEAST: Orders = frozenset((Order.EQUAL, Order.MORE))
 MORE_THAN: Orders = frozenset((Order.MORE,))
@@ -32,7 +34,9 @@ UNEQUAL: Orders = frozenset((Order.LESS, Order.MORE))
 
 
 def _order(left: int, right: int) -> Order:
-    return Order((left > right) - (left < right))
+    if left == right:
+        return Order.EQUAL
+    return Order.LESS if left < right else Order.MORE
 
 
 def _digit(digits: str, index: int) -> int:
@@ -46,6 +50,8 @@ class _Comparing(Condition[State]):
         self._bound = bound
         self._whole, self._fraction = bound.whole, bound.fraction
         self._allowed = allowed
+        # Then a digit that is not the bound's decides, however many digits there are.
+        self._is_unequal_decided = (Order.LESS in allowed) is (Order.MORE in allowed)
 
     def begin(self, is_negative: bool) -> State | Verdict:
         if self._bound.digits and is_negative is not self._bound.is_negative:
@@ -55,13 +61,9 @@ class _Comparing(Condition[State]):
     @abstractmethod
     def _begin_magnitude(self, is_negative: bool) -> State | Verdict: ...
 
-    def _judge(self, is_negative: bool, *magnitudes: Order) -> Verdict:
-        orders = {magnitude.flipped(is_negative) for magnitude in magnitudes}
-        return Verdict.HOLDS if orders <= self._allowed else Verdict.FAILS
-
-    def _is_decided(self, is_negative: bool, *magnitudes: Order) -> bool:
-        orders = {magnitude.flipped(is_negative) for magnitude in magnitudes}
-        return orders <= self._allowed or not orders & self._allowed
+    def _judge(self, is_negative: bool, magnitude: Order) -> Verdict:
+        is_allowed = magnitude.flipped(is_negative) in self._allowed
+        return Verdict.HOLDS if is_allowed else Verdict.FAILS
 
 
 class _WholePart(NamedTuple):
@@ -110,7 +112,7 @@ class Comparison(_Comparing[_WholePart | _FractionPart]):
             return self._judge(is_negative, Order.MORE)
         if order is Order.EQUAL:
             order = _order(digit, int(whole[num_digits]))
-        if order is not Order.EQUAL and self._is_decided(is_negative, Order.LESS, Order.MORE):
+        if order is not Order.EQUAL and self._is_unequal_decided:
             return self._judge(is_negative, order)
         return _WholePart(is_negative, num_digits + 1, order)
 
@@ -169,7 +171,7 @@ class ScientificComparison(_Comparing[_Mantissa | _Exponent]):
         is_negative, num_digits, order = state
         if order is Order.EQUAL:
             order = _order(digit, _digit(self._bound.digits, num_digits))
-        if order is not Order.EQUAL and self._is_decided(is_negative, Order.LESS, Order.MORE):
+        if order is not Order.EQUAL and self._is_unequal_decided:
             return self._judge(is_negative, order)
         return _Mantissa(is_negative, min(num_digits + 1, len(self._bound.digits)), order)
 
@@ -199,6 +201,6 @@ class ScientificComparison(_Comparing[_Mantissa | _Exponent]):
         order = Order.LESS if is_short else state.order
         return order.flipped(state.is_exponent_negative)
 
-    @property
+    @cached_property
     def _exponent_digits(self) -> str:
         return str(abs(self._bound.exponent)).lstrip("0")

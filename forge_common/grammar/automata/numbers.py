@@ -10,10 +10,12 @@ schemas.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from itertools import starmap
 from typing import Any, NamedTuple
 
 from forge_common.grammar.automata.budget import Budget
 from forge_common.grammar.automata.byte_automaton import ByteAutomaton, Row
+from forge_common.grammar.automata.decimals import Decimal as Digits
 from forge_common.grammar.automata.decimals import parse_decimal
 from forge_common.grammar.automata.lazy_states import LazyStates
 from forge_common.grammar.automata.number_conditions import (
@@ -40,6 +42,7 @@ from forge_common.grammar.automata.number_orders import (
     Orders,
     ScientificComparison,
 )
+from forge_common.grammar.automata.number_values import is_sure_to_have_values
 from forge_common.grammar.program import Decimal, Number
 
 MAX_STATES = 10_000
@@ -59,11 +62,23 @@ class _Written(NamedTuple):
     pending: frozenset[_Pending]
 
 
+class _Bound(NamedTuple):
+    value: Digits
+    allowed: Orders
+
+
 class _Way(NamedTuple):
     """To write a number, and what it has to fulfil."""
 
     notation: Notation
     conditions: Sequence[AnyCondition]
+
+
+class _Beginning(NamedTuple):
+    """Of a number: the sign is known, and no digit."""
+
+    way: int
+    is_negative: bool
 
 
 NumberState = frozenset[_Written]  # at most one a way
@@ -73,11 +88,7 @@ class NumberSpace:
     def __init__(self, ways: Sequence[_Way], budget: Budget) -> None:
         self._ways = ways
         self._budget = budget
-        self._begun = {
-            (index, is_negative): _begin(way.conditions, is_negative)
-            for index, way in enumerate(ways)
-            for is_negative in (False, True)
-        }
+        self._begun: dict[_Beginning, frozenset[_Pending] | None] = {}
         self.has_dead_ends = any(way.conditions for way in ways)
         self.start: NumberState = frozenset(
             _Written(index, Phase.START, frozenset()) for index in range(len(ways))
@@ -108,6 +119,12 @@ class NumberSpace:
                 if pending is not None:
                     yield byte, _Written(written.way, phase, pending)
 
+    def _begin(self, beginning: _Beginning) -> frozenset[_Pending] | None:
+        if beginning not in self._begun:
+            conditions = self._ways[beginning.way].conditions
+            self._begun[beginning] = _begin(conditions, beginning.is_negative)
+        return self._begun[beginning]
+
     def _read(self, written: _Written, phase: Phase, byte: int) -> frozenset[_Pending] | None:
         """What is left to decide; None where a condition has failed."""
         place = PLACES.get(phase)
@@ -116,7 +133,7 @@ class NumberSpace:
         conditions = self._ways[written.way].conditions
         pending: frozenset[_Pending] | None = written.pending
         if written.phase in (Phase.START, Phase.SIGNED):
-            pending = self._begun[written.way, written.phase is Phase.SIGNED]
+            pending = self._begin(_Beginning(written.way, written.phase is Phase.SIGNED))
         if pending is None:
             return None
         left = set()
@@ -130,6 +147,7 @@ class NumberSpace:
 
 
 def _begin(conditions: Sequence[AnyCondition], is_negative: bool) -> frozenset[_Pending] | None:
+    """None where a condition has failed."""
     begun = set()
     for index, condition in enumerate(conditions):
         outcome = condition.begin(is_negative)
@@ -144,6 +162,7 @@ class NumberText(ByteAutomaton):
     def __init__(self, rule: Number) -> None:
         self._budget = Budget(max_states=MAX_STATES)
         self._states = LazyStates(NumberSpace(_ways(rule), self._budget), self._budget)
+        self._is_sure_to_have_values = is_sure_to_have_values(rule)
 
     @property
     def start(self) -> int:
@@ -157,6 +176,10 @@ class NumberText(ByteAutomaton):
     def num_bytes(self) -> int:
         return self._budget.num_bytes
 
+    @property
+    def is_empty(self) -> bool:
+        return not self._is_sure_to_have_values and super().is_empty
+
     def row(self, state: int) -> Row:
         return self._states.edges(state)
 
@@ -169,7 +192,8 @@ class NumberText(ByteAutomaton):
 
 def _ways(rule: Number) -> list[_Way]:
     further = [Multiple(parse_decimal(step)) for step in rule.multiples_of]
-    plain: list[AnyCondition] = [*_comparisons(rule, Comparison), *further]
+    bounds = _bounds(rule)
+    plain: list[AnyCondition] = [*starmap(Comparison, bounds), *further]
     if rule.is_fractional:
         plain.append(Fractional())
     if rule.is_integer:
@@ -178,14 +202,11 @@ def _ways(rule: Number) -> list[_Way]:
         return [_Way(Notation.ANY, plain)]
     ways = [_Way(Notation.PLAIN, plain)]
     if not further and not rule.is_fractional:
-        scientific = list(_comparisons(rule, ScientificComparison))
-        ways.append(_Way(Notation.SCIENTIFIC, scientific))
+        ways.append(_Way(Notation.SCIENTIFIC, list(starmap(ScientificComparison, bounds))))
     return ways
 
 
-def _comparisons(
-    rule: Number, kind: type[Comparison] | type[ScientificComparison]
-) -> Iterator[AnyCondition]:
+def _bounds(rule: Number) -> list[_Bound]:
     bounds: list[tuple[Decimal | None, Orders]] = [
         (rule.minimum, AT_LEAST),
         (rule.exclusive_minimum, MORE_THAN),
@@ -193,6 +214,4 @@ def _comparisons(
         (rule.exclusive_maximum, LESS_THAN),
         *((excluded, UNEQUAL) for excluded in rule.excluded),
     ]
-    for text, allowed in bounds:
-        if text is not None:
-            yield kind(parse_decimal(text), allowed)
+    return [_Bound(parse_decimal(text), allowed) for text, allowed in bounds if text is not None]

@@ -23,7 +23,7 @@ from forge_common.grammar.program import JsonString, Literals, Number, Pattern, 
 
 MAX_KEPT = 1024
 MAX_BYTES = 64 * 2**20
-COUNTED_SHARE = 16  # bytes are counted once in so many parts of what is kept
+COUNTED_SHARE = 4  # bytes are counted once in so many parts of what is kept
 Made = TypeVar("Made")
 
 
@@ -47,7 +47,7 @@ class AutomatonStore:
 
     def string(self, rule: JsonString) -> QuotedText:
         """Its lengths are left to the caller, who counts: see `ByteAutomaton.ends_character`."""
-        return self._keep(
+        return self.keep(
             (JsonString, rule.patterns, rule.excluded), lambda: self._make_string(rule)
         )
 
@@ -63,18 +63,18 @@ class AutomatonStore:
 
     def with_counts_as_lengths(self, rule: JsonString) -> JsonString:
         """The same strings, with `^[a-z]{3,12}$` as `^[a-z]*$` and a length from 3 to 12."""
-        return self._keep(
+        return self.keep(
             ("counts", rule), lambda: with_counts_as_lengths(rule, self._patterns.parse)
         )
 
     def text(self, rule: Text) -> ByteAutomaton:
-        return self._keep(rule, lambda: self._make_text(rule))
+        return self.keep(rule, lambda: self._make_text(rule))
 
     def number(self, rule: Number) -> ByteAutomaton:
-        return self._keep(rule, lambda: NumberText(rule))
+        return self.keep(rule, lambda: NumberText(rule))
 
     def literals(self, rule: Literals) -> ByteAutomaton:
-        return self._keep(rule, lambda: LiteralTexts(rule.texts))
+        return self.keep(rule, lambda: LiteralTexts(rule.texts))
 
     def matches(self, pattern: str, text: str) -> bool:
         """Whether the pattern is found in the text, as JSON Schema's `pattern` means it."""
@@ -89,9 +89,10 @@ class AutomatonStore:
         return PlainText(self._patterns.whole(rule.pattern), self._common_tree.copy())
 
     def _search(self, pattern: str) -> Language:
-        return self._keep((Pattern, pattern), lambda: self._patterns.search((Pattern(pattern),)))
+        return self.keep((Pattern, pattern), lambda: self._patterns.search((Pattern(pattern),)))
 
-    def _keep(self, key: object, make: Callable[[], Made]) -> Made:
+    def keep(self, key: object, make: Callable[[], Made]) -> Made:
+        """Also for whatever else of a rule depends on `key` alone."""
         found = self._kept.get(key)
         if found is None:
             found = make()

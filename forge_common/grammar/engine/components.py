@@ -96,20 +96,36 @@ class Facts(NamedTuple):
 
 def find_facts(component: Component, steps: Steps) -> Facts:
     """Refuses left recursion."""
+    if len(component) == 1 and not any(isinstance(it, int) for it in component[0].references):
+        return _facts_of_one(component[0], steps)
     productive = _find_productive(component, steps)
     facts = Facts(productive, _find_nullable(component, productive, steps))
     _refuse_left_recursion(component, facts)
     return facts
 
 
+def _facts_of_one(member: Member, steps: Steps) -> Facts:
+    """Of one that does not name itself."""
+    steps.spend(2 * (len(member.references) + 1))
+    is_productive = _is_productive(member.rule, flags_of(member, (), _is_some))
+    is_nullable = is_productive and _is_nullable(member.rule, flags_of(member, (), _may_end))
+    return Facts((is_productive,), (is_nullable,))
+
+
+def _is_some(place: Place | None) -> bool:
+    return place is not None
+
+
+def _may_end(place: Place | None) -> bool:
+    return place is not None and place.is_accepting
+
+
 def _find_productive(component: Component, steps: Steps) -> list[bool]:
-    return _least(component, lambda place: place is not None, _is_productive, steps)
+    return _least(component, _is_some, _is_productive, steps)
 
 
 def _find_nullable(component: Component, productive: Flags, steps: Steps) -> list[bool]:
-    nullable = _least(
-        component, lambda place: place is not None and place.is_accepting, _is_nullable, steps
-    )
+    nullable = _least(component, _may_end, _is_nullable, steps)
     return [is_null and is_some for is_null, is_some in zip(nullable, productive, strict=True)]
 
 

@@ -50,6 +50,7 @@ from forge_common.grammar.schema.evaluation import Evaluation
 from forge_common.grammar.schema.expansion import Expansion
 from forge_common.grammar.schema.facts import Conjunction, Term, is_nothing, nothing
 from forge_common.grammar.schema.json_values import is_encodable, value_text
+from forge_common.grammar.schema.leaves import leaf_key
 from forge_common.grammar.schema.meanings import Meanings
 from forge_common.grammar.schema.objects import Callees, ObjectRules
 from forge_common.grammar.schema.regular import Regular
@@ -74,16 +75,16 @@ def compile_schema(
     The program of a schema that no value fulfils allows nothing: `productive.is_empty`.
     """
     steps = Steps()
-    regular = Regular(automata or AutomatonStore(), steps)
-    return _Compiler(Document(schema), options, regular, steps).compile()
+    return _Compiler(Document(schema), options, automata or AutomatonStore(), steps).compile()
 
 
 class _Compiler:
     def __init__(
-        self, document: Document, options: SchemaOptions, regular: Regular, steps: Steps
+        self, document: Document, options: SchemaOptions, automata: AutomatonStore, steps: Steps
     ) -> None:
         self._steps = steps
-        self._regular = regular
+        self._automata = automata
+        self._regular = regular = Regular(automata, steps)
         meanings = Meanings(document, regular)
         evaluation = Evaluation(meanings, regular, steps)
         emptiness = Emptiness(meanings, evaluation, regular, steps)
@@ -104,7 +105,7 @@ class _Compiler:
             conjunction = self._waiting.popleft()
             with self._at(conjunction):
                 self._steps.check_time()
-                self._rules.set(self._known[conjunction], self._make(conjunction))
+                self._rules.set(self._known[conjunction], self._make_or_recall(conjunction))
         program = Program(self._rules.rules, root, self._options.whitespace)
         return productive_structures(program)
 
@@ -131,7 +132,18 @@ class _Compiler:
     def _branches_of(self, conjunction: Conjunction) -> Sequence[Branch]:
         return self._maker.branches_of(self._expansion.expand(conjunction))
 
-    def _make(self, conjunction: Conjunction) -> AnyRule:
+    def _make_or_recall(self, conjunction: Conjunction) -> Choice:
+        key = leaf_key(self._document, conjunction)
+        if key is None:
+            return self._make(conjunction)
+        alternatives = self._automata.keep(key, lambda: self._leaf(conjunction))
+        return Choice(tuple(map(self._rules.add, alternatives)))
+
+    def _leaf(self, conjunction: Conjunction) -> tuple[AnyRule, ...]:
+        """Rules that call no others."""
+        return tuple(self._rules[index] for index in self._make(conjunction).alternatives)
+
+    def _make(self, conjunction: Conjunction) -> Choice:
         expanded = self._expansion.expand(conjunction)
         if any(outcome.is_everything for outcome in expanded.outcomes):
             return Choice((self._rules.add(AnyValue()),))
@@ -153,15 +165,15 @@ class _Compiler:
         match branch:
             case StringBranch(rule):
                 counted = self._regular.with_counts_as_lengths(rule)
-                return self._leaf(counted, self._regular.is_string_empty(counted))
+                return self._scalar(counted, self._regular.is_string_empty(counted))
             case NumberBranch(rule):
-                return self._leaf(rule, self._regular.is_number_empty(rule))
+                return self._scalar(rule, self._regular.is_number_empty(rule))
             case ArrayBranch():
                 return self._arrays.make(branch)
             case ObjectBranch():
                 return self._objects.make(branch, self._is_ordered)
 
-    def _leaf(self, rule: JsonString | Number, is_empty: bool) -> RuleIndex:
+    def _scalar(self, rule: JsonString | Number, is_empty: bool) -> RuleIndex:
         return self._rule_of(nothing()) if is_empty else self._rules.add(rule)
 
     @property

@@ -7,7 +7,7 @@ what keywords mean.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import unquote, urldefrag, urljoin
 
@@ -22,6 +22,12 @@ from forge_common.grammar.schema.keywords import (
 MAX_DEPTH = 96
 MAX_VALUES = 2**17
 
+IDENTIFIERS = frozenset(
+    {"$id", "id", "$anchor", "$dynamicAnchor", "$recursiveAnchor", "$schema"}
+)  # what `_read_identifier` looks at
+
+CONTAINERS = (dict, list)
+
 Place = int  # of a schema within its document
 FALSE_PLACE = 0  # the schema `false`, which stands nowhere
 
@@ -32,9 +38,20 @@ class _Anchor(NamedTuple):
 
 
 class _Found(NamedTuple):
-    pointer: str
     schema: object
     base: str  # the URI that its references are relative to
+    holder: _Found | None = None
+    path: tuple[str, ...] = ()  # from there
+
+    @property
+    def pointer(self) -> str:
+        """Joined when it is asked for, which is seldom."""
+        tokens: list[str] = []
+        here: _Found | None = self
+        while here is not None:
+            tokens += reversed(here.path)
+            here = here.holder
+        return "".join(map(pointer_token, reversed(tokens)))
 
 
 class Document:
@@ -49,7 +66,7 @@ class Document:
         self._bases: dict[str, str] = {}  # pointer -> URI
         self._pointers = [""]
         self._schemas: list[object] = [False]
-        self._keywords: dict[Place, Mapping[str, object]] = {}
+        self._known: list[bool | Mapping[str, object]] = [False]
         self._places: dict[str, Place] = {}
         self._read_identifiers()
         self.root = self.place("")
@@ -59,28 +76,31 @@ class Document:
 
     def schema(self, place: Place) -> bool | Mapping[str, object]:
         """A schema without the words that say nothing about values."""
-        schema = self._schemas[place]
-        if isinstance(schema, bool):
-            return schema
-        found = self._keywords.get(place)
-        if found is None:
-            assert isinstance(schema, dict)  # noqa: S101 - `place` has seen to it
-            found = self._keywords[place] = known_keywords(schema, self.draft)
-        return found
+        return self._known[place]
 
     def place(self, pointer: str) -> Place:
         place = self._places.get(pointer)
         if place is None:
-            schema = self._look_up(pointer)
-            if not isinstance(schema, dict | bool):
-                raise GrammarError("not a schema", pointer=pointer)
-            place = self._places[pointer] = len(self._schemas)
-            self._schemas.append(schema)
-            self._pointers.append(pointer)
+            tokens = [_unescaped(token) for token in pointer.split("/")[1:]]
+            place = self._add_place(pointer, _look_up(self._root, tokens))
         return place
 
     def child(self, place: Place, *path: str) -> Place:
-        return self.place(self._pointers[place] + "".join(map(pointer_token, path)))
+        pointer = self._pointers[place] + "".join(map(pointer_token, path))
+        child = self._places.get(pointer)
+        if child is None:
+            child = self._add_place(pointer, _look_up(self._schemas[place], path))
+        return child
+
+    def _add_place(self, pointer: str, schema: object) -> Place:
+        if not isinstance(schema, dict | bool):
+            raise GrammarError("not a schema", pointer=pointer)
+        place = self._places[pointer] = len(self._schemas)
+        self._schemas.append(schema)
+        known = schema if isinstance(schema, bool) else known_keywords(schema, self.draft)
+        self._known.append(known)
+        self._pointers.append(pointer)
+        return place
 
     def resolve(self, place: Place, reference: str) -> Place:
         """Where a `$ref` leads."""
@@ -120,20 +140,8 @@ class Document:
         except LookupError:
             raise GrammarError(f"{reference!r} leads nowhere") from None
 
-    def _look_up(self, pointer: str) -> object:
-        """LookupError where there is nothing."""
-        value = self._root
-        for token in pointer.split("/")[1:]:
-            token = token.replace("~1", "/").replace("~0", "~")
-            if isinstance(value, list) and token.isdecimal():
-                value = value[int(token)]
-            elif isinstance(value, dict):
-                value = value[token]
-            else:
-                raise LookupError(pointer)
-        return value
-
     def _base(self, pointer: str) -> str:
+        """Where none is kept, it is that of the schema around."""
         while pointer not in self._bases:
             pointer = pointer.rpartition("/")[0]
         return self._bases[pointer]
@@ -141,16 +149,17 @@ class Document:
     def _read_identifiers(self) -> None:
         """Only where schemas stand: an `$id` in an enum names nothing."""
         self._resources[""] = self._bases[""] = ""
-        waiting = [_Found("", self._root, "")]
+        waiting = [_Found(self._root, "")]
         while waiting:
             found = waiting.pop()
             if not isinstance(found.schema, dict):
                 continue
-            base = self._read_identifier(found)
-            self._bases[found.pointer] = base
-            for inner in subschemas(found.schema):
-                path = found.pointer + "".join(map(pointer_token, inner.path))
-                waiting.append(_Found(path, inner.schema, base))
+            base = found.base
+            if not IDENTIFIERS.isdisjoint(found.schema):
+                base = self._bases[found.pointer] = self._read_identifier(found)
+            waiting += [
+                _Found(inner.schema, base, found, inner.path) for inner in subschemas(found.schema)
+            ]
 
     def _read_identifier(self, found: _Found) -> str:
         """The base URI of the schema."""
@@ -193,19 +202,45 @@ def pointer_token(token: str) -> str:
     return "/" + token.replace("~", "~0").replace("/", "~1")
 
 
+def _unescaped(token: str) -> str:
+    return token.replace("~1", "/").replace("~0", "~")
+
+
+def _look_up(value: object, tokens: Iterable[str]) -> object:
+    """LookupError where there is nothing."""
+    for token in tokens:
+        if isinstance(value, list) and token.isdecimal():
+            value = value[int(token)]
+        elif isinstance(value, dict):
+            value = value[token]
+        else:
+            raise LookupError(token)
+    return value
+
+
 class _Nested(NamedTuple):
     value: object
     depth: int
-    pointer: str
+    holder: _Nested | None = None
+    token: object = ""  # a key, or an index
+
+    @property
+    def pointer(self) -> str:
+        tokens: list[str] = []
+        here = self
+        while here.holder is not None:
+            tokens.append(pointer_token(str(here.token)))
+            here = here.holder
+        return "".join(reversed(tokens))
 
 
 def check_bounds(root: object) -> None:
     """GrammarTooLarge where a value is nested too deep or holds too many others."""
-    waiting = [_Nested(root, 0, "")]
+    waiting = [_Nested(root, 0)]
     num_values = 1
     while waiting:
         nested = waiting.pop()
-        if isinstance(nested.value, dict | list):
+        if isinstance(nested.value, CONTAINERS):
             num_values += len(nested.value)
             _check_bounds_at(nested, num_values)
             waiting += _inner_containers(nested)
@@ -218,9 +253,11 @@ def _check_bounds_at(nested: _Nested, num_values: int) -> None:
         raise GrammarTooLarge(f"more than {MAX_VALUES} values", pointer=nested.pointer)
 
 
-def _inner_containers(nested: _Nested) -> Iterator[_Nested]:
-    value = nested.value
+def _inner_containers(nested: _Nested) -> list[_Nested]:
+    value, depth = nested.value, nested.depth + 1
     members = value.items() if isinstance(value, dict) else enumerate(value)  # type: ignore[arg-type]
-    for token, member in members:
-        if isinstance(member, dict | list):
-            yield _Nested(member, nested.depth + 1, nested.pointer + pointer_token(str(token)))
+    return [
+        _Nested(member, depth, nested, token)
+        for token, member in members
+        if isinstance(member, CONTAINERS)
+    ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
+from forge_common.grammar.automata.number_values import is_sure_to_have_values
 from forge_common.grammar.automata.store import AutomatonStore
 from forge_common.grammar.program import JsonString, Number
 from forge_common.grammar.schema.steps import Steps
@@ -32,6 +33,8 @@ class Regular:
         return self._automata.is_string_empty(rule)
 
     def is_number_empty(self, rule: Number) -> bool:
+        if is_sure_to_have_values(rule):
+            return False
         self._steps.check_time()
         return self._automata.number(rule).is_empty
 
