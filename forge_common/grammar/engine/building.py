@@ -9,6 +9,8 @@ import json
 from collections.abc import Hashable, Sequence
 from typing import TypeVar
 
+import msgspec
+
 from forge_common.grammar.engine.arrays import ArrayMachine
 from forge_common.grammar.engine.components import (
     Component,
@@ -124,6 +126,6 @@ def _start(machine: Structure[Local]) -> Place:
 def key_text(key: str) -> bytes:
     """As JSON writes it with the fewest escapes; half a surrogate pair has to be escaped."""
     try:
-        return json.dumps(key, ensure_ascii=False).encode()
+        return msgspec.json.encode(key)
     except UnicodeEncodeError:
         return json.dumps(key).encode()

@@ -75,15 +75,17 @@ class Compiler:
 
     def _root(self, program: Program) -> Place:
         places: dict[RuleIndex, Place | None] = {}
-        for indices in components(program):
+        children = [named_rules(rule) for rule in program.rules]
+        for indices in components(program.root, children):
+            rule = program.rules[indices[0]]
+            if isinstance(rule, Literals | Text | JsonString | Number):
+                places[indices[0]] = self._readers.find(rule)
+                continue
             ranks = {index: rank for rank, index in enumerate(indices)}
             component = tuple(
                 Member(
                     numbered(program.rules[index]),
-                    tuple(
-                        ranks[named] if named in ranks else places[named]
-                        for named in named_rules(program.rules[index])
-                    ),
+                    tuple([ranks.get(child, places.get(child)) for child in children[index]]),
                 )
                 for index in indices
             )
@@ -95,9 +97,6 @@ class Compiler:
         return root
 
     def _find(self, component: Component, whitespace: Whitespace) -> Places:
-        rule = component[0].rule
-        if isinstance(rule, Literals | Text | JsonString | Number):
-            return (self._readers.find(rule),)
         key = (whitespace, component)
         found = self._components.find(key)
         if found is None:

@@ -19,7 +19,6 @@ from forge_common.grammar.engine.object_plans import (
     UnorderedPlan,
 )
 from forge_common.grammar.engine.places import Place
-from forge_common.grammar.engine.rules import named_rules
 from forge_common.grammar.errors import GrammarError, GrammarTooLarge
 from forge_common.grammar.program import (
     AnyRule,
@@ -27,7 +26,6 @@ from forge_common.grammar.program import (
     Choice,
     Item,
     Object,
-    Program,
     Repeat,
     RuleIndex,
 )
@@ -47,16 +45,17 @@ class Member(NamedTuple):
 Component = tuple[Member, ...]
 
 
-def components(program: Program) -> Iterator[list[RuleIndex]]:
-    """Those that the root reaches (Tarjan 1972), without recursion."""
-    children = [named_rules(rule) for rule in program.rules]
-    if max(program.root, *map(max, filter(None, children)), 0) >= len(children):
+def components(
+    root: RuleIndex, children: Sequence[Sequence[RuleIndex]]
+) -> Iterator[list[RuleIndex]]:
+    """Those that the root reaches (Tarjan 1972), without recursion. `children` are by rule."""
+    if max(root, *map(max, filter(None, children)), 0) >= len(children):
         raise GrammarError("a rule is named that is not there")
     order: dict[RuleIndex, int] = {}
     lowest: dict[RuleIndex, int] = {}
     in_progress: list[RuleIndex] = []
     is_done: set[RuleIndex] = set()
-    path = [(program.root, iter(children[program.root]))]
+    path = [(root, iter(children[root]))]
     while path:
         rule, ahead = path[-1]
         if rule not in order:
@@ -108,8 +107,9 @@ def _facts_of_one(member: Member, steps: Steps) -> Facts:
     """Of one that does not name itself."""
     steps.spend(2 * (len(member.references) + 1))
     is_productive = _is_productive(member.rule, flags_of(member, (), _is_some))
-    is_nullable = is_productive and _is_nullable(member.rule, flags_of(member, (), _may_end))
-    return Facts((is_productive,), (is_nullable,))
+    if not is_productive or not isinstance(member.rule, Choice | SequenceRule | Repeat):
+        return Facts((is_productive,), (False,))
+    return Facts((True,), (_is_nullable(member.rule, flags_of(member, (), _may_end)),))
 
 
 def _is_some(place: Place | None) -> bool:

@@ -7,6 +7,7 @@ needs, and how many it may still have. Knows no other rules.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 
 from forge_common.grammar.automata.byte_automaton import ByteAutomaton, Row
 from forge_common.grammar.automata.json_text import QuotedText
@@ -25,8 +26,12 @@ class Reader:
 
     def __init__(self, automaton: ByteAutomaton, shelf: PlaceShelf, memory: Memory) -> None:
         self.automaton = automaton
-        self.rows = DenseRows(automaton, memory)
+        self._memory = memory
         self._shelf = shelf
+
+    @cached_property
+    def rows(self) -> DenseRows:
+        return DenseRows(self.automaton, self._memory)
 
     def place(self, state: int) -> Place:
         found = self._shelf.places.find((self, state))

@@ -68,16 +68,14 @@ class Assertions:
 
     def reader(self, place: Place) -> SchemaReader:
         reader = SchemaReader(self._document, place)
-        for keyword in reader:
-            if self._is_beyond_us(reader, keyword):
+        for keyword in UNEVALUATED:
+            if keyword in reader and self._is_beyond_us(reader, keyword):
                 raise reader.error(keyword, "not supported beside other schemas of the value")
         return reader
 
     def _is_beyond_us(self, reader: SchemaReader, keyword: str) -> bool:
-        rivals = UNEVALUATED.get(keyword)
         return (
-            rivals is not None
-            and any(rival in reader for rival in rivals)
+            any(rival in reader for rival in UNEVALUATED[keyword])
             and self.conjunction(reader.child(keyword)) != everything()
         )
 
@@ -104,7 +102,7 @@ class Assertions:
         while place not in seen:
             seen.add(place)
             schema = self._document.schema(place)
-            if isinstance(schema, bool) or schema.keys() != {"$ref"}:
+            if isinstance(schema, bool) or "$ref" not in schema or len(schema) > 1:
                 break
             place = self.reference(SchemaReader(self._document, place), "$ref")
         return place

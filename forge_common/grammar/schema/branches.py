@@ -100,6 +100,7 @@ class ConstantsBranch(NamedTuple):
 
 
 MAX_OBJECTS = 256
+CONSTANT_KINDS = frozenset({Kind.NULL, Kind.BOOLEAN})
 
 Branch = StringBranch | NumberBranch | ArrayBranch | ObjectBranch | ConstantsBranch
 Range = TypeVar("Range", Length, NumItems, NumProperties)
@@ -154,6 +155,8 @@ class BranchMaker:
 
     def _constants(self, outcome: Outcome) -> ConstantsBranch | None:
         """Of null, true and false, those that are left."""
+        if outcome.kinds.isdisjoint(CONSTANT_KINDS):
+            return None
         values = tuple(
             value
             for value in (None, True, False)

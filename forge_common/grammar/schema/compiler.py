@@ -9,8 +9,7 @@ to blame; nothing is loosened. Recursion of schemas is recursion of rules. Knows
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -50,7 +49,7 @@ from forge_common.grammar.schema.evaluation import Evaluation
 from forge_common.grammar.schema.expansion import Expansion
 from forge_common.grammar.schema.facts import Conjunction, Term, is_nothing, nothing
 from forge_common.grammar.schema.json_values import is_encodable, value_text
-from forge_common.grammar.schema.leaves import leaf_key
+from forge_common.grammar.schema.leaves import LeafKey, leaf_key
 from forge_common.grammar.schema.meanings import Meanings
 from forge_common.grammar.schema.objects import Callees, ObjectRules
 from forge_common.grammar.schema.regular import Regular
@@ -103,17 +102,15 @@ class _Compiler:
         root = self._rule_of(frozenset({Term(self._document.root)}))
         while self._waiting:
             conjunction = self._waiting.popleft()
-            with self._at(conjunction):
-                self._steps.check_time()
-                self._rules.set(self._known[conjunction], self._make_or_recall(conjunction))
+            self._rules.set(self._known[conjunction], self._make_at(conjunction))
         program = Program(self._rules.rules, root, self._options.whitespace)
         return productive_structures(program)
 
-    @contextmanager
-    def _at(self, conjunction: Conjunction) -> Iterator[None]:
-        """Errors from within say where in the schema they arose, if they do not already."""
+    def _make_at(self, conjunction: Conjunction) -> Choice:
+        """Errors say where in the schema they arose, if they do not already."""
         try:
-            yield
+            self._steps.check_time()
+            return self._make(conjunction)
         except GrammarError as error:
             place = min(conjunction, default=Term(self._document.root)).place
             raise error.located(self._document.pointer(place)) from error
@@ -125,23 +122,27 @@ class _Compiler:
             return self._rules.add(Choice(()))
         index = self._known.get(conjunction)
         if index is None:
-            index = self._known[conjunction] = self._rules.reserve()
-            self._waiting.append(conjunction)
+            key = leaf_key(self._document, conjunction)
+            index = self._reserve(conjunction) if key is None else self._leaf(conjunction, key)
+            self._known[conjunction] = index
         return index
+
+    def _reserve(self, conjunction: Conjunction) -> RuleIndex:
+        self._waiting.append(conjunction)
+        return self._rules.reserve()
+
+    def _leaf(self, conjunction: Conjunction, key: LeafKey) -> RuleIndex:
+        rules = self._automata.keep(key, lambda: self._make_leaf(conjunction))
+        if len(rules) == 1:
+            return self._rules.add(rules[0])
+        return self._rules.add(Choice(tuple(map(self._rules.add, rules))))
+
+    def _make_leaf(self, conjunction: Conjunction) -> tuple[AnyRule, ...]:
+        """One of these rules, which call no others."""
+        return tuple(self._rules[index] for index in self._make_at(conjunction).alternatives)
 
     def _branches_of(self, conjunction: Conjunction) -> Sequence[Branch]:
         return self._maker.branches_of(self._expansion.expand(conjunction))
-
-    def _make_or_recall(self, conjunction: Conjunction) -> Choice:
-        key = leaf_key(self._document, conjunction)
-        if key is None:
-            return self._make(conjunction)
-        alternatives = self._automata.keep(key, lambda: self._leaf(conjunction))
-        return Choice(tuple(map(self._rules.add, alternatives)))
-
-    def _leaf(self, conjunction: Conjunction) -> tuple[AnyRule, ...]:
-        """Rules that call no others."""
-        return tuple(self._rules[index] for index in self._make(conjunction).alternatives)
 
     def _make(self, conjunction: Conjunction) -> Choice:
         expanded = self._expansion.expand(conjunction)

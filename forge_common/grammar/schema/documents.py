@@ -56,19 +56,20 @@ class _Found(NamedTuple):
 
 class Document:
     def __init__(self, root: object) -> None:
-        check_bounds(root)
+        objects = _bounded_objects(root)
         self._root = root
         self.draft = draft_of(root, Draft.DRAFT_2020)
-        self._resources: dict[str, str] = {}  # URI -> pointer
+        self._resources = {"": ""}  # URI -> pointer
         self._anchors: dict[_Anchor, str] = {}
         self._num_dynamic: dict[str, int] = {}  # anchors of a name
         self._num_recursive = 0
-        self._bases: dict[str, str] = {}  # pointer -> URI
+        self._bases = {"": ""}  # pointer -> URI
         self._pointers = [""]
         self._schemas: list[object] = [False]
         self._known: list[bool | Mapping[str, object]] = [False]
         self._places: dict[str, Place] = {}
-        self._read_identifiers()
+        if not all(map(IDENTIFIERS.isdisjoint, objects)):
+            self._read_identifiers()
         self.root = self.place("")
 
     def pointer(self, place: Place) -> str:
@@ -148,7 +149,6 @@ class Document:
 
     def _read_identifiers(self) -> None:
         """Only where schemas stand: an `$id` in an enum names nothing."""
-        self._resources[""] = self._bases[""] = ""
         waiting = [_Found(self._root, "")]
         while waiting:
             found = waiting.pop()
@@ -236,6 +236,12 @@ class _Nested(NamedTuple):
 
 def check_bounds(root: object) -> None:
     """GrammarTooLarge where a value is nested too deep or holds too many others."""
+    _bounded_objects(root)
+
+
+def _bounded_objects(root: object) -> list[Mapping[str, object]]:
+    """All that there are in it, once it is known to be within bounds."""
+    found: list[Mapping[str, object]] = []
     waiting = [_Nested(root, 0)]
     num_values = 1
     while waiting:
@@ -243,7 +249,10 @@ def check_bounds(root: object) -> None:
         if isinstance(nested.value, CONTAINERS):
             num_values += len(nested.value)
             _check_bounds_at(nested, num_values)
+            if isinstance(nested.value, dict):
+                found.append(nested.value)
             waiting += _inner_containers(nested)
+    return found
 
 
 def _check_bounds_at(nested: _Nested, num_values: int) -> None:

@@ -103,26 +103,27 @@ class Expansion:
         """Without pending terms; None where nothing can fulfil it."""
         while state.pending:
             self._steps.spend()
-            term, pending = state.pending[0], state.pending[1:]
+            term = state.pending[0]
             if term in state.taken:
-                state = state._replace(pending=pending)
+                state = state._replace(pending=state.pending[1:])
                 continue
             meaning = self._meaning(term)
             if meaning is None or term.opposite in state.taken:
                 return None
-            state = self._add(state._replace(pending=pending), term, meaning)
+            state = self._add(state, term, meaning)
             if not state.kinds:
                 return None
         return state
 
     def _add(self, state: _State, term: Term, meaning: Meaning) -> _State:
+        """`term` is the first that is pending."""
         choices = state.choices + meaning.choices
         listed = state.listed or next(iter(meaning.listed), None)
         # What values are listed is only looked at: no choice has to be worked out for that.
         if meaning.one_of is not None and listed is None:
             choices = (*choices, self._choice_of_one_of(term, meaning))
         return _State(
-            state.pending + meaning.always.terms,
+            state.pending[1:] + meaning.always.terms,
             state.taken | {term},
             choices,
             state.facts + meaning.always.facts,

@@ -66,6 +66,8 @@ class Meanings:
 
     def _check_progress(self, place: Place) -> None:
         """GrammarError where a schema leads back to itself before it looks into the value."""
+        if not self._in_place(place):
+            return
         path = [_Step(place, is_last=False)]
         while path:
             here, is_last = path.pop()

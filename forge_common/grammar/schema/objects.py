@@ -95,7 +95,7 @@ class ObjectRules:
         required = frozenset(branch.required)
         for key in keys:
             value = frozenset[Term]().union(*(layer(key) for layer in layers))
-            if not self._evaluation.holds(branch.names, key):
+            if branch.names and not self._evaluation.holds(branch.names, key):
                 value = nothing()
             yield Property(key, self._callees.rule_of(value), key in required)
 

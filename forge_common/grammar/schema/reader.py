@@ -48,8 +48,11 @@ class SchemaReader:
         try:
             yield
         except GrammarError as error:
-            pointer = self._document.pointer(self.place) + pointer_token(keyword)
-            raise error.located(pointer, keyword) from error
+            raise self._located(error, keyword) from error
+
+    def _located(self, error: GrammarError, keyword: str) -> GrammarError:
+        pointer = self._document.pointer(self.place) + pointer_token(keyword)
+        return error.located(pointer, keyword)
 
     def child(self, keyword: str, *path: str) -> Place:
         return self._document.child(self.place, keyword, *path)
@@ -80,8 +83,10 @@ class SchemaReader:
         value = self._keywords[keyword]
         if not is_number(value):
             raise self.error(keyword, "not a number")
-        with self.at(keyword):
+        try:
             return exact(value)
+        except GrammarError as error:
+            raise self._located(error, keyword) from error
 
     def text(self, keyword: str) -> str:
         value = self._keywords[keyword]
