@@ -95,18 +95,24 @@ class LazyStates(Generic[Key]):
     def _decide(self, state: int) -> None:
         """Search ahead, nearest first. A hit makes the way to it live; a miss kills all it saw."""
         came_from: dict[int, int | None] = {state: None}
+        if self._is_hit(state):
+            self._mark_way(state, came_from)
+            return
         waiting = deque([state])
         while waiting:
             here = waiting.popleft()
             self._budget.spend_steps()
-            if self._fates.get(here) is Fate.LIVE or self.is_accepting(here):
-                self._mark_way(here, came_from)
-                return
             for following in self._all_edges(here).values():
                 if following not in came_from and self._fates.get(following) is not Fate.DEAD:
                     came_from[following] = here
+                    if self._is_hit(following):
+                        self._mark_way(following, came_from)
+                        return
                     waiting.append(following)
         self._fates.update(dict.fromkeys(came_from, Fate.DEAD))
+
+    def _is_hit(self, state: int) -> bool:
+        return self._fates.get(state) is Fate.LIVE or self.is_accepting(state)
 
     def _mark_way(self, last: int, came_from: Mapping[int, int | None]) -> None:
         here: int | None = last

@@ -8,7 +8,7 @@ is an automaton of its own that is followed beside this one. Knows nothing of pa
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import NamedTuple
 
 from forge_common.grammar.automata.alphabet import Alphabet
@@ -17,7 +17,7 @@ from forge_common.grammar.automata.budget import Budget
 Symbols = frozenset[int]
 
 
-class Before(Enum):
+class Before(StrEnum):
     """What stands before a place in the text."""
 
     NOTHING = "nothing"

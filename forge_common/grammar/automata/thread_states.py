@@ -9,12 +9,14 @@ how text is written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from forge_common.grammar.automata.budget import Budget
+from forge_common.grammar.automata.futures import Futures
 from forge_common.grammar.automata.lazy_states import LazyStates
-from forge_common.grammar.automata.nfa import Anchor, Before, Looking, Nfa
+from forge_common.grammar.automata.nfa import Anchor, Before, Looking, Nfa, Symbols
 from forge_common.grammar.automata.useful_nodes import useful_nodes
 
 
@@ -54,7 +56,8 @@ class ThreadSpace:
             node: _follow_body(looking, budget) for node, looking in nfa.looking.items()
         }
         self.has_dead_ends = bool(self._bodies)
-        self._is_useful = useful_nodes(nfa)
+        self._is_useful = useful_nodes(nfa, nfa.alphabet.all_symbols)
+        self._minded: dict[Thread, Thread] = {}
         self._word_symbols = nfa.alphabet.word_symbols if nfa.minds_words else frozenset()
         self._reached: dict[tuple[int, Before], Threads] = {}
         self._ends: dict[tuple[int, Before], bool] = {}
@@ -70,19 +73,44 @@ class ThreadSpace:
         return key.is_accepting
 
     def follow(self, key: ThreadState) -> Mapping[int, ThreadState]:
-        arrivals: dict[int, set[Thread]] = {}
+        arrivals: dict[int, list[Thread]] = {}
         for node, duties in key.threads:
             symbols, to = self._nfa.reading[node]
             self._budget.spend_steps(len(symbols) * (1 + len(duties)))
-            for symbol in symbols:
-                left = self._advance(duties, symbol) if duties else duties
-                if left is not None:
-                    arrivals.setdefault(symbol, set()).add(Thread(to, left))
-        entered = {
-            symbol: self._enter(frozenset(found), self._behind(symbol))
-            for symbol, found in arrivals.items()
+            for symbol, arrived in self._read(symbols, to, duties):
+                arrivals.setdefault(symbol, []).append(arrived)
+        return {
+            symbol: to for symbol, to in self._enter_all(arrivals) if to.threads or to.is_accepting
         }
-        return {symbol: to for symbol, to in entered.items() if to.threads or to.is_accepting}
+
+    def _read(self, symbols: Symbols, to: int, duties: Duties) -> Iterator[tuple[int, Thread]]:
+        """One object for all symbols that lead to equal threads."""
+        if not duties:
+            arrived = Thread(to, duties)
+            yield from ((symbol, arrived) for symbol in symbols)
+            return
+        in_order = tuple(duties)
+        edges = [self._bodies[looking].states.edges(state) for looking, state in in_order]
+        known: dict[tuple[int | None, ...], Thread | None] = {}
+        for symbol in symbols:
+            states = tuple([found.get(symbol) for found in edges])
+            if states not in known:
+                left = self._duties_left(in_order, states)
+                known[states] = None if left is None else Thread(to, left)
+            thread = known[states]
+            if thread is not None:
+                yield symbol, thread
+
+    def _enter_all(self, arrivals: Mapping[int, list[Thread]]) -> Iterator[tuple[int, ThreadState]]:
+        """Most symbols arrive at the same threads as others; these are told apart by identity."""
+        known: dict[tuple[Before, tuple[int, ...]], ThreadState] = {}
+        for symbol, threads in arrivals.items():
+            before = self._behind(symbol)
+            key = (before, tuple(map(id, threads)))
+            found = known.get(key)
+            if found is None:
+                found = known[key] = self._enter(frozenset(threads), before)
+            yield symbol, found
 
     def _behind(self, symbol: int) -> Before:
         return Before.WORD if symbol in self._word_symbols else Before.OTHER
@@ -108,8 +136,28 @@ class ThreadSpace:
         if self.universal and self.universal.threads <= threads:
             return self.universal
         if self._bodies:
-            threads = self._without_dominated(threads)
+            threads = self._without_dominated(frozenset(map(self._minding, threads)))
         return ThreadState(threads, is_accepting)
+
+    def _minding(self, thread: Thread) -> Thread:
+        """The thread without duties that it can no longer break."""
+        found = self._minded.get(thread)
+        if found is None:
+            duties = (duty for duty in thread.duties if self._is_at_stake(duty, thread.node))
+            found = self._minded[thread] = Thread(thread.node, frozenset(duties))
+        return found
+
+    def _is_at_stake(self, duty: Duty, node: int) -> bool:
+        body = self._bodies[duty.looking]
+        state = body.states.key(duty.state)
+        if not body.is_negated or state.is_accepting:
+            return True
+        nodes = [thread.node for thread in state.threads]
+        return self._futures.may_match(duty.looking, nodes, node)
+
+    @cached_property
+    def _futures(self) -> Futures:
+        return Futures(self._nfa, self._budget)
 
     def _without_dominated(self, threads: Threads) -> Threads:
         """A thread with more duties than another at its node can do nothing that one cannot."""
@@ -194,12 +242,11 @@ class ThreadSpace:
 
     # duties
 
-    def _advance(self, duties: Duties, symbol: int) -> Duties | None:
-        """None where one has failed."""
+    def _duties_left(self, duties: Sequence[Duty], states: Sequence[int | None]) -> Duties | None:
+        """Once their bodies are in these states. None where one has failed."""
         left = set()
-        for duty in duties:
+        for duty, state in zip(duties, states, strict=True):
             body = self._bodies[duty.looking]
-            state = body.states.edges(duty.state).get(symbol)
             if state is None or body.states.key(state) == body.space.universal:
                 if (state is None) is not body.is_negated:
                     return None

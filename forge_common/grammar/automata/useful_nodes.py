@@ -8,21 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from forge_common.grammar.automata.nfa import Anchor, Nfa
+from forge_common.grammar.automata.nfa import Anchor, Nfa, Symbols
 
 WORD_ANCHORS = (Anchor.BEHIND_WORD, Anchor.NOT_BEHIND_WORD)
 Sources = Mapping[int, list[int]]
 
 
-def useful_nodes(nfa: Nfa) -> set[int]:
-    """Reading nodes only. What they read puts text before every later place: no `^` matches there,
-    and `$` only where nothing more is read."""
+def useful_nodes(nfa: Nfa, symbols: Symbols) -> set[int]:
+    """Reading nodes only, where no others than `symbols` come.
+
+    What is read puts text before every later place: no `^` matches there, and `$` only where
+    nothing more is read.
+    """
     sources = _sources_of_free_edges(nfa)
     anchored = nfa.anchored.items()
     ends = {node: it.to for node, it in anchored if it.anchor is not Anchor.START}
     at_end = _backwards({nfa.end}, _with_edges(sources, ends))
     boundaries = {node: it.to for node, it in anchored if it.anchor in WORD_ANCHORS}
-    readers = {node: reading.to for node, reading in nfa.reading.items() if reading.symbols}
+    readers = {
+        node: reading.to
+        for node, reading in nfa.reading.items()
+        if not reading.symbols.isdisjoint(symbols)
+    }
     useful = _backwards(at_end, _with_edges(sources, {**boundaries, **readers}))
     return {node for node, to in readers.items() if to in useful}
 
