@@ -44,10 +44,37 @@ def top_tokens(values: FloatArray, count: int) -> TopTokens:
 
 def top_values(values: FloatArray, count: int) -> FloatArray:
     """The `count` largest of each row, falling: [num_rows, count]."""
-    start = values.shape[1] - count
-    top = np.partition(values, start, axis=1)[:, start:] if start else values.copy()
+    top = _largest(values, count)
     top.sort(axis=1)
     return top[:, ::-1]
+
+
+def _largest(values: FloatArray, count: int) -> FloatArray:
+    """In no order."""
+    if values.min(initial=0) > -np.inf:
+        return _partitioned(values, count)
+    largest = np.full((len(values), count), -np.inf, values.dtype)
+    for row, found in zip(values, largest, strict=True):
+        left = _without_most(row)
+        num_left = min(len(left), count)
+        found[:num_left] = _partitioned(left, num_left)
+    return largest
+
+
+def _without_most(row: FloatArray) -> FloatArray:
+    """The row without -inf where that is the most of it: a partition is slow among equals."""
+    is_left = row > -np.inf
+    if 2 * np.count_nonzero(is_left) > len(row):
+        return row
+    return row[np.flatnonzero(is_left)]
+
+
+def _partitioned(values: FloatArray, count: int) -> FloatArray:
+    """The `count` largest along the last axis."""
+    start = values.shape[-1] - count
+    if not start or not count:
+        return values[..., start:].copy()
+    return np.partition(values, start, axis=-1)[..., start:]
 
 
 def largest_tokens(values: FloatArray, counts: TokenArray, smallest: FloatArray) -> Tokens:

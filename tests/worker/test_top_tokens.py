@@ -37,3 +37,13 @@ def test_equals_sorting_on_long_rows(count) -> None:
 def test_minus_infinity_stands_last() -> None:
     values = np.array([[-np.inf, 1, -np.inf, 0]], np.float32)
     assert top_tokens(values, 3).token_ids.tolist() == [[1, 3, 0]]
+
+
+@pytest.mark.parametrize("num_allowed", [1, 19, 20, 21, 400, 600, 999])
+def test_rows_of_which_little_is_allowed_give_what_is_allowed(num_allowed) -> None:
+    random = np.random.default_rng(num_allowed)
+    values = np.full((3, 1000), -np.inf, np.float32)
+    values[0] = random.normal(size=1000)
+    for row in values[1:]:
+        row[random.choice(1000, num_allowed, replace=False)] = random.normal(size=num_allowed)
+    assert top_tokens(values, 20).token_ids.tolist() == [slowly(row, 20) for row in values.tolist()]

@@ -8,8 +8,9 @@ from forge_common.grammar.automata.alphabet import Alphabet
 from forge_common.grammar.automata.budget import Budget
 from forge_common.grammar.automata.code_points import is_surrogate
 from forge_common.grammar.automata.lazy_states import LazyStates
+from forge_common.grammar.automata.lookaheads import ThreadState
 from forge_common.grammar.automata.nfa import Nfa
-from forge_common.grammar.automata.thread_states import ThreadSpace, ThreadState
+from forge_common.grammar.automata.thread_states import ThreadSpace
 
 
 class Language(NamedTuple):

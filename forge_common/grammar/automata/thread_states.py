@@ -9,55 +9,30 @@ how text is written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from functools import partial
 
 from forge_common.grammar.automata.budget import Budget
-from forge_common.grammar.automata.futures import Futures
-from forge_common.grammar.automata.lazy_states import LazyStates
-from forge_common.grammar.automata.nfa import Anchor, Before, Looking, Nfa, Symbols
+from forge_common.grammar.automata.lookaheads import (
+    NO_DUTIES,
+    Duties,
+    Duty,
+    Lookaheads,
+    Thread,
+    Threads,
+    ThreadState,
+)
+from forge_common.grammar.automata.nfa import Anchor, Before, Nfa
 from forge_common.grammar.automata.useful_nodes import useful_nodes
-
-
-class Duty(NamedTuple):
-    looking: int  # the node that passed it on
-    state: int  # of its body
-
-
-Duties = frozenset[Duty]
-NO_DUTIES: Duties = frozenset()
-
-
-class Thread(NamedTuple):
-    node: int
-    duties: Duties
-
-
-Threads = frozenset[Thread]
-
-
-class ThreadState(NamedTuple):
-    threads: Threads  # each at a reading node
-    is_accepting: bool
-
-
-class _Body(NamedTuple):
-    space: ThreadSpace
-    states: LazyStates[ThreadState]
-    is_negated: bool
 
 
 class ThreadSpace:
     def __init__(self, nfa: Nfa, budget: Budget) -> None:
         self._nfa = nfa
         self._budget = budget
-        self._bodies = {
-            node: _follow_body(looking, budget) for node, looking in nfa.looking.items()
-        }
-        self.has_dead_ends = bool(self._bodies)
+        self._lookaheads = Lookaheads(nfa, partial(ThreadSpace, budget=budget), budget)
+        self.has_dead_ends = bool(nfa.looking)
         self._is_useful = useful_nodes(nfa, nfa.alphabet.all_symbols)
-        self._minded: dict[Thread, Thread] = {}
         self._word_symbols = nfa.alphabet.word_symbols if nfa.minds_words else frozenset()
         self._reached: dict[tuple[int, Before], Threads] = {}
         self._ends: dict[tuple[int, Before], bool] = {}
@@ -77,29 +52,11 @@ class ThreadSpace:
         for node, duties in key.threads:
             symbols, to = self._nfa.reading[node]
             self._budget.spend_steps(len(symbols) * (1 + len(duties)))
-            for symbol, arrived in self._read(symbols, to, duties):
+            for symbol, arrived in self._lookaheads.arrivals(symbols, Thread(to, duties)):
                 arrivals.setdefault(symbol, []).append(arrived)
         return {
             symbol: to for symbol, to in self._enter_all(arrivals) if to.threads or to.is_accepting
         }
-
-    def _read(self, symbols: Symbols, to: int, duties: Duties) -> Iterator[tuple[int, Thread]]:
-        """One object for all symbols that lead to equal threads."""
-        if not duties:
-            arrived = Thread(to, duties)
-            yield from ((symbol, arrived) for symbol in symbols)
-            return
-        in_order = tuple(duties)
-        edges = [self._bodies[looking].states.edges(state) for looking, state in in_order]
-        known: dict[tuple[int | None, ...], Thread | None] = {}
-        for symbol in symbols:
-            states = tuple([found.get(symbol) for found in edges])
-            if states not in known:
-                left = self._duties_left(in_order, states)
-                known[states] = None if left is None else Thread(to, left)
-            thread = known[states]
-            if thread is not None:
-                yield symbol, thread
 
     def _enter_all(self, arrivals: Mapping[int, list[Thread]]) -> Iterator[tuple[int, ThreadState]]:
         """Most symbols arrive at the same threads as others; these are told apart by identity."""
@@ -129,35 +86,16 @@ class ThreadSpace:
             self._budget.spend_steps(len(reached) + 1)
             threads |= _with_duties(reached, duties) if duties else reached
             if not is_accepting and self._can_end(node, before):
-                is_accepting = self._are_fulfilled(duties)
+                is_accepting = self._lookaheads.are_fulfilled(duties)
         return self._state(frozenset(threads), is_accepting)
 
     def _state(self, threads: Threads, is_accepting: bool) -> ThreadState:
         if self.universal and self.universal.threads <= threads:
             return self.universal
-        if self._bodies:
-            threads = self._without_dominated(frozenset(map(self._minding, threads)))
+        if self._nfa.looking:
+            minding = frozenset(map(self._lookaheads.minding, threads))
+            threads = self._without_dominated(minding)
         return ThreadState(threads, is_accepting)
-
-    def _minding(self, thread: Thread) -> Thread:
-        """The thread without duties that it can no longer break."""
-        found = self._minded.get(thread)
-        if found is None:
-            duties = (duty for duty in thread.duties if self._is_at_stake(duty, thread.node))
-            found = self._minded[thread] = Thread(thread.node, frozenset(duties))
-        return found
-
-    def _is_at_stake(self, duty: Duty, node: int) -> bool:
-        body = self._bodies[duty.looking]
-        state = body.states.key(duty.state)
-        if not body.is_negated or state.is_accepting:
-            return True
-        nodes = [thread.node for thread in state.threads]
-        return self._futures.may_match(duty.looking, nodes, node)
-
-    @cached_property
-    def _futures(self) -> Futures:
-        return Futures(self._nfa, self._budget)
 
     def _without_dominated(self, threads: Threads) -> Threads:
         """A thread with more duties than another at its node can do nothing that one cannot."""
@@ -197,12 +135,12 @@ class ThreadSpace:
         anchored = self._nfa.anchored.get(node)
         if anchored and anchored.anchor.holds_behind(before):
             steps.append(Thread(anchored.to, duties))
-        if node in self._bodies:
+        if node in self._nfa.looking:
             steps += self._pass_lookahead(thread, before)
         return steps
 
     def _pass_lookahead(self, thread: Thread, before: Before) -> list[Thread]:
-        body = self._bodies[thread.node]
+        body = self._lookaheads.bodies[thread.node]
         to = self._nfa.looking[thread.node].to
         begun = body.space.begin(before)
         if begun == body.space.universal:
@@ -235,37 +173,10 @@ class ThreadSpace:
         anchored = self._nfa.anchored.get(node)
         if anchored and (anchored.anchor is Anchor.END or anchored.anchor.holds_behind(before)):
             steps.append(anchored.to)
-        body = self._bodies.get(node)
+        body = self._lookaheads.bodies.get(node)
         if body and body.space.begin(before).is_accepting is not body.is_negated:
             steps.append(self._nfa.looking[node].to)
         return steps
-
-    # duties
-
-    def _duties_left(self, duties: Sequence[Duty], states: Sequence[int | None]) -> Duties | None:
-        """Once their bodies are in these states. None where one has failed."""
-        left = set()
-        for duty, state in zip(duties, states, strict=True):
-            body = self._bodies[duty.looking]
-            if state is None or body.states.key(state) == body.space.universal:
-                if (state is None) is not body.is_negated:
-                    return None
-            else:
-                left.add(Duty(duty.looking, state))
-        return frozenset(left)
-
-    def _are_fulfilled(self, duties: Iterable[Duty]) -> bool:
-        """Whether all hold if the text ends here."""
-        return all(
-            self._bodies[duty.looking].states.is_accepting(duty.state)
-            is not self._bodies[duty.looking].is_negated
-            for duty in duties
-        )
-
-
-def _follow_body(looking: Looking, budget: Budget) -> _Body:
-    space = ThreadSpace(looking.body, budget)
-    return _Body(space, LazyStates(space, budget), looking.is_negated)
 
 
 def _with_duties(threads: Threads, duties: Duties) -> set[Thread]:
