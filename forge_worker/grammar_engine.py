@@ -37,11 +37,15 @@ def engine_for(path: Path) -> Callable[[], Engine]:
         tokenizer = Tokenizer.from_directory(path)
         engine = Engine(Vocabulary.of_tokenizer(tokenizer, end_ids, config.vocab_size))
         engine.warm()
-        # Full collections look through all that the engine keeps, for up to a third of a second.
-        gc.freeze()
-        gc.set_threshold(*gc.get_threshold()[:2], RARELY)
+        spare_collections()
         seconds = perf_counter() - started
         logger.info("a vocabulary of %d for grammars in %.2f s", config.vocab_size, seconds)
         return engine
 
     return make
+
+
+def spare_collections() -> None:
+    """Full ones look through all that an engine keeps, for up to a third of a second."""
+    gc.freeze()
+    gc.set_threshold(*gc.get_threshold()[:2], RARELY)

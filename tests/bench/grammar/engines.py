@@ -16,6 +16,7 @@ from forge_common.grammar.automata.store import AutomatonStore
 from forge_common.grammar.engine import Engine, State
 from forge_common.grammar.spec import JsonSchema, compile_spec
 from forge_common.grammar.vocabulary import Vocabulary
+from forge_worker.grammar_engine import spare_collections
 from tests.bench.grammar.bpe import Bpe
 
 Row = NDArray[np.int32]
@@ -50,6 +51,7 @@ class ForgeEngine:
         self._automata = AutomatonStore()
         self._engine = Engine(Vocabulary(bpe.tokens, [bpe.end_id]))
         self._engine.warm()
+        spare_collections()
 
     def compile(self, schema: dict[str, Any]) -> State:
         return self._engine.start(compile_spec(JsonSchema(schema), self._automata))

@@ -27,6 +27,7 @@ from forge_common.protocol.scheduler_worker import NewSequence, RunBatch, Schedu
 from forge_common.sampling import SamplingParams
 from forge_worker.blas_environment import available_threads, prepare_blas
 from forge_worker.constraints import Constraints
+from forge_worker.grammar_engine import spare_collections
 from forge_worker.kv_cache import allocate_kv_cache
 from forge_worker.model_runner import ModelRunner
 from forge_worker.models.load import load_model
@@ -71,6 +72,7 @@ def _constraints() -> Constraints:
     padding = [b""] * (SHAPE_110M.vocab_size - len(tokens.tokens))
     engine = GrammarEngine(Vocabulary([*tokens.tokens, *padding], [tokens.end_id]))
     engine.warm()
+    spare_collections()
     return Constraints(lambda: engine)
 
 
