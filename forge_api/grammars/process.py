@@ -34,7 +34,7 @@ from forge_common.sampling import MAX_GRAMMAR_BYTES
 MAX_MEMORY_BYTES: Final = 2**30
 MAX_MESSAGE_CHARACTERS: Final = 1000
 LESS_URGENT: Final = 5  # than the streams that run
-REHEARSAL: Final = (
+REHEARSAL: Final[tuple[GrammarSpec, ...]] = (
     JsonSchema(
         {
             "type": "object",

@@ -143,6 +143,9 @@ class Evaluation:
         """What the fact demands of the value behind a key."""
         named = {inner.key: inner.value for inner in fact.named}
 
+        if not fact.patterns:
+            return lambda key: named.get(key, fact.additional)
+
         def conjunction_at(key: str) -> Conjunction:
             found = [named[key]] if key in named else []
             found += [

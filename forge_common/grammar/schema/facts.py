@@ -29,6 +29,7 @@ class Term(NamedTuple):
         return Term(self.place, not self.is_negated)
 
 
+IMPOSSIBLE = Term(FALSE_PLACE)
 Conjunction = frozenset[Term]
 
 EVERY_KIND = frozenset(Kind)
@@ -40,12 +41,12 @@ def everything() -> Conjunction:
 
 
 def nothing() -> Conjunction:
-    return frozenset({Term(FALSE_PLACE)})
+    return frozenset({IMPOSSIBLE})
 
 
 def is_nothing(conjunction: Conjunction) -> bool:
     """Whether that can be seen at once; it may be impossible to fulfil all the same."""
-    return Term(FALSE_PLACE) in conjunction or any(
+    return IMPOSSIBLE in conjunction or any(
         term.opposite in conjunction for term in conjunction if term.is_negated
     )
 

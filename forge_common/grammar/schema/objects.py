@@ -94,7 +94,7 @@ class ObjectRules:
         layers = [self._evaluation.by_key(layer) for layer in branch.layers]
         required = frozenset(branch.required)
         for key in keys:
-            value = frozenset[Term]().union(*(layer(key) for layer in layers))
+            value = frozenset[Term]().union(*[layer(key) for layer in layers])
             if branch.names and not self._evaluation.holds(branch.names, key):
                 value = nothing()
             yield Property(key, self._callees.rule_of(value), key in required)

@@ -31,6 +31,8 @@ from forge_common.grammar.schema.reader import SchemaReader
 
 DEPENDENCIES = ("dependencies", "dependentRequired", "dependentSchemas")
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+TERMS = frozenset({*REFERENCES, "allOf", "not"})
+CHOICES = frozenset({*DEPENDENCIES, "anyOf", "oneOf", "if"})
 NUMBER_KEYWORDS = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf")
 STRING_KEYWORDS = ("minLength", "maxLength", "pattern", "format")
 ARRAY_KEYWORDS = (
@@ -67,10 +69,12 @@ class PositiveMeanings:
     def of(self, place: Place) -> Meaning:
         reader = self._assertions.reader(place)
         always = Alternative(
-            tuple(self._terms(reader)),
+            () if TERMS.isdisjoint(reader) else tuple(self._terms(reader)),
             tuple(self._facts(reader)),
             self._assertions.kinds(reader) if "type" in reader else EVERY_KIND,
         )
+        if CHOICES.isdisjoint(reader):
+            return Meaning(always, listed=_listed(reader))
         one_of = tuple(reader.children("oneOf")) if "oneOf" in reader else None
         return Meaning(always, tuple(self._choices(reader)), one_of, _listed(reader))
 
