@@ -73,6 +73,7 @@ def _steps_table(times: StepTimes) -> str:
             [f"{name}: step without grammars", "", duration(times.plain_s)],
             ["… with grammars", "", duration(times.constrained_s)],
             ["… ratio", f"≤ {GOAL:.2f}×", f"{times.ratio:.3f}×{verdict}"],
+            ["… ratio of CPU time", "", f"{times.cpu_ratio:.3f}×"],
         ]
     )
 

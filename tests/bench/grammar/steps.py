@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -42,7 +43,7 @@ NUM_SEQUENCES = 64
 BLOCK_SIZE = 16
 BLOCKS_A_SEQUENCE = 4
 PROMPT_TOKENS = 4
-NUM_STEPS = 24
+NUM_STEPS = 44
 NUM_WARM_UPS = 3
 SEED = 3
 ENDLESS = 10_000
@@ -50,9 +51,19 @@ GOAL = 1.10
 
 
 class StepTimes(Struct):
+    """Medians; a ratio is that of neighbouring steps."""
+
     plain_s: float
     constrained_s: float
-    ratio: float  # the median of neighbouring steps' ratios
+    ratio: float
+    cpu_ratio: float  # of all threads, which neighbours on the machine disturb less
+
+
+class Taken(NamedTuple):
+    """By a step."""
+
+    wall_s: float
+    cpu_s: float
 
 
 def measure() -> StepTimes:
@@ -63,8 +74,12 @@ def measure() -> StepTimes:
         plain = Steps(model, no_grammars(), [None] * NUM_SEQUENCES)
         constrained = Steps(model, _constraints(), list(islice(_grammars(), NUM_SEQUENCES)))
         pairs = [(plain.step(), constrained.step()) for _ in range(NUM_STEPS)][NUM_WARM_UPS:]
-    plain_s, constrained_s = (median(times) for times in zip(*pairs, strict=True))
-    return StepTimes(plain_s, constrained_s, median(with_ / without for without, with_ in pairs))
+    return StepTimes(
+        median(without.wall_s for without, _ in pairs),
+        median(with_.wall_s for _, with_ in pairs),
+        median(with_.wall_s / without.wall_s for without, with_ in pairs),
+        median(with_.cpu_s / without.cpu_s for without, with_ in pairs),
+    )
 
 
 def _constraints() -> Constraints:
@@ -104,21 +119,21 @@ class Steps:
         self._new = [_sequence(index, grammar) for index, grammar in enumerate(grammars)]
         self.step()
 
-    def step(self) -> float:
+    def step(self) -> Taken:
         num_tokens = 1 if self._num_computed else PROMPT_TOKENS
         scheduled = [
             ScheduledSequence(index, self._num_computed, num_tokens, self._new_blocks(index), True)
             for index in range(NUM_SEQUENCES)
         ]
         batch = RunBatch(self._num_computed, [], self._new, scheduled)
-        started = perf_counter()
+        started = Taken(perf_counter(), process_time())
         output = self._runner.run(batch)
-        seconds = perf_counter() - started
+        taken = Taken(perf_counter() - started.wall_s, process_time() - started.cpu_s)
         if failed := [sequence.error for sequence in output.sequences if sequence.error]:
             raise RuntimeError(failed[0])
         self._num_computed += num_tokens
         self._new = []
-        return seconds
+        return taken
 
     def _new_blocks(self, index: int) -> list[int]:
         if self._num_computed:
