@@ -119,11 +119,29 @@ class NamedFunction(Struct, frozen=True):
     name: str
 
 
-class NamedToolChoice(Struct, frozen=True):
+class NamedToolChoice(Struct, frozen=True, tag_field="type", tag="function"):
     """Forces a call of one tool."""
 
     function: NamedFunction
+
+
+class AllowedTool(Struct, frozen=True):
+    function: NamedFunction
     type: Literal["function"] = "function"
+
+
+class AllowedTools(Struct, frozen=True):
+    mode: Literal["auto", "required"]
+    tools: Annotated[list[AllowedTool], Meta(min_length=1, max_length=128)]
+
+
+class AllowedToolsChoice(Struct, frozen=True, tag_field="type", tag="allowed_tools"):
+    """Some of the tools may be called, or must be; the model still sees all of them."""
+
+    allowed_tools: AllowedTools
+
+
+ToolChoice = Literal["none", "auto", "required"] | NamedToolChoice | AllowedToolsChoice
 
 
 class SharedFields(Struct, frozen=True, kw_only=True):
@@ -179,7 +197,7 @@ class ChatCompletionRequest(SharedFields, frozen=True, kw_only=True):
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Meta(ge=0, le=MAX_LOGPROBS)] | None = None
     tools: Tools | None = None
-    tool_choice: Literal["none", "auto", "required"] | NamedToolChoice | None = None
+    tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     reasoning_effort: str | None = None
     add_generation_prompt: bool | None = None

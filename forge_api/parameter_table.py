@@ -52,9 +52,11 @@ NOTES = {
     "regex": "ECMA-262, from end to end of the reply",
     "ebnf": "as `grammar`",
     "grammar": "EBNF as llama.cpp writes it (GBNF); empty: none",
-    "tool_choice": "a forced call is constrained to the schema of its tool",
-    "tools": "calls are read as `--tool-call-parser` says; `strict` needs a forced call",
-    "parallel_tool_calls": "`false` keeps the first call only",
+    "tool_choice": "forced or not, calls are of `tools` (or of `allowed_tools`), with arguments by "
+    "their schemas",
+    "tools": "calls are written and read as `--tool-call-parser` says; without `strict`, a schema "
+    "that cannot be kept to is named in `forge.ignored`",
+    "parallel_tool_calls": "`false` allows one call",
     "reasoning_effort": "handed to the template; in `forge.ignored` where it is not read",
     "chat_template_kwargs": f"may set {', '.join(sorted(TEMPLATE_VARIABLES))}",
     "echo": "with `logprobs`, the prompt is scored too",

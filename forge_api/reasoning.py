@@ -14,6 +14,7 @@ from forge_api.tools.marks import num_begun
 
 OPEN: Final = "<think>"
 CLOSE: Final = "</think>"
+SPACES: Final = " \t\r\n"
 
 
 class ReasoningStart(Enum):
@@ -63,7 +64,7 @@ class ReasoningSplitter:
         """Up to the opening tag. Returns what follows, or all of it where none comes."""
         begun = self._held + text
         if not self._held:
-            stripped = text.lstrip()
+            stripped = text.lstrip(SPACES)
             self._space.append(text[: len(text) - len(stripped)])
             begun = stripped
         self._held = ""
@@ -107,6 +108,6 @@ class ReasoningSplitter:
 
     def _content(self, text: str) -> str:
         if self._skips_space and self._place is ReasoningStart.AFTER:
-            text = text.lstrip()
+            text = text.lstrip(SPACES)
             self._skips_space = not text
         return text

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from forge_api.dialect import Dialect
 from forge_api.errors import model_not_found
-from forge_api.grammars.forced_calls import forces_calls
+from forge_api.grammars.calls import callable_tools
 from forge_api.messages import template_messages
 from forge_api.messages import template_tools as tools_as_dicts
 from forge_api.openai_types import (
@@ -61,12 +61,6 @@ def check_chat(body: ChatCompletionRequest) -> None:
     check_shared(body)
     if body.top_logprobs is not None and not body.logprobs:
         raise RequestError("top_logprobs needs logprobs to be true", param="top_logprobs")
-    for index, tool in enumerate(body.tools or []):
-        if tool.function.strict and not forces_calls(body):
-            raise unsupported(
-                f"tools[{index}].function.strict",
-                "arguments are constrained where `tool_choice` forces a call",
-            )
 
 
 def unsupported(param: str, reason: str) -> RequestError:
@@ -177,14 +171,11 @@ def streaming_options(body: SharedFields) -> StreamingOptions | None:
 
 
 def tool_parsing(body: ChatCompletionRequest, dialect: Dialect | None) -> ToolParsing | None:
-    if (
-        dialect is None
-        or dialect.tool_format is None
-        or not body.tools
-        or body.tool_choice == "none"
-    ):
+    if dialect is None or dialect.tool_format is None:
         return None
-    names = frozenset(tool.function.name for tool in body.tools)
+    names = frozenset(tool.function.name for tool in callable_tools(body))
+    if not names:
+        return None
     return ToolParsing(dialect.tool_format, names, body.parallel_tool_calls is not False)
 
 

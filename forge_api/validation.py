@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from forge_api.dialect import Dialect
-from forge_api.grammars.fields import asked_grammar, check_tools
-from forge_api.grammars.forced_calls import forced_calls
+from forge_api.grammars.calls import AskedCalls, chosen_calls, forced_calls, forces_calls
+from forge_api.grammars.fields import AskedGrammar, asked_grammar, check_tools
 from forge_api.grammars.grammars import Grammars
 from forge_api.messages import template_messages
 from forge_api.openai_types import ChatCompletionRequest, CompletionRequest, TokenizeRequest
@@ -31,6 +31,7 @@ from forge_api.rules import (
     completion_asked,
     completion_output,
     prompt_list,
+    reasoning_start,
     streaming_options,
     template_tools,
     template_variables,
@@ -45,6 +46,11 @@ from forge_common.protocol.api_scheduler import SchedulerReady
 
 LONG_TEXT_CHARS = 16_384  # beyond this, tokenizing would hold up the other streams
 MAX_TEXT_CHARS = 2**23  # tokenizing takes about a hundred times as many bytes
+
+
+class ReplyGrammar(NamedTuple):
+    program: bytes | None
+    ignored: list[str]  # fields that it does not keep to
 
 
 class Validator:
@@ -62,8 +68,9 @@ class Validator:
     ) -> ValidRequest:
         body = parsed.body
         check_model(body.model, self._model.name)
-        asked = asked_grammar(body)
-        check_tools(asked, body.tool_choice)
+        is_forced = forces_calls(body)
+        asked = asked_grammar(body, has_calls=bool(template_tools(body)))
+        check_tools(asked, is_forced=is_forced)
         check_chat(body)
         forced = forced_calls(body, self._dialect.tool_format)
         text = await self.render(body)
@@ -71,12 +78,12 @@ class Validator:
         resolver.check_text(text, body)
         token_ids = truncated(await self.encode(text, "messages", add_special_tokens=False), body)
         resolver.check_prompt(token_ids)
-        constraint = asked or forced
-        grammar = None if constraint is None else await self._grammars.compile(constraint)
-        sampling = resolver.resolve(body, token_ids, chat_asked(body), grammar)
         # A call that is forced comes without thoughts before it, also if the prompt opens some.
         unthinking = msgspec.structs.replace(self._dialect, has_reasoning=False)
-        dialect = self._dialect if constraint is None else unthinking if forced else None
+        dialect = unthinking if is_forced else None if asked else self._dialect
+        calls = forced or self._chosen_calls(body, dialect, text)
+        grammar = await self._grammar(asked, calls)
+        sampling = resolver.resolve(body, token_ids, chat_asked(body), grammar.program)
         return ValidRequest(
             prompts=(ValidPrompt(token_ids, sampling, None),),
             num_choices=sampling.num_choices,
@@ -84,7 +91,7 @@ class Validator:
             output=chat_output(body, dialect, text),
             streaming=streaming_options(body),
             is_speculative=body.speculative is not False,
-            ignored=parsed.ignored + self._unread_variables(body),
+            ignored=parsed.ignored + self._unread_variables(body) + grammar.ignored,
         )
 
     async def completion(
@@ -108,6 +115,22 @@ class Validator:
             is_speculative=body.speculative is not False,
             ignored=parsed.ignored,
         )
+
+    def _chosen_calls(
+        self, body: ChatCompletionRequest, dialect: Dialect | None, prompt: str
+    ) -> AskedCalls | None:
+        """None where all of the reply is content."""
+        if dialect is None:
+            return None
+        return chosen_calls(body, dialect.tool_format, reasoning_start(body, dialect, prompt))
+
+    async def _grammar(self, asked: AskedGrammar | None, calls: AskedCalls | None) -> ReplyGrammar:
+        if asked is not None:
+            return ReplyGrammar(await self._grammars.compile(asked), [])
+        if calls is None:
+            return ReplyGrammar(None, [])
+        compiled = await self._grammars.compile_calls(calls)
+        return ReplyGrammar(compiled.program, calls.names_of(compiled.loosened))
 
     async def render(self, body: ChatCompletionRequest | TokenizeRequest) -> str:
         """The prompt text of a conversation."""

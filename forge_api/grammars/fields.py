@@ -42,8 +42,9 @@ class AskedGrammar(NamedTuple):
     spec: GrammarSpec
 
 
-def asked_grammar(body: SharedFields) -> AskedGrammar | None:
-    """Raises RequestError for several at once."""
+def asked_grammar(body: SharedFields, *, has_calls: bool = False) -> AskedGrammar | None:
+    """Raises RequestError for several at once. `has_calls`: calls may come, whose arguments the
+    options of JSON are for."""
     options = body.structured_outputs or StructuredOutputs()
     asked = [*_response_format(body, options), *_of_body(body, options), *_structured(options)]
     if len(asked) > 1:
@@ -51,13 +52,15 @@ def asked_grammar(body: SharedFields) -> AskedGrammar | None:
         raise RequestError(
             f"{names} exclude each other: each constrains the whole reply", param=asked[-1].param
         )
-    _check_options(options, asked[0].spec if asked else None)
+    _check_options(options)
+    if asked or not has_calls:
+        _check_use_of_options(options, asked[0].spec if asked else None)
     return asked[0] if asked else None
 
 
-def check_tools(asked: AskedGrammar | None, tool_choice: object) -> None:
+def check_tools(asked: AskedGrammar | None, *, is_forced: bool) -> None:
     """A reply cannot be a call and in the grammar as well."""
-    if asked is not None and tool_choice not in (None, "none", "auto"):
+    if asked is not None and is_forced:
         raise RequestError(
             f"`tool_choice` forces a call, and `{asked.param}` a reply of another form: they "
             "exclude each other",
@@ -103,12 +106,15 @@ def _structured(options: StructuredOutputs) -> Iterator[AskedGrammar]:
         yield _json_object(f"{here}.json_object", options)
 
 
-def _check_options(options: StructuredOutputs, spec: GrammarSpec | None) -> None:
+def _check_options(options: StructuredOutputs) -> None:
     for name, reason in REFUSED_OPTIONS.items():
         if getattr(options, name) not in (None, False):
             raise _refused(name, f"is not supported: {reason}")
     if options.whitespace == "free" and options.disable_any_whitespace:
         raise _refused("whitespace", "contradicts `disable_any_whitespace`")
+
+
+def _check_use_of_options(options: StructuredOutputs, spec: GrammarSpec | None) -> None:
     if options.whitespace is not None and not isinstance(spec, JsonSchema | JsonObject):
         raise _refused("whitespace", "says how JSON is written, and no JSON is asked for")
     if options.property_order is not None and not isinstance(spec, JsonSchema):

@@ -15,11 +15,12 @@ import msgspec
 
 from forge_api.errors import DEFAULT_RETRY_AFTER_S, RetryLater
 from forge_api.grammars.cache import OutcomeCache
+from forge_api.grammars.calls import AskedCalls
 from forge_api.grammars.compiler import NUM_PROCESSES, Compiler
 from forge_api.grammars.fields import AskedGrammar
 from forge_api.grammars.messages import Compiled, Outcome, Refused
 from forge_api.metrics import Metrics
-from forge_common.errors import RequestError
+from forge_common.errors import RequestError, RequestErrorKind
 from forge_common.grammar.spec import GrammarSpec, JsonSchema
 
 MAX_SPEC_BYTES: Final = 4 * 2**20
@@ -73,6 +74,19 @@ class Grammars:
 
     async def compile(self, asked: AskedGrammar) -> bytes:
         """The Program's MessagePack. Raises RequestError that names the field."""
+        return (await self._compiled(asked)).program
+
+    async def compile_calls(self, calls: AskedCalls) -> Compiled:
+        """The same. Schemas that need not be kept to fail nothing, whatever is wrong with them."""
+        try:
+            return await self._compiled(calls.asked)
+        except RequestError as error:
+            if not calls.lenient or error.kind is not RequestErrorKind.INVALID:
+                raise
+        without = await self._compiled(calls.without_lenient_schemas().asked)
+        return msgspec.structs.replace(without, loosened=tuple(calls.lenient))
+
+    async def _compiled(self, asked: AskedGrammar) -> Compiled:
         spec = encoded(asked)
         key = blake2b(spec, digest_size=KEY_BYTES).digest()
         outcome = self._cache.get(key)
@@ -81,7 +95,7 @@ class Grammars:
             outcome = await self._flight(key, spec).outcome()
         if isinstance(outcome, Refused):
             raise refusal(asked, outcome)
-        return outcome.program
+        return outcome
 
     def _flight(self, key: bytes, spec: bytes) -> Flight:
         flight = self._flights.get(key)

@@ -13,7 +13,10 @@ from forge_common.sampling import MAX_GRAMMAR_BYTES
 
 
 class Compiled(Struct, frozen=True, tag=True):
+    """`loosened`: tools of the grammar, by their place, whose arguments may be any object."""
+
     program: Annotated[bytes, Meta(max_length=MAX_GRAMMAR_BYTES)]
+    loosened: tuple[int, ...] = ()
 
 
 class Refused(Struct, frozen=True, tag=True):

@@ -27,6 +27,7 @@ from forge_common.grammar.spec import (
     JsonObject,
     JsonSchema,
     Regex,
+    compile_loosely,
     compile_spec,
 )
 from forge_common.sampling import MAX_GRAMMAR_BYTES
@@ -80,7 +81,7 @@ class CompilerDesk:
 
     def _reply(self, body: bytes) -> Reply:
         try:
-            program = compile_spec(self._decoder.decode(body), self._automata)
+            program, loosened = compile_loosely(self._decoder.decode(body), self._automata)
         except GrammarError as error:
             return Refused(printable(error.message), isinstance(error, GrammarTooLarge))
         except msgspec.ValidationError as error:
@@ -96,7 +97,7 @@ class CompilerDesk:
             return Refused(
                 f"compiled it takes more than {MAX_GRAMMAR_BYTES} bytes", is_too_large=True
             )
-        return Compiled(encoded)
+        return Compiled(encoded, loosened)
 
 
 def printable(message: str) -> str:

@@ -28,8 +28,12 @@ from forge_api.tools.reading import (
     skip_spaces,
 )
 from forge_api.tools.reply_writer import ReplyWriter
+from forge_common.grammar.call_syntax import CallSyntax, Run
 
 FENCE: Final = "```"
+FENCED_CODE: Final = FENCE + "tool_code"
+FENCED_CALL: Final = FENCE + "tool_call"
+FENCED_JSON: Final = FENCE + "json"
 
 
 def read_code(writer: ReplyWriter) -> Reading[None]:
@@ -52,16 +56,28 @@ def read_json(writer: ReplyWriter, *, is_bare: bool) -> Reading[None]:
     yield from expect_text(first, FENCE)
 
 
-def fence(language: str, read: Callable[[ReplyWriter], Reading[None]]) -> Mark:
-    return Mark(FENCE + language, read, needs_line_start=True)
+def fence(text: str, read: Callable[[ReplyWriter], Reading[None]]) -> Mark:
+    return Mark(text, read, needs_line_start=True)
 
 
+# What is written as Python is read, but not held to a schema.
+SYNTAX: Final = CallSyntax(
+    runs=(
+        Run(between=";", goes_on=True),
+        Run(mark=FENCED_CALL, needs_line_start=True, closing=FENCE),
+    ),
+    arguments_key="parameters",
+    extra_keys=("type", "id"),
+    fences=(FENCED_JSON,),
+    is_complete=False,
+)
 GEMMA3: Final = ToolFormat(
     marks=(
-        fence("tool_code", read_code),
-        fence("tool_call", partial(read_json, is_bare=False)),
-        fence("json", partial(read_json, is_bare=True)),
+        fence(FENCED_CODE, read_code),
+        fence(FENCED_CALL, partial(read_json, is_bare=False)),
+        fence(FENCED_JSON, partial(read_json, is_bare=True)),
         Mark("[", pythonic.read_bare, needs_line_start=True),
         Mark("{", llama3_json.read_bare, needs_line_start=True),
-    )
+    ),
+    syntax=SYNTAX,
 )

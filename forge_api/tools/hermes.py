@@ -10,7 +10,7 @@ from typing import Final
 from forge_api.tools.json_call import read_call
 from forge_api.tools.reading import Mark, Reading, ToolFormat, expect, expect_text, skip_spaces
 from forge_api.tools.reply_writer import ReplyWriter
-from forge_common.grammar.tool_calls import CallSyntax
+from forge_common.grammar.call_syntax import CallSyntax, Run
 
 OPEN: Final = "<tool_call>"
 CLOSE: Final = "</tool_call>"
@@ -23,10 +23,5 @@ def read(writer: ReplyWriter) -> Reading[None]:
     yield from expect_text(first, CLOSE)
 
 
-SYNTAX: Final = CallSyntax(
-    opening=OPEN + '\n{"name": "',
-    middle='", "arguments": ',
-    closing="}\n" + CLOSE,
-    between="\n",
-)
+SYNTAX: Final = CallSyntax(runs=(Run(mark=OPEN, closing=CLOSE),))
 HERMES: Final = ToolFormat(marks=(Mark(OPEN, read),), inner_texts=(CLOSE,), syntax=SYNTAX)

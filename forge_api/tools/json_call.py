@@ -25,14 +25,16 @@ from forge_api.tools.reading import (
 from forge_api.tools.reply_writer import ReplyWriter
 
 ARGUMENT_KEYS: Final = ("arguments", "parameters")
-BARE_KEYS: Final = ("name", "type", "id", *ARGUMENT_KEYS)
+OTHER_BARE_KEYS: Final = ("type", "id")
+BARE_KEYS: Final = ("name", *OTHER_BARE_KEYS, *ARGUMENT_KEYS)
 
 
 class WrittenCall:
     """What is known of a call while its object is read. It starts when it has both its parts.
 
-    A bare one is told from other JSON by its contents only: it names a known tool, has arguments,
-    and nothing that no call has.
+    A bare one is told from other JSON by its contents only: it names a known tool, then has
+    arguments, and nothing that no call has. It is as plain as models write it, without escapes in
+    keys and name, so that a grammar of free text can tell it as soon as its arguments begin.
     """
 
     def __init__(self, writer: ReplyWriter, *, is_bare: bool) -> None:
@@ -45,13 +47,18 @@ class WrittenCall:
 
     def read_member(self, key: str, first: str) -> Reading[str]:
         """One value, of which `first` is the first character. Returns what follows it."""
-        if self._is_bare and key not in BARE_KEYS:
-            raise Unexpected
+        if self._is_bare:
+            self._check_bare(key, first)
         if key == "name" and not self._is_started:
             return (yield from self._read_name(first))
         if key in ARGUMENT_KEYS and not self._has_arguments:
             return (yield from self._read_arguments(first))
         return (yield from read_value(first, ignore))
+
+    def _check_bare(self, key: str, first: str) -> None:
+        demand(key in BARE_KEYS)
+        demand(self._name is not None or key not in ARGUMENT_KEYS)
+        demand(first == '"' or key not in OTHER_BARE_KEYS)
 
     def end(self) -> None:
         """The object is closed. A call without arguments has none to give."""
@@ -67,9 +74,9 @@ class WrittenCall:
         text: list[str] = []
         following = yield from read_value(first, text.append)
         self._name = decoded("".join(text), str)
-        is_known = self._name in self._writer.known_names
-        if not self._name or (self._is_bare and not is_known):
-            raise Unexpected
+        demand(bool(self._name))
+        if self._is_bare:
+            demand(self._name in self._writer.known_names and "\\" not in "".join(text))
         self._start()
         return following
 
@@ -106,7 +113,7 @@ def read_call(writer: ReplyWriter, *, is_bare: bool = False) -> Reading[None]:
     call = WrittenCall(writer, is_bare=is_bare)
     character = yield from skip_spaces()
     while character != "}":
-        key = yield from read_key(character)
+        key = yield from read_key(character, is_plain=is_bare)
         first = yield from skip_spaces()
         following = yield from call.read_member(key, first)
         character = yield from first_unspaced(following)
@@ -118,12 +125,13 @@ def read_call(writer: ReplyWriter, *, is_bare: bool = False) -> Reading[None]:
     call.end()
 
 
-def read_key(first: str) -> Reading[str]:
-    """A key with the colon after it."""
+def read_key(first: str, *, is_plain: bool) -> Reading[str]:
+    """A key with the colon after it; a plain one has no escapes."""
     demand(first == '"')
     text: list[str] = []
     following = yield from read_value(first, text.append)
     demand((yield from first_unspaced(following)) == ":")
+    demand(not is_plain or "\\" not in "".join(text))
     return str(decoded("".join(text), str))
 
 

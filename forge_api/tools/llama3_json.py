@@ -13,7 +13,7 @@ from typing import Final
 from forge_api.tools.json_call import read_call
 from forge_api.tools.reading import END, Mark, Reading, ToolFormat, demand, expect, skip_spaces
 from forge_api.tools.reply_writer import ReplyWriter
-from forge_common.grammar.tool_calls import CallSyntax
+from forge_common.grammar.call_syntax import CallSyntax, Run
 
 PYTHON_TAG: Final = "<|python_tag|>"
 SEPARATORS: Final = (";", ",")
@@ -40,7 +40,12 @@ def read_sequence(writer: ReplyWriter, *, is_bare: bool) -> Reading[None]:
 
 
 SYNTAX: Final = CallSyntax(
-    opening='{"name": "', middle='", "parameters": ', closing="}", between="; "
+    runs=(
+        Run(between=SEPARATORS[0], goes_on=True),
+        Run(mark=PYTHON_TAG, between=SEPARATORS[0], goes_on=True),
+    ),
+    arguments_key="parameters",
+    extra_keys=("type", "id"),
 )
 LLAMA3_JSON: Final = ToolFormat(
     marks=(Mark(PYTHON_TAG, read_marked), Mark("{", read_bare, needs_line_start=True)),

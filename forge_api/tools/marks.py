@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from forge_api.tools.reading import Mark
 
+LINE_SPACES: Final = " \t\r"
 FILLED_LINE: Final = "x"  # stands for what a line already holds
 
 
@@ -30,7 +31,7 @@ class MarkFinder:
         match = self._pattern.search(before + text)
         if match is None:
             return None
-        mark_text = match[0].lstrip()
+        mark_text = match[0].lstrip(LINE_SPACES)
         return FoundMark(match.end() - len(mark_text) - len(before), self._marks[mark_text])
 
     def beginning_of_mark(self, text: str) -> str:
@@ -40,11 +41,11 @@ class MarkFinder:
 
     def pass_over(self, text: str) -> None:
         _, newline, line = text.rpartition("\n")
-        self.is_line_blank = (self.is_line_blank or bool(newline)) and not line.strip()
+        self.is_line_blank = (self.is_line_blank or bool(newline)) and not line.strip(LINE_SPACES)
 
 
 def pattern_of(mark: Mark) -> str:
-    return (r"^[^\S\n]*" if mark.needs_line_start else "") + re.escape(mark.text)
+    return (f"^[{LINE_SPACES}]*" if mark.needs_line_start else "") + re.escape(mark.text)
 
 
 def num_begun(mark: str, text: str) -> int:

@@ -24,7 +24,7 @@ from forge_api.tools.reading import (
     skip_spaces,
 )
 from forge_api.tools.reply_writer import ReplyWriter
-from forge_common.grammar.tool_calls import CallSyntax
+from forge_common.grammar.call_syntax import CallSyntax, NamedRun, Run
 
 OPEN: Final = "[TOOL_CALLS]"
 CALL_ID: Final = "[CALL_ID]"
@@ -63,11 +63,8 @@ def read_inner_marks() -> Reading[str]:
 
 
 SYNTAX: Final = CallSyntax(
-    first=OPEN + "[",
-    opening='{"name": "',
-    middle='", "arguments": ',
-    closing="}",
-    between=", ",
-    last="]",
+    runs=(Run(mark=OPEN, first="[", between=",", last="]"),),
+    named_runs=(NamedRun(OPEN, CALL_ID, ARGS),),
+    extra_keys=("id",),
 )
 MISTRAL: Final = ToolFormat(marks=(Mark(OPEN, read),), inner_texts=(CALL_ID, ARGS), syntax=SYNTAX)

@@ -11,7 +11,7 @@ from typing import Final
 from forge_api.tools.json_call import read_array
 from forge_api.tools.reading import Mark, Reading, ToolFormat, expect, expect_text, skip_spaces
 from forge_api.tools.reply_writer import ReplyWriter
-from forge_common.grammar.tool_calls import CallSyntax
+from forge_common.grammar.call_syntax import CallSyntax, Run
 
 FUNCTOOLS: Final = "functools["
 OPEN: Final = "<|tool_call|>"
@@ -26,12 +26,10 @@ def read_marked(writer: ReplyWriter) -> Reading[None]:
 
 
 SYNTAX: Final = CallSyntax(
-    first=FUNCTOOLS,
-    opening='{"name": "',
-    middle='", "arguments": ',
-    closing="}",
-    between=", ",
-    last="]",
+    runs=(
+        Run(mark=FUNCTOOLS, between=",", last="]"),
+        Run(mark=OPEN, first="[", between=",", last="]", closing=CLOSE),
+    )
 )
 PHI4: Final = ToolFormat(
     marks=(Mark(FUNCTOOLS, read_array), Mark(OPEN, read_marked)),

@@ -11,9 +11,10 @@ from collections.abc import Callable, Generator
 from typing import Final, NamedTuple, TypeVar
 
 from forge_api.tools.reply_writer import ReplyWriter
-from forge_common.grammar.tool_calls import CallSyntax
+from forge_common.grammar.call_syntax import CallSyntax
 
 END: Final = ""
+SPACES: Final = frozenset(" \t\r\n")  # JSON's
 ResultT = TypeVar("ResultT")
 Reading = Generator[None, str, ResultT]
 
@@ -33,7 +34,7 @@ class Mark(NamedTuple):
 class ToolFormat(NamedTuple):
     marks: tuple[Mark, ...]
     inner_texts: tuple[str, ...] = ()  # further special tokens that stand in calls
-    syntax: CallSyntax | None = None  # how calls are written where they are forced, if they can be
+    syntax: CallSyntax | None = None  # how calls are written that are held to a schema, if they can
 
 
 def demand(is_as_expected: bool) -> None:
@@ -44,14 +45,14 @@ def demand(is_as_expected: bool) -> None:
 def skip_spaces() -> Reading[str]:
     """The first character that is no space."""
     character = yield
-    while character.isspace():
+    while character in SPACES:
         character = yield
     return character
 
 
 def first_unspaced(character: str) -> Reading[str]:
     """This character, or the first after it that is no space."""
-    if character.isspace():
+    if character in SPACES:
         return (yield from skip_spaces())
     return character
 

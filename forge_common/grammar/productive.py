@@ -18,6 +18,7 @@ from forge_common.grammar.program import (
     AnyValue,
     Array,
     Choice,
+    FreeText,
     Item,
     JsonString,
     Literals,
@@ -119,7 +120,7 @@ class _LiveRules:
 
     def _is_productive(self, rule: AnyRule) -> bool:
         match rule:
-            case AnyValue() | Literals():
+            case AnyValue() | Literals() | FreeText():
                 return True
             case Text() | JsonString() | Number():
                 return self._is_regular_productive(rule)

@@ -1,6 +1,6 @@
 """Program: a grammar as data, one rule a machine, rules naming each other by their index.
 
-    Literals · Text · JsonString · Number            regular: decided byte by byte
+    Literals · Text · FreeText · JsonString · Number  regular: decided byte by byte
     Choice · Sequence · Repeat · Array · Object      structure: they call other rules
 
 Recursion is a cycle of indices. Nothing is multiplied out: counts stay numbers, alternatives stay
@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 MAX_RULES = 2**17
+SPECIAL = b"\xff"  # on both sides of a special token's text; no UTF-8 holds this byte
 RuleIndex = Annotated[int, Meta(ge=0, lt=MAX_RULES)]
 NumItems = Annotated[int, Meta(ge=0, lt=2**53)]
 PatternText = Annotated[str, Meta(max_length=2**16)]
@@ -36,6 +37,41 @@ class Text(Rule, frozen=True):
     """Plain text that matches a regular expression as a whole: no JSON, nothing is escaped."""
 
     pattern: PatternText
+
+
+class Tags(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Around what a model thinks."""
+
+    opening: bytes
+    closing: bytes
+
+
+class Marks(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """With what calls begin where a model writes freely, and what else tells where they do."""
+
+    texts: tuple[bytes, ...] = ()
+    line_texts: tuple[bytes, ...] = ()  # only at the start of a line
+    # {"name": "one of these", "parameters": {  at the start of a line, but for its first brace
+    names: tuple[bytes, ...] = ()
+    fences: tuple[bytes, ...] = ()  # at the start of a line, and a line starts behind them
+    thoughts: Tags | None = None  # in which nothing is a call
+
+
+FreeStart = Literal["reply", "thoughts", "content", "sequence"]
+FreeEnd = Literal["anywhere", "behind mark", "before object"]
+
+
+class FreeText(Rule, frozen=True):
+    """What a model writes as it likes, special tokens too, as long as no call begins in it.
+
+    It starts where a reply does, within its thoughts, behind them, or behind calls that another
+    object would belong to. One that ends "anywhere" ends the whole text.
+    """
+
+    marks: Marks
+    start: FreeStart = "content"
+    end: FreeEnd = "anywhere"
+    mark: bytes = b""  # which one of `marks` it ends behind
 
 
 class Pattern(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -141,8 +177,23 @@ class AnyValue(Rule, frozen=True):
 
 
 AnyRule = (
-    Literals | Text | JsonString | Number | Choice | Sequence | Repeat | Array | Object | AnyValue
+    Literals
+    | Text
+    | FreeText
+    | JsonString
+    | Number
+    | Choice
+    | Sequence
+    | Repeat
+    | Array
+    | Object
+    | AnyValue
 )
+
+
+def special_token(text: bytes) -> bytes:
+    """How Literals name a special token."""
+    return SPECIAL + text + SPECIAL
 
 
 class Program(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

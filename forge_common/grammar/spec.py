@@ -1,4 +1,4 @@
-"""GrammarSpec: what a request asks its text to be, in one of six ways, and the Program of each.
+"""GrammarSpec: what a request asks its text to be, in one of seven ways, and the Program of each.
 
 `JsonSchema` covers tools, `response_format` and the rest. A spec is data that can be hashed: equal
 specs have equal keys, on every machine. Knows no field of a request.
@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from forge_common.grammar.automata.store import AutomatonStore
+from forge_common.grammar.call_syntax import CallSyntax, FreeReply, Tools
 from forge_common.grammar.ebnf import compile_ebnf
 from forge_common.grammar.errors import GrammarError
 from forge_common.grammar.productive import is_empty, productive
@@ -30,7 +31,12 @@ from forge_common.grammar.program import (
 )
 from forge_common.grammar.schema.compiler import SchemaOptions, compile_schema
 from forge_common.grammar.schema.documents import check_bounds
-from forge_common.grammar.tool_calls import CallSyntax, Tools, compile_calls
+from forge_common.grammar.tool_calls import (
+    CallOptions,
+    LooseProgram,
+    compile_calls,
+    compile_reply,
+)
 
 KEY_BYTES = 16
 MAX_CHOICES = 2**16
@@ -75,16 +81,27 @@ class ToolCalls(_Spec, frozen=True):
     tools: Tools
     syntax: CallSyntax
     options: SchemaOptions = SchemaOptions()
+    is_parallel: bool = True  # otherwise there is one call
 
 
-GrammarSpec = JsonSchema | JsonObject | Regex | Choices | Ebnf | ToolCalls
+class ReplyWithCalls(_Spec, frozen=True):
+    """Free text, in which whatever begins as a call is one of these tools."""
+
+    tools: Tools
+    syntax: CallSyntax
+    reply: FreeReply = FreeReply()
+    options: SchemaOptions = SchemaOptions()
+    is_parallel: bool = True  # otherwise there is one call at most
+
+
+GrammarSpec = JsonSchema | JsonObject | Regex | Choices | Ebnf | ToolCalls | ReplyWithCalls
 
 
 def spec_key(spec: GrammarSpec) -> bytes:
     """For caches. The order of keys counts, since it decides the order of properties."""
     if isinstance(spec, JsonSchema):
         check_bounds(spec.schema)
-    if isinstance(spec, ToolCalls):
+    if isinstance(spec, ToolCalls | ReplyWithCalls):
         for tool in spec.tools:
             check_bounds(tool.parameters)
     try:
@@ -95,13 +112,27 @@ def spec_key(spec: GrammarSpec) -> bytes:
 
 def compile_spec(spec: GrammarSpec, automata: AutomatonStore | None = None) -> Program:
     """GrammarError for what cannot be expressed exactly, or allows no text at all."""
-    program = _compile(spec, automata or AutomatonStore())
-    if is_empty(program):
+    return compile_loosely(spec, automata).program
+
+
+def compile_loosely(spec: GrammarSpec, automata: AutomatonStore | None = None) -> LooseProgram:
+    """The same, and which tools had a schema that does not count, since they are not strict."""
+    store = automata or AutomatonStore()
+    match spec:
+        case ToolCalls(tools, syntax, options, is_parallel):
+            loose = compile_calls(tools, syntax, CallOptions(options, is_parallel), store)
+        case ReplyWithCalls(tools, syntax, reply, options, is_parallel):
+            loose = compile_reply(tools, syntax, CallOptions(options, is_parallel), reply, store)
+        case _:
+            loose = LooseProgram(_compile(spec, store))
+    if is_empty(loose.program):
         raise GrammarError("nothing fulfils it", pointer="" if type(spec) is JsonSchema else None)
-    return program
+    return loose
 
 
-def _compile(spec: GrammarSpec, automata: AutomatonStore) -> Program:
+def _compile(
+    spec: JsonSchema | JsonObject | Regex | Choices | Ebnf, automata: AutomatonStore
+) -> Program:
     match spec:
         case JsonSchema(schema, options):
             return compile_schema(schema, options, automata)
@@ -113,8 +144,6 @@ def _compile(spec: GrammarSpec, automata: AutomatonStore) -> Program:
             return Program((Literals(tuple(map(_encoded, texts))),))
         case Ebnf(grammar):
             return compile_ebnf(grammar, automata)
-        case ToolCalls(tools, syntax, options):
-            return compile_calls(tools, syntax, options, automata)
 
 
 def _any_object() -> tuple[AnyRule, ...]:

@@ -1,9 +1,10 @@
 """Vocabulary: the tokens of a model as bytes, in a trie, and sets of them as bits.
 
-Special tokens, tokens without bytes and those longer than MAX_TOKEN_BYTES are never allowed; a text
-can do without them as long as there is a token for every byte. Tokens with equal bytes are all
-allowed or none. End tokens are no part of a text: they are allowed where it may end. Knows no
-grammars.
+A special token is its text between two bytes 0xFF, which no other token may hold: so it is allowed
+where a rule names it, or where a model writes freely, and never within a text. Tokens without bytes
+and those longer than MAX_TOKEN_BYTES are never allowed; a text can do without them as long as there
+is a token for every byte. Tokens with equal bytes are all allowed or none. End tokens are no part
+of a text: they are allowed where it may end. Knows no grammars.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from forge_common.grammar.program import SPECIAL, special_token
 from forge_common.grammar.vocabulary_trie import VocabularyTrie
 from forge_common.tokenizer import Tokenizer
 
@@ -53,8 +55,13 @@ class Vocabulary:
     ) -> Vocabulary:
         """`num_tokens` where the model has more logits than the tokenizer has tokens."""
         size = tokenizer.vocab_size if num_tokens is None else num_tokens
-        pieces = tokenizer.pieces(skip_special_tokens=True)
-        return cls([pieces[token_id] for token_id in range(size)], end_ids, tokenizer.encode)
+        special_ids = tokenizer.special_token_ids
+        texts = ((token_id, tokenizer.token_bytes(token_id)) for token_id in range(size))
+        tokens = [
+            special_token(text) if token_id in special_ids else b"" if SPECIAL in text else text
+            for token_id, text in texts
+        ]
+        return cls(tokens, end_ids, tokenizer.encode)
 
     def token_bytes(self, token_id: int) -> bytes:
         """b"" for what is never part of a text."""

@@ -52,6 +52,11 @@ class ByteAutomaton(ABC):
         """
 
     @property
+    def ends_everything(self) -> bool:
+        """Whether nothing may come behind what it accepts, so that its ends need not be known."""
+        return False
+
+    @property
     def is_empty(self) -> bool:
         """Whether no text at all is accepted."""
         return not self.is_accepting(self.start) and not self.row(self.start)

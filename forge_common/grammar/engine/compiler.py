@@ -22,6 +22,7 @@ from forge_common.grammar.program import (
     AnyValue,
     Array,
     Choice,
+    FreeText,
     Item,
     JsonString,
     Literals,
@@ -78,7 +79,7 @@ class Compiler:
         children = [named_rules(rule) for rule in program.rules]
         for indices in components(program.root, children):
             rule = program.rules[indices[0]]
-            if isinstance(rule, Literals | Text | JsonString | Number):
+            if isinstance(rule, Literals | Text | FreeText | JsonString | Number):
                 places[indices[0]] = self._readers.find(rule)
                 continue
             ranks = {index: rank for rank, index in enumerate(indices)}

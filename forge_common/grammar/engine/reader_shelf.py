@@ -8,16 +8,26 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from forge_common.grammar.automata.byte_automaton import ByteAutomaton
+from forge_common.grammar.automata.free_text import FreeTextAutomaton
 from forge_common.grammar.automata.literals import LiteralTexts
 from forge_common.grammar.automata.store import AutomatonStore
 from forge_common.grammar.engine.lengths import Room
 from forge_common.grammar.engine.memory import Memory, Table
 from forge_common.grammar.engine.places import Place, PlaceShelf
 from forge_common.grammar.engine.readers import CountedReader, Reader, WhitespaceRun
-from forge_common.grammar.program import JsonString, Literals, Number, Pattern, Text
+from forge_common.grammar.program import (
+    FreeText,
+    JsonString,
+    Literals,
+    Number,
+    Pattern,
+    Text,
+)
 
-ReadRule = Literals | Text | JsonString | Number
+ReadRule = Literals | Text | FreeText | JsonString | Number
 
 READER_BYTES = 1000
 FREE_STRING = JsonString()
@@ -28,6 +38,11 @@ class _Start(NamedTuple):
     place: Place | None  # None where nothing matches
 
 
+class _FreeReader(NamedTuple):
+    automaton: FreeTextAutomaton
+    reader: Reader
+
+
 class ReaderShelf:
     def __init__(self, shelf: PlaceShelf, memory: Memory) -> None:
         self._shelf = shelf
@@ -36,6 +51,7 @@ class ReaderShelf:
         self._num_agings = 0
         self._starts: Table[ReadRule, _Start] = memory.table(lambda _: READER_BYTES)
         self._strings: Table[JsonString, CountedReader] = memory.table(lambda _: READER_BYTES)
+        self._free_texts: Table[FreeText, _FreeReader] = memory.table(lambda _: READER_BYTES)
         self.whitespace = Reader(WhitespaceRun(), shelf, memory).place(0)
 
     def find(self, rule: ReadRule) -> Place | None:
@@ -62,6 +78,8 @@ class ReaderShelf:
         if isinstance(rule, JsonString):
             rule = self._store.with_counts_as_lengths(rule)
             return self._string(rule).start_place(Room(rule.min_length, rule.max_length))
+        if isinstance(rule, FreeText):
+            return self._free_text(rule)
         automaton = self._automaton(rule)
         if automaton.is_empty:
             return None
@@ -75,6 +93,16 @@ class ReaderShelf:
                 return self._store.text(rule)
             case Number():
                 return self._store.number(rule)
+
+    def _free_text(self, rule: FreeText) -> Place:
+        """One reader for all its starts."""
+        key = replace(rule, start="content")
+        found = self._free_texts.find(key)
+        if found is None:
+            automaton = FreeTextAutomaton(rule.marks, rule.end, rule.mark)
+            found = _FreeReader(automaton, Reader(automaton, self._shelf, self._memory))
+            self._free_texts.keep(key, found)
+        return found.reader.place(found.automaton.state_at(rule.start))
 
     def _string(self, rule: JsonString) -> CountedReader:
         key = JsonString(rule.patterns, excluded=rule.excluded)

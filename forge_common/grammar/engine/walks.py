@@ -161,6 +161,8 @@ class Walks:
             return found
         reach = self._walker.walk(place.reader.rows, place.state, nodes.nodes, is_counted=False)
         tokens = token_set(reach.tokens, self._vocabulary)
+        if place.reader.automaton.ends_everything:
+            return Walk(tokens, None)
         return Walk(tokens, self._node_sets.of_array(reach.ends))
 
     def _walk_nearly_free(self, place: CountedPlace, nodes: NodeSet) -> Walk | None:

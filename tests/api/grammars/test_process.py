@@ -86,19 +86,19 @@ def test_a_program_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_fault_of_the_compiler_is_not_the_requests(monkeypatch: pytest.MonkeyPatch) -> None:
-    def compile_spec(*_: object) -> None:
+    def compile_loosely(*_: object) -> None:
         raise KeyError("oops")
 
-    monkeypatch.setattr(process, "compile_spec", compile_spec)
+    monkeypatch.setattr(process, "compile_loosely", compile_loosely)
     reply = answer(JsonObject())
     assert isinstance(reply, Failed)
     assert "oops" in reply.message
 
 
 def test_without_memory_the_process_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    def compile_spec(*_: object) -> None:
+    def compile_loosely(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(process, "compile_spec", compile_spec)
+    monkeypatch.setattr(process, "compile_loosely", compile_loosely)
     with pytest.raises(SystemExit):
         answer(JsonObject())

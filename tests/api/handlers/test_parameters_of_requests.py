@@ -153,7 +153,9 @@ REFUSED_IN_CHAT = {
     "structured_outputs": {"structural_tag": "{}"},
     "structural_tag": "{}",
     "tool_choice": "required",  # and there are no tools
-    "tools": [{"type": "function", "function": {"name": "f", "strict": True}}],
+    "tools": [
+        {"type": "function", "function": {"name": "f", "strict": True, "parameters": {"type": 1}}}
+    ],
     "chat_template": "{{ 1 }}",
     "best_of": 2,
     "echo": True,

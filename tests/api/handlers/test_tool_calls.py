@@ -194,7 +194,7 @@ def test_forced_call_is_read_as_a_call() -> None:
         ({"tool_choice": {"type": "function", "function": {"name": "sub"}}}, "tool_choice"),
         ({"tool_choice": {"type": "function"}}, "tool_choice"),
         ({"tool_choice": "required", "parser": "pythonic"}, "tool_choice"),
-        ({"tools": STRICT}, "tools[0].function.strict"),
+        ({"tools": STRICT, "parser": "gemma3"}, "tools[0].function.strict"),
         ({"tool_choice": "required", "tools": [BAD_SCHEMA]}, "tools"),
         ({"tool_choice": "required", "tools": [NO_OBJECT]}, "tool_choice"),
     ],

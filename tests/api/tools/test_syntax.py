@@ -8,8 +8,8 @@ import pytest
 
 from forge_api.tools import FORMATS, ToolCallArguments, ToolCallParser, ToolCallStart
 from forge_common.grammar.engine import Engine
-from forge_common.grammar.schema.compiler import SchemaOptions
-from forge_common.grammar.tool_calls import Tool, compile_calls
+from forge_common.grammar.call_syntax import Tool
+from forge_common.grammar.tool_calls import CallOptions, compile_calls
 from forge_common.grammar.vocabulary import Vocabulary
 
 ADD = Tool(
@@ -29,7 +29,7 @@ def drawn(name: str, num_calls: int) -> str:
     syntax = FORMATS[name].syntax
     assert syntax is not None
     engine = Engine(Vocabulary([bytes([byte]) for byte in range(256)]))
-    state = engine.start(compile_calls([ADD], syntax, SchemaOptions()))
+    state = engine.start(compile_calls([ADD], syntax, CallOptions()).program)
     text = b""
     while not state.is_accepting or text.count(b"add") < num_calls:
         choices = [byte for byte in range(256) if state.advance(byte) is not None]
@@ -56,4 +56,4 @@ def test_what_is_forced_is_read_as_calls(name: str, num_calls: int) -> None:
 
 
 def test_formats_that_are_no_json_cannot_be_forced() -> None:
-    assert set(FORMATS) - set(FORCEABLE) == {"pythonic", "gemma3"}
+    assert set(FORMATS) - set(FORCEABLE) == {"pythonic"}

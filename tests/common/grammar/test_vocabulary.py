@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from forge_common.grammar.program import SPECIAL, special_token
 from forge_common.grammar.vocabulary import MAX_TOKEN_BYTES, Vocabulary, Words
 from tests.common.grammar.engine.vocabularies import demo_vocabulary
 
@@ -37,9 +38,15 @@ def test_end_tokens_and_empty_and_overlong_ones_are_no_text() -> None:
     assert ids_of(vocabulary.with_ends(vocabulary.words(np.array([2], np.int32)))) == [0, 2]
 
 
-def test_special_tokens_of_a_tokenizer_are_no_text() -> None:
+def test_special_tokens_of_a_tokenizer_are_told_from_their_text() -> None:
     vocabulary = demo_vocabulary()
     (end_id,) = vocabulary.end_ids
     assert vocabulary.token_bytes(end_id) == b""
     assert b"<|im_start|>" not in vocabulary.tokens
-    assert {bytes([byte]) for byte in range(256)} <= set(vocabulary.tokens)
+    assert special_token(b"<|im_start|>") in vocabulary.tokens
+
+
+def test_byte_that_marks_special_tokens_is_in_no_other() -> None:
+    tokens = set(demo_vocabulary().tokens)
+    assert {bytes([byte]) for byte in range(255)} <= tokens
+    assert SPECIAL not in tokens

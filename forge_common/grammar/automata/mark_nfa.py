@@ -1,0 +1,150 @@
+"""Where calls begin in free text, and thoughts, as an NFA over bytes: texts, spaces, JSON's keys.
+
+    anywhere ──text──▶ found             line ──{"name": "add", "parameters": {──▶ found
+       │ newline                          │ spaces
+       ▼                                  ▼
+      line                               line
+
+An object that no mark announces is a call once its name is known and its arguments begin; up to
+there it may become anything. Knows no tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from forge_common.grammar.program import SPECIAL, FreeStart, Marks
+
+Nodes = frozenset[int]
+
+ALL_BYTES = frozenset(range(256)) - frozenset(SPECIAL)
+SPACES = frozenset(b" \t\r\n")
+LINE_SPACES = SPACES - frozenset(b"\n")
+IN_STRINGS = ALL_BYTES - frozenset(b'"\\')
+ARGUMENT_KEYS = (b'"arguments"', b'"parameters"')
+OTHER_KEYS = (b'"type"', b'"id"')
+
+
+class Edge(NamedTuple):
+    bytes: frozenset[int]
+    to: int
+
+
+class MarkNfa:
+    def __init__(self, marks: Marks) -> None:
+        self._edges: list[list[Edge]] = []
+        self.found: dict[int, bytes] = {}  # by node, where a mark has ended
+        self.refused = self._node()  # here no text goes on
+        self._anywhere = self._node(loops_on=ALL_BYTES)
+        self._line = self._node(loops_on=LINE_SPACES)
+        self._fenced = self._node(loops_on=SPACES)
+        self._replaced: dict[int, Nodes] = {}
+        self._add(self._anywhere, b"\n", self._line)
+        self._add_marks(marks)
+        self.object_starts = frozenset({self._line, self._fenced})
+        content = frozenset({self._anywhere, self._line})
+        self.starts: dict[FreeStart, Nodes] = {
+            "reply": content,
+            "thoughts": content,
+            "content": content,
+            "sequence": frozenset({self._anywhere, self._sequence()}),
+        }
+        if marks.thoughts is not None:
+            self._add_thoughts(marks.thoughts.opening, marks.thoughts.closing)
+
+    def edges(self, node: int) -> list[Edge]:
+        return self._edges[node]
+
+    def follow(self, nodes: Nodes, byte: int) -> Nodes:
+        return self.settled(
+            edge.to for node in nodes for edge in self._edges[node] if byte in edge.bytes
+        )
+
+    def settled(self, nodes: Iterable[int]) -> Nodes:
+        """The same, or what takes the place of all of them where a tag has ended."""
+        found = frozenset(nodes)
+        ended = next((node for node in found if node in self._replaced), None)
+        return found if ended is None else self._replaced[ended]
+
+    def _add_marks(self, marks: Marks) -> None:
+        for text in marks.texts:
+            self.found[self._text(self._anywhere, text)] = text
+        for text in marks.line_texts:
+            self.found[self._text(self._line, text)] = text
+        for fence in marks.fences:
+            self._add(self._line, fence, self._fenced)
+        if marks.names:
+            first = self._object(marks.names)
+            self._add(self._line, b"{", first)
+            self._add(self._fenced, b"{", first)
+
+    def _object(self, names: tuple[bytes, ...]) -> int:
+        """Behind the brace of an object that may be a call."""
+        before_name, behind_name, next_key = (self._node(loops_on=SPACES) for _ in range(3))
+        before_comma = self._node(loops_on=SPACES)
+        name = self._value(self._keys((before_name, next_key), (b'"name"',)))
+        self._add(before_comma, b",", before_name)
+        self._add(behind_name, b",", next_key)
+        for text in names:
+            self._add(name, b'"' + text + b'"', behind_name)
+        self._other_members(before_name, before_comma)
+        self._other_members(next_key, behind_name)
+        arguments = self._value(self._keys((next_key,), ARGUMENT_KEYS))
+        self._edges[arguments].append(Edge(frozenset(b'{"'), self.refused))
+        return before_name
+
+    def _keys(self, sources: tuple[int, ...], keys: tuple[bytes, ...]) -> int:
+        behind = self._node(loops_on=SPACES)
+        for source in sources:
+            for key in keys:
+                self._add(source, key, behind)
+        return behind
+
+    def _value(self, behind_key: int) -> int:
+        before = self._node(loops_on=SPACES)
+        self._add(behind_key, b":", before)
+        return before
+
+    def _other_members(self, before: int, behind: int) -> None:
+        """Members that mean nothing; their values are strings."""
+        value = self._value(self._keys((before,), OTHER_KEYS))
+        string, escaped = self._node(loops_on=IN_STRINGS), self._node()
+        self._add(value, b'"', string)
+        self._add(string, b"\\", escaped)
+        self._edges[escaped].append(Edge(ALL_BYTES, string))
+        self._add(string, b'"', behind)
+
+    def _sequence(self) -> int:
+        """Behind calls: an object here would be read as one more, whatever it holds."""
+        before, behind = self._node(loops_on=SPACES), self._node(loops_on=SPACES)
+        self._edges[before].append(Edge(frozenset(b";,"), behind))
+        for node in (before, behind):
+            self._add(node, b"{", self.refused)
+        return before
+
+    def _add_thoughts(self, opening: bytes, closing: bytes) -> None:
+        before, within = self._node(loops_on=SPACES), self._node(loops_on=ALL_BYTES)
+        self._replaced[self._text(before, opening)] = frozenset({within})
+        self._replaced[self._text(within, closing)] = self.starts["content"]
+        self.starts["reply"] |= {before}
+        self.starts["thoughts"] = frozenset({within})
+
+    def _node(self, loops_on: frozenset[int] = frozenset()) -> int:
+        node = len(self._edges)
+        self._edges.append([Edge(loops_on, node)] if loops_on else [])
+        return node
+
+    def _text(self, source: int, text: bytes) -> int:
+        """The node behind the text, a new one."""
+        end = self._node()
+        self._add(source, text, end)
+        return end
+
+    def _add(self, source: int, text: bytes, to: int) -> None:
+        here = source
+        for byte in text[:-1]:
+            following = self._node()
+            self._edges[here].append(Edge(frozenset({byte}), following))
+            here = following
+        self._edges[here].append(Edge(frozenset(text[-1:]), to))

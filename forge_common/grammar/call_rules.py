@@ -1,0 +1,139 @@
+"""CallRules: the rules of calls behind their marks, one tool's name with that tool's arguments.
+
+Marks are written as plain text or as the special token of that text, whichever a model has. Knows
+nothing of what stands around calls.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from forge_common.grammar.automata.store import AutomatonStore
+from forge_common.grammar.call_syntax import CallSyntax, NamedRun, Run, Tool
+from forge_common.grammar.errors import GrammarError
+from forge_common.grammar.productive import is_empty
+from forge_common.grammar.program import (
+    AnyRule,
+    Choice,
+    JsonString,
+    Literals,
+    Object,
+    Program,
+    Property,
+    Repeat,
+    RuleIndex,
+    Text,
+    special_token,
+)
+from forge_common.grammar.program import Sequence as SequenceRule
+from forge_common.grammar.rule_graph import with_callees
+from forge_common.grammar.rule_table import RuleTable
+from forge_common.grammar.schema.compiler import SchemaOptions, compile_schema
+
+SPACE: Final = Text(r"[ \t\r\n]{0,32}")
+CALL_ID: Final = Text("[a-zA-Z0-9_-]{0,64}")
+ANY_ARGUMENTS: Final = {"type": "object"}
+
+
+class CallRules:
+    """`loosened` are tools by their place, whose arguments may be any object."""
+
+    def __init__(
+        self,
+        tools: Sequence[Tool],
+        syntax: CallSyntax,
+        options: SchemaOptions,
+        automata: AutomatonStore,
+    ) -> None:
+        """GrammarError, whose pointer begins with the tool's place, for a strict one's schema."""
+        self.table = RuleTable()
+        self.space = self.table.add(SPACE)
+        self.loosened: list[int] = []
+        self._tools = tools
+        self._syntax = syntax
+        self._options = options
+        self._automata = automata
+        self._arguments = [self._arguments_of(index, tool) for index, tool in enumerate(tools)]
+        self._object = self.choice(map(self._object_of, tools, self._arguments))
+
+    def run(self, run: Run, *, is_parallel: bool) -> RuleIndex:
+        """Behind its mark."""
+        between = run.between if is_parallel else None
+        space = (self.space,) if run.mark else ()
+        parts = [*self._spaced(run.first), *space, self._object]
+        if between is not None:
+            further = (*self._spaced(between), self.space, self._object)
+            parts.append(self.table.add(Repeat(self.sequence(*further))))
+        closing = (self.space, self.mark(run.closing)) if run.closing else ()
+        return self.sequence(*parts, *self._spaced(run.last), *closing)
+
+    def named_run(self, run: NamedRun) -> RuleIndex:
+        """Behind its mark."""
+        call_id = self.sequence(self.mark(run.id_mark), self.table.add(CALL_ID))
+        marks = (self._maybe(call_id), self._maybe(self.mark(run.arguments_mark)))
+        calls = (
+            self.sequence(self._literal(tool.name), *marks, self.space, arguments)
+            for tool, arguments in zip(self._tools, self._arguments, strict=True)
+        )
+        return self.sequence(self.space, self.choice(calls))
+
+    def mark(self, text: str) -> RuleIndex:
+        return self.table.add(Literals((text.encode(), special_token(text.encode()))))
+
+    def choice(self, rules: Iterable[RuleIndex]) -> RuleIndex:
+        return self.table.add(Choice(tuple(dict.fromkeys(rules))))
+
+    def sequence(self, *rules: RuleIndex) -> RuleIndex:
+        return self.table.add(SequenceRule(rules))
+
+    def _maybe(self, rule: RuleIndex) -> RuleIndex:
+        return self.choice((rule, self.sequence()))
+
+    def _spaced(self, text: str) -> tuple[RuleIndex, ...]:
+        return (self.space, self._literal(text)) if text else ()
+
+    def _literal(self, text: str) -> RuleIndex:
+        return self.table.add(Literals((text.encode(),)))
+
+    def _object_of(self, tool: Tool, arguments: RuleIndex) -> RuleIndex:
+        name = self._literal(json.dumps(tool.name, ensure_ascii=False))
+        string = self.table.add(JsonString())
+        properties = (
+            Property("name", name, is_required=True),
+            Property(self._syntax.arguments_key, arguments, is_required=True),
+            *(Property(key, string) for key in self._syntax.extra_keys),
+        )
+        return self.table.add(Object(properties, is_ordered=False))
+
+    def _arguments_of(self, index: int, tool: Tool) -> RuleIndex:
+        try:
+            program = self._compiled(index, tool)
+        except GrammarError:
+            if tool.is_strict:
+                raise
+            self.loosened.append(index)
+            program = compile_schema(ANY_ARGUMENTS, self._options, self._automata)
+        return self._taken_in(program)
+
+    def _compiled(self, index: int, tool: Tool) -> Program:
+        try:
+            program = compile_schema(tool.parameters, self._options, self._automata)
+        except GrammarError as error:
+            raise type(error)(
+                error.reason, pointer=f"/{index}{error.pointer or ''}", keyword=error.keyword
+            ) from error
+        if is_empty(program):
+            raise GrammarError(
+                f"no arguments fulfil the schema of {tool.name}", pointer=f"/{index}"
+            )
+        return program
+
+    def _taken_in(self, program: Program) -> RuleIndex:
+        """Where the root of `program` is among the rules of the table."""
+        places = [self.table.reserve() for _ in program.rules]
+        rules: list[AnyRule] = [with_callees(rule, places) for rule in program.rules]
+        for place, rule in zip(places, rules, strict=True):
+            self.table.set(place, rule)
+        return places[program.root]
