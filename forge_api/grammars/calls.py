@@ -105,7 +105,7 @@ def forced_calls(body: ChatCompletionRequest, tool_format: ToolFormat | None) ->
         raise _refused("calls in the format of this model cannot be forced")
     is_parallel = not isinstance(body.tool_choice, NamedToolChoice) and _is_parallel(body)
     spec = ToolCalls(
-        tuple(Tool(tool.function.name, _object_schema(tool.function)) for tool in tools),
+        tuple(Tool(tool.function.name, _object_schema(tool)) for tool in tools),
         tool_format.syntax,
         _options(body, "schema"),
         is_parallel,
@@ -166,18 +166,19 @@ def _lenient_tool(tool: CallableTool) -> Tool:
     """Its schema is kept to as far as it can be, and to the letter where it is `strict`."""
     function = tool.function
     if function.strict:
-        return Tool(function.name, _object_schema(function))
+        return Tool(function.name, _object_schema(tool))
     parameters = function.parameters or {}
     is_usable = _may_be_object(parameters.get("type", "object"))
     schema = {**parameters, **ANY_OBJECT} if is_usable else NOTHING
     return Tool(function.name, schema, is_strict=False)
 
 
-def _object_schema(function: FunctionDefinition) -> dict[str, Any]:
+def _object_schema(tool: CallableTool) -> dict[str, Any]:
     """An object whatever the schema leaves open, since formats of calls have no other arguments."""
-    parameters = function.parameters or {}
+    parameters = tool.function.parameters or {}
     if not _may_be_object(parameters.get("type", "object")):
-        raise _refused(f"forces calls of {function.name!r}, whose `parameters` are no object")
+        param = f"tools[{tool.place}].function.parameters"
+        raise RequestError(f"`{param}` are no object, as those of a call must be", param=param)
     return {**parameters, **ANY_OBJECT}
 
 

@@ -196,7 +196,7 @@ def test_forced_call_is_read_as_a_call() -> None:
         ({"tool_choice": "required", "parser": "pythonic"}, "tool_choice"),
         ({"tools": STRICT, "parser": "gemma3"}, "tools[0].function.strict"),
         ({"tool_choice": "required", "tools": [BAD_SCHEMA]}, "tools"),
-        ({"tool_choice": "required", "tools": [NO_OBJECT]}, "tool_choice"),
+        ({"tool_choice": "required", "tools": [NO_OBJECT]}, "tools[0].function.parameters"),
     ],
 )
 def test_what_cannot_be_forced_is_said(body: dict[str, Any], param: str) -> None:
