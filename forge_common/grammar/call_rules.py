@@ -34,6 +34,7 @@ from forge_common.grammar.schema.compiler import SchemaOptions, compile_schema
 
 SPACE: Final = Text(r"[ \t\r\n]{0,32}")
 CALL_ID: Final = Text("[a-zA-Z0-9_-]{0,64}")
+MAX_EXTRA_CHARACTERS: Final = 64
 ANY_ARGUMENTS: Final = {"type": "object"}
 
 
@@ -64,10 +65,14 @@ class CallRules:
         space = (self.space,) if run.mark else ()
         parts = [*self._spaced(run.first), *space, self._object]
         if between is not None:
-            further = (*self._spaced(between), self.space, self._object)
-            parts.append(self.table.add(Repeat(self.sequence(*further))))
+            parts.append(self.table.add(Repeat(self._further(run, between))))
         closing = (self.space, self.mark(run.closing)) if run.closing else ()
         return self.sequence(*parts, *self._spaced(run.last), *closing)
+
+    def _further(self, run: Run, between: str) -> RuleIndex:
+        separator = self._literal(between)
+        separator = self._maybe(separator) if run.goes_on else separator
+        return self.sequence(self.space, separator, self.space, self._object)
 
     def named_run(self, run: NamedRun) -> RuleIndex:
         """Behind its mark."""
@@ -99,7 +104,7 @@ class CallRules:
 
     def _object_of(self, tool: Tool, arguments: RuleIndex) -> RuleIndex:
         name = self._literal(json.dumps(tool.name, ensure_ascii=False))
-        string = self.table.add(JsonString())
+        string = self.table.add(JsonString(max_length=MAX_EXTRA_CHARACTERS))
         properties = (
             Property("name", name, is_required=True),
             Property(self._syntax.arguments_key, arguments, is_required=True),

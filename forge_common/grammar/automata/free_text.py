@@ -84,14 +84,11 @@ class FreeTextAutomaton(ByteAutomaton):
         return row
 
     def _row_of_bytes(self, nodes: Nodes) -> dict[int, int]:
-        targets: dict[int, set[int]] = {byte: set() for byte in ALL_BYTES}
-        for node in nodes:
-            for edge in self._nfa.edges(node):
-                self._budget.spend_steps(len(edge.bytes))
-                for byte in edge.bytes:
-                    targets[byte].add(edge.to)
-        settled = ((byte, self._nfa.settled(found)) for byte, found in targets.items())
-        return {byte: self._number(_Key(to)) for byte, to in settled if self._may_be_at(to)}
+        self._budget.spend_steps(len(nodes))
+        following = self._nfa.row(nodes)
+        return {
+            byte: self._number(_Key(to)) for byte, to in following.items() if self._may_be_at(to)
+        }
 
     def _row_in_token(self, nodes: Nodes, token: bytes) -> dict[int, int]:
         """`token` is empty behind the first 0xFF: a special token without text is none."""
@@ -110,7 +107,7 @@ class FreeTextAutomaton(ByteAutomaton):
         if token not in self._shown:
             return nodes
         for byte in token:
-            nodes = self._nfa.follow(nodes, byte)
+            nodes = self._nfa.row(nodes)[byte]
         return nodes
 
     def _may_be_at(self, nodes: Nodes) -> bool:

@@ -6,12 +6,12 @@
       line                               line
 
 An object that no mark announces is a call once its name is known and its arguments begin; up to
-there it may become anything. Knows no tokens.
+there it may turn out to be none, and is then content as a whole, whatever it holds: nothing else is
+looked for in it. Knows no tokens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from forge_common.grammar.program import SPECIAL, FreeStart, Marks
@@ -38,9 +38,17 @@ class MarkNfa:
         self.refused = self._node()  # here no text goes on
         self._anywhere = self._node(loops_on=ALL_BYTES)
         self._line = self._node(loops_on=LINE_SPACES)
-        self._fenced = self._node(loops_on=SPACES)
-        self._replaced: dict[int, Nodes] = {}
+        # The same of what is read as an object: where its line stands if it turns out to be none.
+        self._within = self._node(loops_on=ALL_BYTES)
+        self._line_within = self._node(loops_on=LINE_SPACES)
         self._add(self._anywhere, b"\n", self._line)
+        self._add(self._within, b"\n", self._line_within)
+        self._replaced: dict[int, Nodes] = {}
+        first_of_objects = len(self._edges)
+        self._fenced = self._node(loops_on=SPACES)
+        if marks.names:
+            self._add_objects(marks.names)
+        self._of_objects = frozenset(range(first_of_objects, len(self._edges)))
         self._add_marks(marks)
         self.object_starts = frozenset({self._line, self._fenced})
         content = frozenset({self._anywhere, self._line})
@@ -48,24 +56,46 @@ class MarkNfa:
             "reply": content,
             "thoughts": content,
             "content": content,
-            "sequence": frozenset({self._anywhere, self._sequence()}),
+            "sequence": content | {self._sequence()},
         }
         if marks.thoughts is not None:
             self._add_thoughts(marks.thoughts.opening, marks.thoughts.closing)
 
-    def edges(self, node: int) -> list[Edge]:
-        return self._edges[node]
+    def row(self, nodes: Nodes) -> dict[int, Nodes]:
+        """What follows on each byte."""
+        of_object = nodes & self._of_objects
+        if not of_object:
+            targets = self._targets(nodes)
+            return {byte: self._settled(targets[byte]) for byte in ALL_BYTES}
+        further, lines = self._targets(of_object), self._targets(nodes - of_object)
+        content = self.row(self._left(nodes))
+        return {
+            byte: frozenset(further[byte] | lines[byte]) if further[byte] else content[byte]
+            for byte in ALL_BYTES
+        }
 
-    def follow(self, nodes: Nodes, byte: int) -> Nodes:
-        return self.settled(
-            edge.to for node in nodes for edge in self._edges[node] if byte in edge.bytes
-        )
+    def _targets(self, nodes: Nodes) -> dict[int, set[int]]:
+        targets: dict[int, set[int]] = {byte: set() for byte in ALL_BYTES}
+        for node in nodes:
+            for edge in self._edges[node]:
+                for byte in edge.bytes:
+                    targets[byte].add(edge.to)
+        return targets
 
-    def settled(self, nodes: Iterable[int]) -> Nodes:
-        """The same, or what takes the place of all of them where a tag has ended."""
-        found = frozenset(nodes)
-        ended = next((node for node in found if node in self._replaced), None)
-        return found if ended is None else self._replaced[ended]
+    def _left(self, nodes: Nodes) -> Nodes:
+        """Where the text is when what might have been a call is none."""
+        has_line = self._line_within in nodes
+        return frozenset({self._anywhere, self._line} if has_line else {self._anywhere})
+
+    def _settled(self, nodes: set[int]) -> Nodes:
+        """What takes the place of all where a tag has ended, or an object has begun."""
+        ended = next((node for node in nodes if node in self._replaced), None)
+        if ended is not None:
+            return self._replaced[ended]
+        of_object = self._of_objects.intersection(nodes)
+        if of_object and self.refused not in nodes:
+            return of_object | {self._within}
+        return frozenset(nodes)
 
     def _add_marks(self, marks: Marks) -> None:
         for text in marks.texts:
@@ -74,13 +104,9 @@ class MarkNfa:
             self.found[self._text(self._line, text)] = text
         for fence in marks.fences:
             self._add(self._line, fence, self._fenced)
-        if marks.names:
-            first = self._object(marks.names)
-            self._add(self._line, b"{", first)
-            self._add(self._fenced, b"{", first)
 
-    def _object(self, names: tuple[bytes, ...]) -> int:
-        """Behind the brace of an object that may be a call."""
+    def _add_objects(self, names: tuple[bytes, ...]) -> None:
+        """Objects that may be calls."""
         before_name, behind_name, next_key = (self._node(loops_on=SPACES) for _ in range(3))
         before_comma = self._node(loops_on=SPACES)
         name = self._value(self._keys((before_name, next_key), (b'"name"',)))
@@ -92,7 +118,8 @@ class MarkNfa:
         self._other_members(next_key, behind_name)
         arguments = self._value(self._keys((next_key,), ARGUMENT_KEYS))
         self._edges[arguments].append(Edge(frozenset(b'{"'), self.refused))
-        return before_name
+        self._add(self._line, b"{", before_name)
+        self._add(self._fenced, b"{", before_name)
 
     def _keys(self, sources: tuple[int, ...], keys: tuple[bytes, ...]) -> int:
         behind = self._node(loops_on=SPACES)

@@ -202,3 +202,65 @@ def test_forced_call_is_read_as_a_call() -> None:
 def test_what_cannot_be_forced_is_said(body: dict[str, Any], param: str) -> None:
     reply = ask(CALL, **body)
     assert (reply.status, reply.error["param"]) in [(400, param), (400, f"{param}.function")]
+
+
+LENIENT = [{"type": "function", "function": {"name": "now"}}, BAD_SCHEMA, NO_OBJECT]
+
+
+def test_chosen_call_is_of_a_tool_that_is_offered_and_by_its_schema() -> None:
+    tools = [{"type": "function", "function": dict(STRICT[0]["function"], strict=False)}]
+    for offered in (STRICT, tools):
+        assert forced("Hello", tools=offered)
+        assert forced("Hello " + call("add", '{"a": 1}') + " Bye", tools=offered)
+        assert not forced(call("add", '{"a": "1"}'), tools=offered)
+        assert not forced(call("sub", "{}"), tools=offered)
+
+
+def test_schema_that_cannot_be_kept_to_counts_only_where_it_is_strict() -> None:
+    assert forced(call("bad", '{"x": 1}'), tools=[named(BAD_SCHEMA, "bad")])
+    reply = ask("Hi", tools=LENIENT)
+    assert reply.json["forge"]["ignored"] == [
+        "tools[1].function.parameters",
+        "tools[2].function.parameters",
+    ]
+    strict = {"type": "function", "function": {**BAD_SCHEMA["function"], "strict": True}}
+    refused = ask("Hi", tools=[LENIENT[0], strict])
+    assert (refused.status, refused.error["param"]) == (400, "tools")
+    assert "(at /1/" in refused.error["message"]
+
+
+def named(tool: dict[str, Any], name: str) -> dict[str, Any]:
+    return {"type": "function", "function": {**tool["function"], "name": name}}
+
+
+def test_calls_are_spaced_as_the_model_likes_unless_the_client_says_otherwise() -> None:
+    spaced = call("add", '{ "a" :\n1 }')
+    for choice in ("auto", "required"):
+        assert forced(spaced, tools=STRICT, tool_choice=choice)
+        compact = {"tools": STRICT, "structured_outputs": {"whitespace": "compact"}}
+        assert not forced(spaced, **compact, tool_choice=choice)
+        squeezed = '<tool_call>{"name":"add","arguments":{"a":1}}</tool_call>'
+        assert forced(squeezed, **compact, tool_choice=choice)
+
+
+def test_allowed_tools_are_those_that_may_be_called() -> None:
+    one = {"type": "function", "function": {"name": "now"}}
+    for mode in ("auto", "required"):
+        choice = {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": [one]}}
+        assert forced(call("now", "{}"), tool_choice=choice)
+        assert not forced(call("add", "{}"), tool_choice=choice)
+        assert forced("Hello", tool_choice=choice) is (mode == "auto")
+
+
+def test_calls_in_thoughts_are_free() -> None:
+    engine = FakeEngine(speaks("Hi"))
+    post(engine, CHAT, HELLO | {"tools": TOOLS}, reasoning_parser="think")
+    grammar = engine.submitted[0].sampling.grammar
+    assert allows(grammar, "<think><tool_call>no</think>" + call("now", "{}"))
+    assert not allows(grammar, "No <think><tool_call>no</think>")
+
+
+def test_calls_that_no_grammar_knows_are_left_alone() -> None:
+    engine = FakeEngine(speaks("Hi"))
+    post(engine, CHAT, HELLO | {"tools": TOOLS}, tool_call_parser="pythonic")
+    assert engine.submitted[0].sampling.grammar is None

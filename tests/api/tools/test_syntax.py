@@ -7,8 +7,8 @@ import json
 import pytest
 
 from forge_api.tools import FORMATS, ToolCallArguments, ToolCallParser, ToolCallStart
-from forge_common.grammar.engine import Engine
 from forge_common.grammar.call_syntax import Tool
+from forge_common.grammar.engine import Engine
 from forge_common.grammar.tool_calls import CallOptions, compile_calls
 from forge_common.grammar.vocabulary import Vocabulary
 
@@ -22,22 +22,28 @@ ADD = Tool(
     },
 )
 FORCEABLE = [name for name, tool_format in FORMATS.items() if tool_format.syntax is not None]
+SPACES = b" \t\r\n"
+MAX_BYTES = 2000
 
 
 def drawn(name: str, num_calls: int) -> str:
-    """A text of the grammar: the first byte that is allowed, and a comma as long as calls lack."""
+    """A text of the grammar: the first byte that is allowed and no space, and a comma or what
+    begins a call as long as calls lack."""
     syntax = FORMATS[name].syntax
     assert syntax is not None
     engine = Engine(Vocabulary([bytes([byte]) for byte in range(256)]))
     state = engine.start(compile_calls([ADD], syntax, CallOptions()).program)
     text = b""
     while not state.is_accepting or text.count(b"add") < num_calls:
-        choices = [byte for byte in range(256) if state.advance(byte) is not None]
+        choices = [byte for byte in range(255) if state.advance(byte) is not None]
         closing = [byte for byte in choices if byte == ord("]")]
         is_enough = text.count(b"add") >= num_calls
-        byte = closing[0] if closing and is_enough else choices[0]
-        state = state.advance(byte)
+        unspaced = [byte for byte in choices if byte not in SPACES]
+        plain = [byte for byte in b'"}nap' if byte in choices]
+        byte = closing[0] if closing and is_enough else (plain or unspaced or choices)[0]
+        state = state.advance(byte) or state
         text += bytes([byte])
+        assert len(text) < MAX_BYTES
     return text.decode()
 
 
@@ -55,5 +61,5 @@ def test_what_is_forced_is_read_as_calls(name: str, num_calls: int) -> None:
     assert [json.loads(text) for text in texts] == [{"a": 0, "b": "}"}] * num_calls
 
 
-def test_formats_that_are_no_json_cannot_be_forced() -> None:
+def test_calls_in_python_cannot_be_forced() -> None:
     assert set(FORMATS) - set(FORCEABLE) == {"pythonic"}
