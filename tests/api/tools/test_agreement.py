@@ -210,6 +210,7 @@ OWN_WAYS = {
     ],
     "phi4": [
         '<|tool_call|>[{"name": "now", "arguments": {}}]<|/tool_call|>',
+        '<|tool_call|>{"name": "now", "arguments": {}}<|/tool_call|>',
         'functools[{"name": "now", "arguments": {}}, {"name": "now", "arguments": {}}]',
     ],
     "gemma3": [

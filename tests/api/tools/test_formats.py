@@ -6,6 +6,7 @@ from typing import get_args, get_type_hints
 
 import pytest
 
+from forge_api.dialect import marks_reasoning
 from forge_api.templating.source import CHATML
 from forge_api.tools import FORMATS, chosen_format
 from forge_api.tools.formats import told_format
@@ -22,6 +23,55 @@ TEMPLATES = {
     "phi4": """{{- '|>' + '<|tool|>' + message['tools'] + '<|/tool|>' }}""",
     "gemma3": """{{ '<start_of_turn>' + role }}{{ '{"name": function name, "parameters": ' }}""",
 }
+
+LOOP = "{%- for tool in tools %}{{ tool | tojson }}{%- endfor %}"
+CHATML_TURNS = (
+    "{%- for m in messages %}<|im_start|>{{ m.role }}\\n{{ m.content }}<|im_end|>{%- endfor %}"
+)
+HERMES_CALLS = (
+    "{%- for call in m.tool_calls %}<tool_call>\\n"
+    '{"name": "{{ call.function.name }}", "arguments": {{ call.function.arguments | tojson }}}'
+    "\\n</tool_call>{%- endfor %}"
+)
+LLAMA3_TURNS = (
+    "{%- if tools %}Environment: ipython{%- endif %}"
+    'Say {"name": function name, "parameters": dictionary of its arguments}.'
+    + LOOP
+    + "{%- for m in "
+    "messages %}<|start_header_id|>{{ m.role if m.role != 'tool' else 'ipython' }}"
+    "<|end_header_id|>\\n\\n{{ m.content }}{%- endfor %}"
+)
+# Written for these tests, with the marks and loops that templates of the family have.
+FAMILIES = {
+    "Qwen 2.5": ("hermes", f"<tools>{LOOP}</tools>{HERMES_CALLS}{CHATML_TURNS}"),
+    "Qwen 3": (
+        "hermes",
+        f"<tools>{LOOP}</tools>{HERMES_CALLS}{CHATML_TURNS}"
+        "{%- if not enable_thinking %}<think>\\n\\n</think>\\n\\n{%- endif %}",
+    ),
+    "Hermes 3": ("hermes", f"<tools>{LOOP}</tools>{CHATML_TURNS}{HERMES_CALLS}<tool_response>"),
+    "Llama 3.1": ("llama3_json", LLAMA3_TURNS + "<|python_tag|>{{ call.name }}.call("),
+    "Llama 3.2 and 3.3": ("llama3_json", LLAMA3_TURNS),
+    "Mistral v3 and Nemo": (
+        "mistral",
+        f"[AVAILABLE_TOOLS][{LOOP}][/AVAILABLE_TOOLS][INST]{{{{ m.content }}}}[/INST]"
+        '[TOOL_CALLS][{{ call.function | tojson }}, "id": "{{ call.id }}"}][TOOL_RESULTS]',
+    ),
+    "Mistral with [ARGS]": (
+        "mistral",
+        f"[SYSTEM_PROMPT][AVAILABLE_TOOLS]{LOOP}[/AVAILABLE_TOOLS]"
+        "[TOOL_CALLS]{{ call.function.name }}[CALL_ID]{{ call.id }}[ARGS]{{ call.arguments }}",
+    ),
+    "Phi-4-mini": ("phi4", f"<|system|>{{{{ m.content }}}}<|tool|>{LOOP}<|/tool|><|end|><|user|>"),
+    "Gemma 3": ("gemma3", "<start_of_turn>{{ m.role }}\\n{{ m.content }}<end_of_turn>"),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_familys_template_tells_its_format(family: str) -> None:
+    name, template = FAMILIES[family]
+    assert told_format([template]) == name
+    assert marks_reasoning("auto", [template]) is (family == "Qwen 3")
 
 
 @pytest.mark.parametrize("name", FORMATS)
