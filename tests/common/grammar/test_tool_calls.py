@@ -75,9 +75,7 @@ def forced(syntax: CallSyntax, options: CallOptions = COMPACT) -> Program:
     return compile_calls(TOOLS, syntax, options).program
 
 
-def free(
-    syntax: CallSyntax, reply: FreeReply = CONTENT, options: CallOptions = SPACED
-) -> Program:
+def free(syntax: CallSyntax, reply: FreeReply = CONTENT, options: CallOptions = SPACED) -> Program:
     return compile_reply(TOOLS, syntax, options, reply).program
 
 
