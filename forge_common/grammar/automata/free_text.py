@@ -86,9 +86,12 @@ class FreeTextAutomaton(ByteAutomaton):
     def _row_of_bytes(self, nodes: Nodes) -> dict[int, int]:
         self._budget.spend_steps(len(nodes))
         following = self._nfa.row(nodes)
-        return {
-            byte: self._number(_Key(to)) for byte, to in following.items() if self._may_be_at(to)
-        }
+        row: dict[int, int] = {}
+        for members in self._nfa.alike:
+            to = following[members[0]]
+            if self._may_be_at(to):
+                row |= dict.fromkeys(members, self._number(_Key(to)))
+        return row
 
     def _row_in_token(self, nodes: Nodes, token: bytes) -> dict[int, int]:
         """`token` is empty behind the first 0xFF: a special token without text is none."""
@@ -104,11 +107,7 @@ class FreeTextAutomaton(ByteAutomaton):
         return row
 
     def _behind(self, nodes: Nodes, token: bytes) -> Nodes:
-        if token not in self._shown:
-            return nodes
-        for byte in token:
-            nodes = self._nfa.row(nodes)[byte]
-        return nodes
+        return self._nfa.follow(nodes, token) if token in self._shown else nodes
 
     def _may_be_at(self, nodes: Nodes) -> bool:
         if self._nfa.refused in nodes:

@@ -12,6 +12,7 @@ looked for in it. Knows no tokens.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from forge_common.grammar.program import SPECIAL, FreeStart, Marks
@@ -60,27 +61,38 @@ class MarkNfa:
         }
         if marks.thoughts is not None:
             self._add_thoughts(marks.thoughts.opening, marks.thoughts.closing)
+        self.alike = _alike(edge.bytes for edges in self._edges for edge in edges)
+        firsts = frozenset(members[0] for members in self.alike)
+        self._edges = [
+            [Edge(edge.bytes & firsts, edge.to) for edge in edges] for edges in self._edges
+        ]
 
     def row(self, nodes: Nodes) -> dict[int, Nodes]:
-        """What follows on each byte."""
+        """What follows on the first of each of the bytes that are `alike`."""
         of_object = nodes & self._of_objects
         if not of_object:
             targets = self._targets(nodes)
-            return {byte: self._settled(targets[byte]) for byte in ALL_BYTES}
+            return {byte: self._settled(found) for byte, found in targets.items()}
         further, lines = self._targets(of_object), self._targets(nodes - of_object)
         content = self.row(self._left(nodes))
         return {
-            byte: frozenset(further[byte] | lines[byte]) if further[byte] else content[byte]
-            for byte in ALL_BYTES
+            byte: frozenset(found | lines[byte]) if found else content[byte]
+            for byte, found in further.items()
         }
 
     def _targets(self, nodes: Nodes) -> dict[int, set[int]]:
-        targets: dict[int, set[int]] = {byte: set() for byte in ALL_BYTES}
+        targets: dict[int, set[int]] = {members[0]: set() for members in self.alike}
         for node in nodes:
             for edge in self._edges[node]:
                 for byte in edge.bytes:
                     targets[byte].add(edge.to)
         return targets
+
+    def follow(self, nodes: Nodes, text: bytes) -> Nodes:
+        firsts = {byte: members[0] for members in self.alike for byte in members}
+        for byte in text:
+            nodes = self.row(nodes)[firsts[byte]]
+        return nodes
 
     def _left(self, nodes: Nodes) -> Nodes:
         """Where the text is when what might have been a call is none."""
@@ -175,3 +187,12 @@ class MarkNfa:
             self._edges[here].append(Edge(frozenset({byte}), following))
             here = following
         self._edges[here].append(Edge(frozenset(text[-1:]), to))
+
+
+def _alike(groups: Iterable[frozenset[int]]) -> list[tuple[int, ...]]:
+    """Bytes that every one of `groups` holds together, or not at all."""
+    distinct = sorted(set(groups), key=sorted)
+    found: dict[tuple[bool, ...], list[int]] = {}
+    for byte in sorted(ALL_BYTES):
+        found.setdefault(tuple(byte in group for group in distinct), []).append(byte)
+    return [tuple(members) for members in found.values()]
