@@ -19,7 +19,7 @@ from forge_api.stop_strings import StopStrings
 from forge_api.valid_request import OutputOptions, ValidPrompt, ValidRequest
 from forge_common.errors import RequestError, RequestErrorKind
 from forge_common.protocol.api_scheduler import SequenceOutput
-from forge_common.protocol.message import PositionLogprobs
+from forge_common.protocol.message import Failure, PositionLogprobs
 from forge_common.sampling import FinishReason
 from forge_common.tokenizer import Tokenizer
 
@@ -75,7 +75,7 @@ class ChoiceText:
     def push(self, output: SequenceOutput) -> ChoiceDelta:
         """Raises RequestError when the sequence failed."""
         if output.finish_reason in (FinishReason.ABORT, FinishReason.ERROR):
-            raise failure_of(output)
+            raise failure_of(output, self._options.grammar_param)
         if self._options.is_prompt_only:
             return self._prompt_only(output)
         self.num_tokens += len(output.token_ids)
@@ -238,13 +238,11 @@ def one_by_one(output: SequenceOutput) -> list[SequenceOutput]:
     return pieces
 
 
-def failure_of(output: SequenceOutput) -> RequestError:
+def failure_of(output: SequenceOutput, grammar_param: str | None = None) -> RequestError:
+    """`grammar_param` is the field that asked for the grammar."""
     if output.finish_reason is FinishReason.ABORT:
-        return RequestError(
-            output.error or "The request was ended by the engine",
-            kind=RequestErrorKind.UNAVAILABLE,
-        )
-    return RequestError(
-        output.error or "The engine failed while serving this request",
-        kind=RequestErrorKind.INTERNAL,
-    )
+        failure = output.error or Failure("The request was ended by the engine")
+        return RequestError(failure.message, kind=RequestErrorKind.UNAVAILABLE)
+    failure = output.error or Failure("The engine failed while serving this request")
+    param = grammar_param if failure.param == "grammar" else failure.param
+    return RequestError(failure.message, param=param, code=failure.code, kind=failure.kind)

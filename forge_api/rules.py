@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from msgspec.structs import replace
+
 from forge_api.dialect import Dialect
 from forge_api.errors import model_not_found
 from forge_api.grammars.calls import callable_tools
+from forge_api.grammars.fields import AskedGrammar
 from forge_api.messages import template_messages
 from forge_api.messages import template_tools as tools_as_dicts
 from forge_api.openai_types import (
@@ -189,6 +192,11 @@ def reasoning_start(
         return start_after(prompt)
     content = template_messages(body.messages[-1:])[0]["content"]
     return start_within(content)
+
+
+def constrained_by(asked: AskedGrammar | None, options: OutputOptions) -> OutputOptions:
+    """The same, knowing which field to name should the grammar fail."""
+    return options if asked is None else replace(options, grammar_param=asked.param)
 
 
 def chat_output(body: ChatCompletionRequest, dialect: Dialect | None, prompt: str) -> OutputOptions:

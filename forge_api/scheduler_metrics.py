@@ -31,6 +31,7 @@ def gauges(stats: SchedulerStats) -> Iterator[Metric]:
         "requests_running": ("Sequences that run", stats.num_running),
         "requests_waiting": ("Sequences that wait", stats.num_waiting),
         "waiting_tokens": ("Prompt tokens that wait", stats.num_waiting_tokens),
+        "grammar_bytes": ("Grammars of all that wait or run", stats.num_grammar_bytes),
         "kv_cache_usage_ratio": (
             "Share of KV blocks in use",
             used_blocks / (stats.num_blocks or 1),
@@ -65,6 +66,8 @@ def counters(stats: SchedulerStats) -> Iterator[Metric]:
         "rejected_requests": ("Requests the scheduler refused", stats.rejected_total),
         "sequences_resumed": ("Sequences that ran when a worker was lost, and go on",
                               stats.sequences_resumed_total),
+        "grammar_delays": ("Steps that gave a sequence no token for its grammar's sake",
+                           stats.grammar_delays_total),
         "slow_clients": ("Clients that did not read in time", stats.slow_clients_total),
     }  # fmt: skip
     for name, (text, value) in values.items():

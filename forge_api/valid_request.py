@@ -40,6 +40,7 @@ class OutputOptions(Struct, frozen=True, kw_only=True):
     kept_special_ids: frozenset[int] = frozenset()  # shown though others are skipped
     echo: bool = False
     returns_prompt_logprobs: bool = False
+    grammar_param: str | None = None  # the field that asked for the grammar, if there is one
     is_prompt_only: bool = False  # max_tokens 0: the one token that is made is not shown
 
 

@@ -30,6 +30,7 @@ from forge_api.rules import (
     check_shared,
     completion_asked,
     completion_output,
+    constrained_by,
     prompt_list,
     reasoning_start,
     streaming_options,
@@ -82,13 +83,14 @@ class Validator:
         unthinking = msgspec.structs.replace(self._dialect, has_reasoning=False)
         dialect = unthinking if is_forced else None if asked else self._dialect
         calls = forced or self._chosen_calls(body, dialect, text)
+        constraint = asked or (None if calls is None else calls.asked)
         grammar = await self._grammar(asked, calls)
         sampling = resolver.resolve(body, token_ids, chat_asked(body), grammar.program)
         return ValidRequest(
             prompts=(ValidPrompt(token_ids, sampling, None),),
             num_choices=sampling.num_choices,
             priority=body.priority or 0,
-            output=chat_output(body, dialect, text),
+            output=constrained_by(constraint, chat_output(body, dialect, text)),
             streaming=streaming_options(body),
             is_speculative=body.speculative is not False,
             ignored=parsed.ignored + self._unread_variables(body) + grammar.ignored,
@@ -110,7 +112,7 @@ class Validator:
             prompts=tuple(prompts),
             num_choices=body.n or 1,
             priority=body.priority or 0,
-            output=completion_output(body),
+            output=constrained_by(asked, completion_output(body)),
             streaming=streaming_options(body),
             is_speculative=body.speculative is not False,
             ignored=parsed.ignored,

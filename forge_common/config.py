@@ -119,6 +119,14 @@ class QueueSettings(Settings, frozen=True):
             ge=1, le=2**31, description="Waiting prompt tokens beyond which new requests get a 429."
         ),
     ] = 1_000_000
+    max_grammar_bytes: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=2**40,
+            description="Bytes of grammars that wait or run beyond which new ones get a 429.",
+        ),
+    ] = 2**28
 
 
 class HttpSettings(Settings, frozen=True):

@@ -25,8 +25,12 @@ def num_accepted_tokens(sampled: SampledSequence) -> int:
 
 
 def num_computed_tokens(scheduled: ScheduledSequence, sampled: SampledSequence) -> int:
-    """Tokens of the sequence that have KV after a step: rejected drafts are none of it."""
+    """Tokens of the sequence that have KV after a step.
+
+    Rejected drafts have none, and the last one of a delayed sequence may have.
+    """
     num_rejected = len(scheduled.draft_token_ids) - num_accepted_tokens(sampled)
+    num_rejected += sampled.is_delayed
     return scheduled.num_computed_tokens + scheduled.num_scheduled_tokens - num_rejected
 
 
@@ -113,6 +117,10 @@ class Batch:
 def _check_tokens(scheduled: ScheduledSequence, sampled: SampledSequence, vocab_size: int) -> None:
     token_ids, drafts = sampled.token_ids, scheduled.draft_token_ids
     max_tokens = scheduled.is_sampling + len(drafts)
+    if sampled.is_delayed and (token_ids or not scheduled.is_sampling):
+        raise WorkerError("the worker delayed a sequence that it was not to sample, or did sample")
+    if sampled.is_delayed:
+        return
     if not scheduled.is_sampling <= len(token_ids) <= max_tokens:
         raise WorkerError(f"the worker sampled {len(token_ids)} tokens where it was not asked to")
     if token_ids and max(token_ids) >= vocab_size:

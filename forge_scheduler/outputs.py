@@ -6,6 +6,7 @@ Knows nothing of blocks, queues or why a sequence ended.
 from __future__ import annotations
 
 from forge_common.protocol.api_scheduler import SequenceOutput
+from forge_common.protocol.message import Failure
 from forge_common.protocol.scheduler_worker import SampledSequence, ScheduledSequence
 from forge_common.sampling import FinishReason
 from forge_scheduler.sequence import Sequence
@@ -32,7 +33,7 @@ def accept(sequence: Sequence, sampled: SampledSequence) -> SequenceOutput:
     )
 
 
-def last_words(sequence: Sequence, reason: FinishReason, error: str | None) -> SequenceOutput:
+def last_words(sequence: Sequence, reason: FinishReason, error: Failure | None) -> SequenceOutput:
     """The end of a sequence that no token brought about."""
     return SequenceOutput(
         request_id=sequence.request.key.request_id,

@@ -20,6 +20,7 @@ from forge_common.curve_keys import NO_KEYS, ServerKeys, server_keys
 from forge_common.errors import ConfigError, LinkError
 from forge_common.link_security import doorkeeper
 from forge_common.protocol.api_scheduler import MAX_CLIENT_MESSAGE_BYTES, ClientMessage
+from forge_common.protocol.message import Failure
 from forge_common.protocol.scheduler_worker import FromWorker, Shutdown
 from forge_common.readiness import Readiness
 from forge_common.sampling import FinishReason
@@ -118,7 +119,7 @@ class SchedulerProcess:
                 self._service.send_news()
                 self._service.keep_alive()
         except LinkError as error:
-            self._service.end_all(FinishReason.ERROR, str(error))
+            self._service.end_all(FinishReason.ERROR, Failure(str(error)))
             raise
         self._service.end_all(FinishReason.ABORT)
         if self._worker_desk.worker is not None:

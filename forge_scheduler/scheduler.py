@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from forge_common.errors import RequestError, WorkerError
 from forge_common.protocol.api_scheduler import SchedulerStats, SequenceOutput, Submit
+from forge_common.protocol.message import Failure
 from forge_common.protocol.scheduler_worker import (
     BatchOutput,
     SampledSequence,
@@ -25,6 +26,7 @@ from forge_common.sampling import FinishReason
 from forge_scheduler import outputs
 from forge_scheduler.admission import Admission
 from forge_scheduler.batch import Batch, num_accepted_tokens, num_computed_tokens
+from forge_scheduler.grammar_room import GrammarRoom
 from forge_scheduler.intake import Intake
 from forge_scheduler.kv_cache.manager import KVCacheManager
 from forge_scheduler.policy import FirstComeFirstServed, Policy
@@ -45,6 +47,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     vocab_size: int
     max_queued_requests: int = 1024
     max_queued_tokens: int = 1_000_000
+    max_grammar_bytes: int = 2**28
     max_steps_in_flight: int = 2
     max_draft_tokens: int = 0  # of one sequence in one step, as its first worker takes them
     has_prefix_cache: bool = True
@@ -72,6 +75,7 @@ class Scheduler:
         )
         self._requests: dict[RequestKey, Request] = {}
         self._waiting = WaitingQueue(limits.max_queued_requests, limits.max_queued_tokens)
+        self._grammar_room = GrammarRoom(limits.max_grammar_bytes)
         self._admission = Admission(
             limits.max_batch_size, self._waiting, self._kv_cache, self._policy, self.counters
         )
@@ -101,6 +105,7 @@ class Scheduler:
             self.counters.num_rejected += 1
             raise
         self._requests[request.key] = request
+        self._grammar_room.take(request.sampling)
         request.sequences = [
             self._make_choice(request, submit, choice_index)
             for choice_index in range(submit.sampling.num_choices)
@@ -123,7 +128,7 @@ class Scheduler:
         ]
 
     def end_all(
-        self, reason: FinishReason, *, client: bytes | None = None, error: str | None = None
+        self, reason: FinishReason, *, client: bytes | None = None, error: Failure | None = None
     ) -> ClientOutputs:
         """End every request, or every one of a client."""
         chosen = [r for r in self._requests.values() if client in (None, r.key.client)]
@@ -202,6 +207,7 @@ class Scheduler:
             num_waiting=len(self._waiting),
             num_running=len(self._admission.running),
             num_waiting_tokens=self._waiting.num_tokens,
+            num_grammar_bytes=self._grammar_room.num_bytes,
             num_blocks=self._kv_cache.num_blocks,
             num_free_blocks=self._kv_cache.num_free_blocks,
             last_step_age_s=now_s - self._last_step_at_s if self._in_flight else None,
@@ -225,6 +231,7 @@ class Scheduler:
                 code="duplicate_request_id",
             )
         self._waiting.require_room(request.num_prompt_tokens, self._prompt_rate.per_second())
+        self._grammar_room.require(request.sampling)
         return request
 
     def _make_choice(self, request: Request, submit: Submit, choice_index: int) -> Sequence:
@@ -247,7 +254,11 @@ class Scheduler:
         if sampled.error is not None:
             return self._end(sequence, FinishReason.ERROR, sampled.error)
         outputs.keep_prompt_logprobs(sequence, scheduled, sampled)
-        sequence_output = outputs.accept(sequence, sampled) if scheduled.is_sampling else None
+        if sampled.is_delayed:
+            self.counters.num_delayed += 1
+            sequence.put_back()
+        is_sampled = scheduled.is_sampling and not sampled.is_delayed
+        sequence_output = outputs.accept(sequence, sampled) if is_sampled else None
         self._take_in_computed(sequence, num_computed_tokens(scheduled, sampled))
         if sequence_output is None:
             return None
@@ -275,7 +286,7 @@ class Scheduler:
             self._kv_cache.commit(sequence, min(num_tokens, len(sequence.token_ids)))
 
     def _end_requests(
-        self, requests: list[Request], reason: FinishReason, error: str | None
+        self, requests: list[Request], reason: FinishReason, error: Failure | None
     ) -> ClientOutputs:
         ended: ClientOutputs = defaultdict(list)
         for request in requests:
@@ -287,7 +298,7 @@ class Scheduler:
         return ended
 
     def _end(
-        self, sequence: Sequence, reason: FinishReason, error: str | None = None
+        self, sequence: Sequence, reason: FinishReason, error: Failure | None = None
     ) -> SequenceOutput:
         self._finish(sequence, reason)
         return outputs.last_words(sequence, reason, error)
@@ -304,3 +315,4 @@ class Scheduler:
             self._queue_held(request)
         if request.is_finished:
             del self._requests[request.key]
+            self._grammar_room.give_back(request.sampling)

@@ -156,6 +156,11 @@ class Sequence:
             if self.status is SequenceStatus.RUNNING:  # otherwise its KV is gone
                 self.num_computed_tokens += num_accepted_tokens
 
+    def put_back(self) -> None:
+        """Its step gave no token: the last known one is to be run once more, if it has KV still."""
+        if self.status is SequenceStatus.RUNNING:
+            self.num_computed_tokens -= 1
+
     def has_computed(self, num_tokens: int) -> None:
         """A worker has answered that it computed so many of its tokens."""
         if num_tokens >= self.num_tokens_on_trial:

@@ -29,7 +29,7 @@ from forge_common.protocol.api_scheduler import (
     SequenceOutput,
     Submit,
 )
-from forge_common.protocol.message import PROTOCOL_VERSION
+from forge_common.protocol.message import PROTOCOL_VERSION, Failure
 from forge_common.sampling import FinishReason
 from forge_common.transport import PeerGone, PeerSlow, Undecodable
 from forge_scheduler.malformed import answer_to
@@ -113,7 +113,7 @@ class Service:
         """Some client may be gone; sending will show which."""
         self._pulse.hurry()
 
-    def end_all(self, reason: FinishReason, error: str | None = None) -> None:
+    def end_all(self, reason: FinishReason, error: Failure | None = None) -> None:
         """End every request, and say so."""
         if self._scheduler is not None:
             self.on_news(self._scheduler.end_all(reason, error=error))
@@ -178,7 +178,7 @@ class Service:
 
     def _on_slow_client(self, client: bytes) -> None:
         """What was held back goes; the ends of its sequences are all it gets if it ever reads."""
-        ended = self._end_client(client, "the client does not read its outputs")
+        ended = self._end_client(client, Failure("the client does not read its outputs"))
         if self._scheduler is None or not ended:
             self._outbox.forget(client)
             return
@@ -186,7 +186,7 @@ class Service:
         self._outbox.hold_only(client, Outputs(ended))
         logger.warning("a client does not read: %d of its sequences are aborted", len(ended))
 
-    def _end_client(self, client: bytes, error: str | None = None) -> list[SequenceOutput]:
+    def _end_client(self, client: bytes, error: Failure | None = None) -> list[SequenceOutput]:
         if self._scheduler is None:
             return []
         return self._scheduler.end_all(FinishReason.ABORT, client=client, error=error)[client]

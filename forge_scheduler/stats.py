@@ -36,6 +36,7 @@ class Counters:
     num_prefix_hits: int = 0
     num_rejected: int = 0
     num_slow_clients: int = 0
+    num_delayed: int = 0  # steps of sequences whose grammar was not worked out in time
     num_resumed: int = 0  # sequences that ran when a worker was lost
     num_worker_restarts: dict[WorkerLoss, int] = field(
         default_factory=lambda: dict.fromkeys(WorkerLoss, 0)
@@ -90,6 +91,7 @@ def stats_of(counters: Counters, step_sizes: StepSizes) -> SchedulerStats:
         sequences_resumed_total=counters.num_resumed,
         worker_restarts_total=dict(counters.num_worker_restarts),
         step_sizes=step_sizes,
+        grammar_delays_total=counters.num_delayed,
     )
 
 

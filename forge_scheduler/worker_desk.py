@@ -181,6 +181,7 @@ def _make_scheduler(config: SchedulerConfig, ready: WorkerReady) -> Scheduler:
         vocab_size=ready.vocab_size,
         max_queued_requests=config.queue.max_queued_requests,
         max_queued_tokens=config.queue.max_queued_tokens,
+        max_grammar_bytes=config.queue.max_grammar_bytes,
         max_draft_tokens=_max_draft_tokens(config, ready),
         max_steps_in_flight=2 if config.batch.overlap else 1,
         has_prefix_cache=is_paged and config.cache.prefix_caching,

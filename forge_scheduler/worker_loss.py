@@ -12,10 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from forge_common.protocol.message import Failure
 from forge_scheduler.batch import Batch
 from forge_scheduler.sequence import Request, Sequence
 
-BLAMED = "two workers in succession ended while they computed this request: it is not tried again"
+BLAMED = Failure(
+    "two workers in succession ended while they computed this request: it is not tried again"
+)
 
 
 def put_on_trial(in_flight: Iterable[Batch]) -> list[Request]:
@@ -40,6 +43,8 @@ def fit_to(request: Request, max_model_len: int) -> list[Sequence]:
     return [sequence for sequence in unfinished if len(sequence.token_ids) >= max_model_len]
 
 
-def no_room(sequence: Sequence, max_model_len: int) -> str:
+def no_room(sequence: Sequence, max_model_len: int) -> Failure:
     num_tokens = len(sequence.token_ids)
-    return f"the worker was replaced by one with room for {max_model_len} tokens, not {num_tokens}"
+    return Failure(
+        f"the worker was replaced by one with room for {max_model_len} tokens, not {num_tokens}"
+    )

@@ -1,9 +1,9 @@
 """Constraints: the grammar of each sequence that has one, followed token by token.
 
-    Program ─▶ State ──mask──▶ which tokens may come next
-                 │ token drawn
-                 ▼
-               State
+A step waits for grammars only so long. What is cheap is answered at once; a mask that takes longer
+is worked out a turn at a time, over several steps, and its row gets no token meanwhile. So whatever
+a grammar costs, its own sequence waits, and which tokens come does not depend on it. What a step
+may spend is refilled step by step and saved up to a burst; rows that cost most come last.
 
 Masks are worked out on a thread of their own, so that they can be while the model computes; nothing
 else is asked of the engine meanwhile. Whatever goes wrong with a grammar, its sequence fails and no
@@ -12,125 +12,288 @@ other. Knows nothing of logits, requests or schemas.
 
 from __future__ import annotations
 
+import math
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from time import process_time, thread_time
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-import msgspec
-import numpy as np
-
-from forge_common.grammar.program import Program
+from forge_common.grammar.errors import GrammarTooLarge
+from forge_common.protocol.message import Failure
 from forge_common.sampling import SamplingParams
+from forge_worker.followed_grammar import FollowedGrammar, failure_of
 from forge_worker.forward_inputs import IntArray
 from forge_worker.sampler.grammar_mask import MaskWords
+from forge_worker.turns import LongWork, TakesLong, Turns
 
 if TYPE_CHECKING:  # it is imported when the first grammar comes
-    from forge_common.grammar.engine import Engine, State
+    from forge_common.grammar.engine import Engine
     from forge_common.grammar.engine.state import Forced
     from forge_common.grammar.vocabulary import Vocabulary
 
-NOT_ALLOWED = "a token was drawn that the grammar does not allow"
+Result = TypeVar("Result")
+
+MAX_REFUSED = 4096
+ROWS_AT_A_TIME = 8
+
+
+class Pace(NamedTuple):
+    """Of the processor's time that grammars may take from a step."""
+
+    refill_s: float = 0.010  # more of it in each step, at least
+    share: float = 0.1  # of the time that steps take: more for steps that are long anyway
+    burst_s: float = 0.030  # at most in one step
+    attempt_s: float = 0.004  # for one row, before it gets turns
+    turn_s: float = 0.004
+    max_long: int = 8  # masks that are worked out in turns; each may hold much memory
+    cheap_s: float = 0.050  # who owes less may take the place of one
+    costly_s: float = 0.200  # that owes more
+    forgiven_s: float = 0.002  # of a row's debt, for each token
+
+
+UNHURRIED = Pace(refill_s=math.inf, burst_s=math.inf, attempt_s=math.inf)
 
 
 class Masks(NamedTuple):
     """By row, where a row has a grammar."""
 
     words: dict[int, MaskWords]
-    errors: dict[int, str]
+    errors: dict[int, Failure]
+    delayed: set[int]  # rows whose masks are not worked out yet
 
-    def errors_of(self, rows: IntArray) -> dict[int, str]:
+    def errors_of(self, rows: IntArray) -> dict[int, Failure]:
         """By index of `rows`."""
         if not self.errors:
             return {}
         found = enumerate(map(self.errors.get, rows.tolist()))
         return {index: error for index, error in found if error is not None}
 
+    def delayed_of(self, rows: IntArray) -> list[int]:
+        """Indices of `rows`."""
+        if not self.delayed:
+            return []
+        return [index for index, row in enumerate(rows.tolist()) if row in self.delayed]
+
+
+class _Long(NamedTuple):
+    """A mask that is worked out in turns."""
+
+    row: int  # whose turns they are
+    work: LongWork[MaskWords]
+
 
 class Constraints:
-    def __init__(self, make_engine: Callable[[], Engine]) -> None:
+    def __init__(self, make_engine: Callable[[], Engine], pace: Pace | None = None) -> None:
         """`make_engine` is called when the first grammar comes: it reads a whole vocabulary."""
         self._make_engine = make_engine
         self._engine: Engine | None = None
-        self._decoder = msgspec.msgpack.Decoder(Program)
-        self._states: dict[int, State] = {}
-        self._also_allowed: dict[int, MaskWords] = {}
+        self._pace = pace or Pace()
+        self._grammars: dict[int, FollowedGrammar] = {}
+        self._long: dict[bytes, _Long] = {}  # by place: what several ask is worked out once
+        self._refused: OrderedDict[bytes, Failure] = OrderedDict()
+        self._turns = Turns()
+        self._left_s = self._pace.burst_s
+        self._step_began_s = process_time()
+        self._num_sequences = 0
+        self._num_delayed = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="masks")
 
-    def set(self, row: int, params: SamplingParams, output_token_ids: Sequence[int]) -> str | None:
+    def begin_step(self, num_sequences: int) -> None:
+        """One of so many sequences. Where the last one gave nobody a token, nobody waits."""
+        now_s = process_time()
+        refill_s = max(self._pace.refill_s, self._pace.share * (now_s - self._step_began_s))
+        burst_s = self._pace.burst_s
+        is_alone = self._num_delayed >= self._num_sequences
+        self._left_s = burst_s if is_alone else min(max(self._left_s, 0.0) + refill_s, burst_s)
+        self._num_sequences, self._num_delayed = num_sequences, 0
+        self._step_began_s = now_s
+
+    def set(
+        self, row: int, params: SamplingParams, output_token_ids: Sequence[int]
+    ) -> Failure | None:
         """Follow the grammar of `params`, if any, past what is put out already; or say why not."""
         self.clear(row)
         if params.grammar is None:
             return None
         try:
-            engine = self._engine = self._engine or self._make_engine()
-            self._states[row] = engine.start(self._decoder.decode(params.grammar))
-            if params.allowed_token_ids is not None:
-                ids = np.array(params.allowed_token_ids, np.int32)
-                self._also_allowed[row] = engine.vocabulary.words(ids)
+            grammar = FollowedGrammar(self._ready_engine(), params, output_token_ids)
         except Exception as error:
-            self.clear(row)
-            return f"its grammar cannot be followed: {error}"
-        for token_id in output_token_ids:
-            if (problem := self._advance(row, token_id)) is not None:
-                return problem
-        return None
+            return failure_of(error)
+        self._grammars[row] = grammar
+        began_s = thread_time()
+        failure = self._catch_up(row)
+        self._left_s -= thread_time() - began_s
+        return failure
 
     def clear(self, row: int) -> None:
-        self._states.pop(row, None)
-        self._also_allowed.pop(row, None)
+        self._grammars.pop(row, None)
+        for place in [place for place, long in self._long.items() if long.row == row]:
+            self._drop(place)
 
-    def advance(self, rows: Iterable[int], token_ids: Iterable[int]) -> dict[int, str]:
+    def advance(self, rows: Iterable[int], token_ids: Iterable[int]) -> dict[int, Failure]:
         """Each of `rows` was given its next token; returns by row why one cannot go on."""
-        problems: dict[int, str] = {}
+        problems: dict[int, Failure] = {}
+        began_s = thread_time()
         for row, token_id in zip(rows, token_ids, strict=True):
-            if row in self._states:
-                problem = self._advance(row, token_id)
+            grammar = self._grammars.get(row)
+            if grammar is not None:
+                grammar.push(token_id)
+                grammar.debt_s = max(grammar.debt_s - self._pace.forgiven_s, 0.0)
+                problem = self._catch_up(row)
                 if problem is not None:
                     problems[row] = problem
+        self._left_s -= thread_time() - began_s
         return problems
 
     def masks(self, rows: Iterable[int]) -> Masks:
-        found = Masks({}, {})
-        for row in rows:
-            state = self._states.get(row)
-            if state is not None:
-                try:
-                    words = state.mask()
-                    also = self._also_allowed.get(row)
-                    found.words[row] = words if also is None else words & also
-                except Exception as error:
-                    found.errors[row] = f"its grammar cannot be followed: {error}"
+        found = Masks({}, {}, set())
+        constrained = [row for row in rows if row in self._grammars]
+        constrained.sort(key=self._debt_s)
+        self._take_turns(self._attempt_all(constrained, found), found)
+        self._num_delayed += len(found.delayed)
         return found
 
     def vocabulary_of(self, row: int) -> Vocabulary | None:
         """That of its grammar; None where it has none."""
-        if self._engine is None or row not in self._states:
+        if self._engine is None or row not in self._grammars:
             return None
         return self._engine.vocabulary
 
     def forced(self, row: int, max_bytes: int) -> Forced | None:
         """How a row that has a grammar must go on; None where that cannot be found out."""
+        grammar = self._grammars[row]
+        state = grammar.state
+        if state is None:
+            return None
         try:
-            return self._states[row].forced(max_bytes)
-        except Exception:  # the mask of the next token will meet it again, and say what it is
+            return self._attempt(grammar, partial(state.forced, max_bytes))
+        except (Exception, TakesLong):  # the next mask will meet it again, and say what it is
             return None
 
     def begin_masks(self, rows: Sequence[int]) -> Future[Masks]:
         """The same on another thread, until whose result is taken nothing else may be asked."""
-        if not any(row in self._states for row in rows):
+        if not any(row in self._grammars for row in rows):
             nothing: Future[Masks] = Future()
-            nothing.set_result(Masks({}, {}))
+            nothing.set_result(Masks({}, {}, set()))
             return nothing
         return self._thread.submit(self.masks, rows)
 
-    def _advance(self, row: int, token_id: int) -> str | None:
+    def _ready_engine(self) -> Engine:
+        if self._engine is None:
+            self._engine = self._make_engine()
+            self._engine.look_by(self._turns.look)
+        return self._engine
+
+    def _catch_up(self, row: int) -> Failure | None:
+        """What is not done in time is when the row's mask is asked for."""
+        grammar = self._grammars[row]
         try:
-            following = self._states[row].advance(token_id)
+            self._attempt(grammar, grammar.catch_up)
+        except TakesLong:
+            grammar.takes_long = True
         except Exception as error:
-            self.clear(row)
-            return f"its grammar cannot be followed: {error}"
-        if following is None:
-            self.clear(row)
-            return NOT_ALLOWED
-        self._states[row] = following
+            return self._fail(row, error)
         return None
+
+    def _attempt_all(self, rows: Sequence[int], found: Masks) -> list[int]:
+        """Those that take long."""
+        dear: list[int] = []
+        for start in range(0, len(rows), ROWS_AT_A_TIME):
+            began_s = thread_time()
+            some = rows[start : start + ROWS_AT_A_TIME]
+            dear += [row for row in some if not self._is_cheap(row, found)]
+            self._left_s -= thread_time() - began_s
+        return dear
+
+    def _is_cheap(self, row: int, found: Masks) -> bool:
+        grammar = self._grammars[row]
+        refused = self._refused.get(grammar.place) if self._refused else None
+        if refused is not None:
+            found.errors[row] = refused
+            self.clear(row)
+            return True
+        if grammar.takes_long:
+            return False
+        try:
+            found.words[row] = self._attempt(grammar, grammar.mask)
+        except TakesLong:
+            grammar.takes_long = True
+            return False
+        except Exception as error:
+            found.errors[row] = self._fail(row, error)
+        return True
+
+    def _attempt(self, grammar: FollowedGrammar, work: Callable[[], Result]) -> Result:
+        try:
+            return self._turns.attempt(work, min(self._pace.attempt_s, max(self._left_s, 0.0)))
+        finally:
+            grammar.debt_s += self._turns.spent_s
+
+    def _take_turns(self, rows: Iterable[int], found: Masks) -> None:
+        waiting = deque(rows)
+        while waiting and self._left_s > 0:
+            row = waiting.popleft()
+            work = self._long_work(row)
+            if work is None:
+                found.delayed.add(row)
+                continue
+            spent_s = work.spent_s
+            self._turns.resume(work, min(self._pace.turn_s, self._left_s))
+            self._left_s -= work.spent_s - spent_s
+            self._grammars[row].debt_s += work.spent_s - spent_s
+            if work.is_over:
+                self._take_result(row, work, found)
+            else:
+                waiting.append(row)
+        found.delayed.update(waiting)
+
+    def _take_result(self, row: int, work: LongWork[MaskWords], found: Masks) -> None:
+        """Whoever asked the same finds it next time, worked out."""
+        grammar = self._grammars[row]
+        del self._long[grammar.place]
+        for other in self._grammars.values():
+            if other.takes_long and other.place == grammar.place:
+                other.takes_long = False
+        try:
+            found.words[row] = work.result()
+        except Exception as error:
+            found.errors[row] = self._fail(row, error)
+
+    def _long_work(self, row: int) -> LongWork[MaskWords] | None:
+        """None where another row has it worked out already, or there is no place for it."""
+        place = self._grammars[row].place
+        if place not in self._long:
+            if not self._has_place(row):
+                return None
+            self._long[place] = _Long(row, LongWork(self._grammars[row].mask))
+        owner, work = self._long[place]
+        return work if owner == row else None
+
+    def _has_place(self, row: int) -> bool:
+        """If need be that of one which cost far more already: it will begin anew."""
+        if len(self._long) < self._pace.max_long:
+            return True
+        most = max(self._long, key=lambda place: self._debt_s(self._long[place].row))
+        is_less = self._debt_s(row) < self._pace.cheap_s
+        if is_less and self._debt_s(self._long[most].row) > self._pace.costly_s:
+            self._drop(most)
+            return True
+        return False
+
+    def _drop(self, place: bytes) -> None:
+        self._turns.drop(self._long.pop(place).work)
+
+    def _debt_s(self, row: int) -> float:
+        return self._grammars[row].debt_s
+
+    def _fail(self, row: int, error: Exception) -> Failure:
+        """What was too much is so again, though half of it is worked out by now."""
+        failure = failure_of(error)
+        if isinstance(error, GrammarTooLarge):
+            self._refused[self._grammars[row].place] = failure
+            if len(self._refused) > MAX_REFUSED:
+                self._refused.popitem(last=False)
+        self.clear(row)
+        return failure

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from forge_common.protocol.message import PositionLogprobs
+from forge_common.protocol.message import Failure, PositionLogprobs
 from forge_common.protocol.scheduler_worker import BatchOutput, RunBatch, SampledSequence
 from forge_worker.batch_inputs import BatchInputs, build_inputs
 from forge_worker.constraints import Constraints, Masks
@@ -30,6 +30,7 @@ from forge_worker.kv_cache import KVCache, scrub
 from forge_worker.logprobs import position_logprobs
 from forge_worker.models.registry import Model
 from forge_worker.ops.protocol import Array
+from forge_worker.sampler.blame import blamed
 from forge_worker.sampler.sampler import NOT_FINITE, Sampler, Wanted
 from forge_worker.sampler.table import SamplingTable
 from forge_worker.sequence_mirror import (
@@ -46,10 +47,18 @@ SCORED_VALUES = 2**24  # logits of a prompt that are held at a time: 64 MiB
 class Answer:
     """What is known so far of one scheduled sequence's part of the BatchOutput."""
 
-    __slots__ = ("error", "forced_token_ids", "logprobs", "prompt_logprobs", "token_ids")
+    __slots__ = (
+        "error",
+        "forced_token_ids",
+        "is_delayed",
+        "logprobs",
+        "prompt_logprobs",
+        "token_ids",
+    )
 
-    def __init__(self, error: str | None, wants_prompt_logprobs: bool) -> None:
+    def __init__(self, error: Failure | None, wants_prompt_logprobs: bool) -> None:
         self.error = error
+        self.is_delayed = False
         self.token_ids: list[int] = []
         self.forced_token_ids: list[int] = []
         self.logprobs: list[PositionLogprobs] | None = None
@@ -67,6 +76,7 @@ class Answer:
             self.logprobs,
             self.prompt_logprobs,
             forced_token_ids=self.forced_token_ids,
+            is_delayed=self.is_delayed,
         )
 
 
@@ -117,6 +127,7 @@ class ModelRunner:
         if tainted := self.mirror.take_tainted_block_ids():
             scrub(self._kv_cache, self._model.ops, tainted)
         started = perf_counter()
+        self._constraints.begin_step(len(scheduled.rows))
         step = self._begin(scheduled)
         if step.answers:
             step = self._compute(step)
@@ -197,6 +208,9 @@ class ModelRunner:
             rows = step.scheduled.rows[drafts.owners]
             if not drafts.is_first:
                 masks = self._constraints.masks(rows.tolist())
+            if delayed := masks.delayed_of(rows):
+                self._delay(step, drafts, delayed)
+                continue
             draws = self._sampler.sample(going, Wanted(rows, drafts.positions, masks.words))
             errors = draws.errors | masks.errors_of(rows)
             if errors and not drafts.is_first:
@@ -207,6 +221,12 @@ class ModelRunner:
                 self._fail(step, int(drafts.owners[index]), error)
             self._take(step, going, drafts.owners, draws.token_ids)
             drafts.advance(draws.token_ids)
+
+    def _delay(self, step: Step, drafts: DraftCheck, indices: list[int]) -> None:
+        """Those get no token in this step, or none behind the drafts they have."""
+        for owner in drafts.owners[indices].tolist() if drafts.is_first else ():
+            step.answers[owner].is_delayed = True
+        drafts.drop(indices)
 
     def _take(
         self, step: Step, logits: FloatArray, owners: IntArray, token_ids: TokenArray
@@ -249,7 +269,7 @@ class ModelRunner:
             return None
         return self.mirror.params[int(step.scheduled.rows[owner])].num_logprobs
 
-    def _fail_rows(self, step: Step, errors: Mapping[int, str]) -> None:
+    def _fail_rows(self, step: Step, errors: Mapping[int, Failure]) -> None:
         """`errors` by row of the mirror."""
         for owner, row in enumerate(step.scheduled.rows.tolist() if errors else ()):
             if row in errors:
@@ -259,10 +279,13 @@ class ModelRunner:
         for owner in owners.tolist():
             self._fail(step, owner, NOT_FINITE)
 
-    def _fail(self, step: Step, owner: int, reason: str) -> None:
+    def _fail(self, step: Step, owner: int, failure: Failure) -> None:
         if step.answers[owner].error is None:
-            step.answers[owner].error = reason
-            self.mirror.fail(int(step.scheduled.rows[owner]), reason)
+            row = int(step.scheduled.rows[owner])
+            num_output_tokens = self.mirror.num_output_tokens(row)
+            failure = blamed(failure, self.mirror.params[row], num_output_tokens)
+            step.answers[owner].error = failure
+            self.mirror.fail(row, failure)
 
 
 def is_sound(logits: FloatArray) -> Mask:

@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from forge_common.errors import WorkerError
+from forge_common.protocol.message import Failure
 from forge_common.protocol.scheduler_worker import NewSequence, RunBatch, ScheduledSequence
 from forge_common.sampling import SamplingParams
 from forge_worker.forward_inputs import IntArray
@@ -58,6 +59,23 @@ class ScheduledRows(NamedTuple):
         """Drafts included."""
         return self.num_computed_tokens + self.num_scheduled_tokens
 
+    def taking(self, owners: IntArray) -> ScheduledRows:
+        """Those alone. None of all may have drafts."""
+        return ScheduledRows(
+            self.rows[owners],
+            self.num_computed_tokens[owners],
+            self.num_scheduled_tokens[owners],
+            self.is_sampling[owners],
+            self.num_draft_tokens[owners],
+            self.draft_token_ids,
+        )
+
+    def without_sampling(self, owners: Sequence[int]) -> ScheduledRows:
+        """Those compute what they have, and no more."""
+        is_sampling = self.is_sampling.copy()
+        is_sampling[list(owners)] = False
+        return self._replace(is_sampling=is_sampling)
+
     def without_drafts(self) -> ScheduledRows:
         return self._replace(
             num_scheduled_tokens=self.num_scheduled_tokens - self.num_draft_tokens,
@@ -82,7 +100,9 @@ class SamplingRows(Protocol):
 class GrammarRows(Protocol):
     """The grammar of each row that has one."""
 
-    def set(self, row: int, params: SamplingParams, output_token_ids: Sequence[int]) -> str | None:
+    def set(
+        self, row: int, params: SamplingParams, output_token_ids: Sequence[int]
+    ) -> Failure | None:
         """Why the sequence cannot be served, if so."""
 
     def clear(self, row: int) -> None: ...
@@ -113,7 +133,7 @@ class SequenceMirror:
         self.token_ids, self.block_tables, self.sampling, self._grammars = tables
         self.num_prompt_tokens: IntArray = np.zeros(limits.max_batch_size, np.int32)
         self.params: dict[int, SamplingParams] = {}  # by row
-        self.failures: dict[int, str] = {}  # by row: why the sequence cannot go on
+        self.failures: dict[int, Failure] = {}  # by row: why the sequence cannot go on
         self._tainted_block_ids: list[int] = []
         self._rows: dict[int, int] = {}  # by sequence id
         self._free_rows = list(range(limits.max_batch_size))[::-1]
@@ -134,13 +154,16 @@ class SequenceMirror:
         self.token_ids.append(rows, token_ids.astype(np.int32))
         self.sampling.append(rows, token_ids)
 
+    def num_output_tokens(self, row: int) -> int:
+        return int(self.token_ids.lengths[row] - self.num_prompt_tokens[row])
+
     def row_of(self, sequence_id: int) -> int | None:
         """None once the sequence was released."""
         return self._rows.get(sequence_id)
 
-    def fail(self, row: int, reason: str) -> None:
-        """The sequence answers `reason` from now on; its row stays until it is released."""
-        self.failures[row] = reason
+    def fail(self, row: int, failure: Failure) -> None:
+        """The sequence answers `failure` from now on; its row stays until it is released."""
+        self.failures[row] = failure
 
     def take_tainted_block_ids(self) -> list[int]:
         """Blocks of failed sequences released since this was last asked."""
@@ -169,9 +192,11 @@ class SequenceMirror:
 
     def _fill(self, row: int, new: NewSequence) -> None:
         token_ids, sampling = np.array(new.token_ids, np.int32), new.sampling
-        problem = _problem(token_ids, sampling, self.limits.vocab_size)
-        problem = problem or self._grammars.set(
-            row, sampling, new.token_ids[new.num_prompt_tokens :]
+        reason = _problem(token_ids, sampling, self.limits.vocab_size)
+        problem = (
+            Failure(reason)
+            if reason
+            else self._grammars.set(row, sampling, new.token_ids[new.num_prompt_tokens :])
         )
         if problem:
             self.fail(row, problem)

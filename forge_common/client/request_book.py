@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from forge_common.checkpoint.generation_config import GenerationDefaults
 from forge_common.client.client_model import ClientModel, TextStream, default_sampling
-from forge_common.errors import ForgeError, LinkError, RequestError, RequestErrorKind
+from forge_common.errors import ForgeError, LinkError, RequestError
 from forge_common.protocol.api_scheduler import (
     Abort,
     Accepted,
@@ -33,7 +33,7 @@ from forge_common.protocol.api_scheduler import (
     SequenceOutput,
     Submit,
 )
-from forge_common.protocol.message import PROTOCOL_VERSION, PositionLogprobs
+from forge_common.protocol.message import PROTOCOL_VERSION, Failure, PositionLogprobs
 from forge_common.sampling import FinishReason, SamplingParams
 from forge_common.transport import Undecodable
 
@@ -81,8 +81,7 @@ class Inbox:
     def put(self, output: SequenceOutput) -> None:
         is_last = output.finish_reason is not None
         if output.finish_reason is FinishReason.ERROR:
-            message = output.error or "the request failed"
-            self.fail(RequestError(message, kind=RequestErrorKind.INTERNAL))
+            self.fail(_request_error(output.error or Failure("the request failed")))
             return
         self._outputs.append(
             Output(
@@ -227,3 +226,7 @@ def _checked(submit: Submit) -> Submit:
 
 def _refusal(message: Rejected) -> RequestError:
     return RequestError(message.message, param=message.param, code=message.code, kind=message.kind)
+
+
+def _request_error(failure: Failure) -> RequestError:
+    return RequestError(failure.message, param=failure.param, code=failure.code, kind=failure.kind)

@@ -47,7 +47,7 @@ class Vocabulary:
         ]
         self.trie = VocabularyTrie(self.tokens)
         self.longest_token = max(map(len, self.tokens), default=0)
-        self._end_words = self._bits(np.array(sorted(self.end_ids), np.int64))
+        self._end_words = self.bits(np.array(sorted(self.end_ids), np.int64))
 
     @classmethod
     def of_tokenizer(
@@ -79,10 +79,14 @@ class Vocabulary:
     def with_ends(self, words: Words) -> Words:
         return words | self._end_words
 
+    def without_ends(self, words: Words) -> Words:
+        return words & ~self._end_words
+
     def allows(self, words: Words, token_id: int) -> bool:
         return bool(words[token_id // BITS] >> np.uint32(token_id % BITS) & np.uint32(1))
 
-    def _bits(self, ids: NDArray[np.int64]) -> Words:
+    def bits(self, ids: NDArray[np.int64]) -> Words:
+        """These alone, without others of the same bytes."""
         is_in = np.zeros(self.num_words * BITS, bool)
         is_in[ids[ids < self.num_tokens]] = True
         return np.packbits(is_in, bitorder="little").view(np.uint32)

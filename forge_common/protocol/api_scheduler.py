@@ -20,6 +20,7 @@ from msgspec import Meta
 from forge_common.errors import RequestErrorKind
 from forge_common.protocol.message import (
     Count,
+    Failure,
     Message,
     Part,
     PositionLogprobs,
@@ -95,7 +96,7 @@ class SequenceOutput(Part, frozen=True):
     token_ids: TokenIds
     finish_reason: FinishReason | None = None
     stop_token_id: TokenId | None = None  # the stop token that ended it, also when not eos
-    error: str | None = None
+    error: Failure | None = None
     num_cached_tokens: Count = 0
     logprobs: list[PositionLogprobs] | None = None  # one for each of token_ids
     prompt_logprobs: list[PositionLogprobs | None] | None = (
@@ -166,6 +167,8 @@ class SchedulerStats(Message, frozen=True):
     sequences_resumed_total: Count
     worker_restarts_total: dict[WorkerLoss, Count]
     step_sizes: StepSizes
+    grammar_delays_total: Count = 0  # steps that gave a sequence no token for its grammar's sake
+    num_grammar_bytes: Count = 0  # of the grammars of all that wait or run
 
 
 ClientMessage = Hello | Submit | Abort | GetStats

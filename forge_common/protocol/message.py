@@ -11,6 +11,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from forge_common.errors import RequestErrorKind
 from forge_common.sampling import TokenId
 
 PROTOCOL_VERSION = 4
@@ -29,6 +30,18 @@ class Message(Struct, frozen=True, tag=True, array_like=True, forbid_unknown_fie
 
 class Part(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """A piece of a message, never sent by itself."""
+
+
+class Failure(Part, frozen=True):
+    """Why a sequence ended before its time, and whose fault that is.
+
+    `param` is the field of what was submitted that brought it about, where one did.
+    """
+
+    message: str
+    kind: RequestErrorKind = RequestErrorKind.INTERNAL
+    param: str | None = None
+    code: str | None = None
 
 
 class TokenLogprob(Part, frozen=True):

@@ -25,7 +25,15 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
-from forge_common.protocol.message import BlockId, Count, Message, Part, PositionLogprobs, TokenIds
+from forge_common.protocol.message import (
+    BlockId,
+    Count,
+    Failure,
+    Message,
+    Part,
+    PositionLogprobs,
+    TokenIds,
+)
 from forge_common.sampling import SamplingParams, TokenId
 
 SequenceId = Annotated[int, Meta(ge=0, lt=2**53)]
@@ -98,7 +106,9 @@ class WorkerReady(Message, frozen=True):
 
 
 class SampledSequence(Part, frozen=True):
-    """`token_ids` is empty for a chunk that ended before the last token, or on error.
+    """`token_ids` is empty for a chunk that ended before the last token, on error, and where it
+    `is_delayed`: what its grammar allows is not worked out yet. Then all was computed but the last
+    known token, which is to be scheduled once more.
 
     Otherwise it is the drafts that were accepted, and one token more. `forced_token_ids` are
     likely to come behind them, since a grammar forces their text; to be drafted, or not.
@@ -110,8 +120,9 @@ class SampledSequence(Part, frozen=True):
     prompt_logprobs: list[PositionLogprobs] | None = (
         None  # of the prompt tokens after this chunk's positions
     )
-    error: str | None = None
+    error: Failure | None = None
     forced_token_ids: DraftTokenIds = field(default_factory=list)
+    is_delayed: bool = False
 
 
 class BatchOutput(Message, frozen=True):

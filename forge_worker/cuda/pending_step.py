@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from forge_common.protocol.message import Failure
 from forge_common.protocol.scheduler_worker import RunBatch
 from forge_worker.forward_inputs import IntArray
 from forge_worker.sequence_mirror import ScheduledRows, SequenceMirror
@@ -32,7 +33,7 @@ class PendingStep(NamedTuple):
     sampling: IntArray  # the scheduled sequences that sample
     unfinished: IntArray  # the others
     scored: ScoredTokens
-    errors: list[str | None]  # by scheduled sequence, known before it ran
+    errors: list[Failure | None]  # by scheduled sequence, known before it ran
     num_logprobs: list[int | None]  # by scheduled sequence
     num_prompt_logprobs: list[int | None]
 

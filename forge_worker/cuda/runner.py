@@ -10,28 +10,41 @@ the host must know of them it reads when the event has passed. Knows no sockets 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
+from msgspec.structs import replace
 
+from forge_common.protocol.message import Failure
 from forge_common.protocol.scheduler_worker import BatchOutput, RunBatch, SampledSequence
-from forge_worker.constraints import Constraints
+from forge_worker.constraints import Constraints, Masks
 from forge_worker.cuda.completion import CompletionWatch
 from forge_worker.cuda.device import Event
 from forge_worker.cuda.pending_step import PendingStep, pending_step
 from forge_worker.cuda.step_answers import answer
 from forge_worker.cuda.step_queue import StepQueue
 from forge_worker.cuda.step_results import Results
-from forge_worker.sequence_mirror import SequenceMirror
+from forge_worker.sampler.blame import blamed
+from forge_worker.sequence_mirror import ScheduledRows, SequenceMirror
 
 MAX_IN_FLIGHT = 4  # sets of pinned results
 
 
+class Split(NamedTuple):
+    """A step without those that wait for their grammars."""
+
+    batch: RunBatch
+    scheduled: ScheduledRows
+    delayed: frozenset[int]  # sequence ids; some of them may run, without being sampled
+
+
 class InFlight(NamedTuple):
     pending: PendingStep
+    sequence_ids: list[int]  # of all that are to be answered
+    delayed: frozenset[int]
     results: Results
     event: Event
     launched: float
@@ -50,17 +63,23 @@ class CudaRunner:
 
     def launch(self, batch: RunBatch) -> None:
         scheduled = self.mirror.apply(batch)
-        pending = pending_step(batch, scheduled, self.mirror)
+        self._constraints.begin_step(len(scheduled.rows))
+        masks = self._constraints.masks(scheduled.rows[scheduled.is_sampling].tolist())
+        split = _split(batch, scheduled, masks)
+        pending = _with_errors(pending_step(split.batch, split.scheduled, self.mirror), masks)
         if not self._free_results:
             self._take_oldest()
         results = self._free_results.pop()
         launched = perf_counter()
-        pending = self._constrained(pending)
+        self._queue.upload_masks(masks.words)
         event = self._queue.run(pending, results)
         # Which tokens these are only the device knows as yet; the host counts them.
-        sampling_rows = scheduled.rows[pending.sampling]
+        sampling_rows = split.scheduled.rows[pending.sampling]
         self.mirror.append(sampling_rows, np.zeros(len(sampling_rows), np.int64))
-        self._in_flight.append(InFlight(pending, results, event, launched))
+        sequence_ids = [sequence.sequence_id for sequence in batch.scheduled]
+        self._in_flight.append(
+            InFlight(pending, sequence_ids, split.delayed, results, event, launched)
+        )
         self._watch(event)
 
     def finished(self) -> list[BatchOutput]:
@@ -88,22 +107,12 @@ class CudaRunner:
         self._last_end = now
         sequences = [self._followed(each) for each in answer(step.pending, step.results)]
         self._free_results.append(step.results)
-        for sequence in sequences:
-            if sequence.error is not None:
-                self._fail(sequence.sequence_id, sequence.error)
-        self._outputs.append(BatchOutput(step.pending.step_id, sequences, forward_s))
-
-    def _constrained(self, pending: PendingStep) -> PendingStep:
-        """Send up what the grammars of this step allow; with the errors of those that fail."""
-        masks = self._constraints.masks(pending.scheduled.rows[pending.sampling].tolist())
-        self._queue.upload_masks(masks.words)
-        if not masks.errors:
-            return pending
-        rows = pending.scheduled.rows.tolist()
-        errors = [
-            masks.errors.get(row, error) for row, error in zip(rows, pending.errors, strict=True)
-        ]
-        return pending._replace(errors=errors)
+        answered = {
+            each.sequence_id: each if each.error is None else self._failed(each, each.error)
+            for each in sequences
+        }
+        all_of_them = [_answer_to(sequence_id, answered, step) for sequence_id in step.sequence_ids]
+        self._outputs.append(BatchOutput(step.pending.step_id, all_of_them, forward_s))
 
     def _followed(self, sampled: SampledSequence) -> SampledSequence:
         """Let its grammar, if it has one, know the token; it may fail by that."""
@@ -115,8 +124,50 @@ class CudaRunner:
             return sampled
         return SampledSequence(sampled.sequence_id, [], error=problems[row])
 
-    def _fail(self, sequence_id: int, reason: str) -> None:
+    def _failed(self, sampled: SampledSequence, failure: Failure) -> SampledSequence:
         """Its later steps answer the same; it may be gone already."""
-        row = self.mirror.row_of(sequence_id)
-        if row is not None:
-            self.mirror.fail(row, reason)
+        row = self.mirror.row_of(sampled.sequence_id)
+        if row is None:
+            return sampled
+        # The token it was not given is counted already.
+        num_output_tokens = self.mirror.num_output_tokens(row) - 1
+        failure = blamed(failure, self.mirror.params[row], num_output_tokens)
+        self.mirror.fail(row, failure)
+        return replace(sampled, error=failure)
+
+
+def _split(batch: RunBatch, scheduled: ScheduledRows, masks: Masks) -> Split:
+    """Who waits for its grammar is left out; unless it has more to compute than its last token, or
+    nobody is left then."""
+    owners = masks.delayed_of(scheduled.rows)
+    if not owners:
+        return Split(batch, scheduled, frozenset())
+    delayed = frozenset(batch.scheduled[owner].sequence_id for owner in owners)
+    is_run = scheduled.num_scheduled_tokens > 1
+    is_run[list(set(range(len(is_run))).difference(owners))] = True
+    if not is_run.any():
+        is_run[:] = True
+    kept = np.flatnonzero(is_run).astype(np.int32)
+    parts = [batch.scheduled[owner] for owner in kept.tolist()]
+    return Split(
+        replace(batch, scheduled=parts),
+        scheduled.without_sampling(owners).taking(kept),
+        delayed,
+    )
+
+
+def _with_errors(pending: PendingStep, masks: Masks) -> PendingStep:
+    """Of those whose grammars fail."""
+    if not masks.errors:
+        return pending
+    rows = pending.scheduled.rows.tolist()
+    errors = [masks.errors.get(row, error) for row, error in zip(rows, pending.errors, strict=True)]
+    return pending._replace(errors=errors)
+
+
+def _answer_to(
+    sequence_id: int, answered: Mapping[int, SampledSequence], step: InFlight
+) -> SampledSequence:
+    found = answered.get(sequence_id) or SampledSequence(sequence_id, [])
+    is_delayed = sequence_id in step.delayed and found.error is None
+    return replace(found, is_delayed=True) if is_delayed else found

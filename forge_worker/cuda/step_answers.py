@@ -5,7 +5,7 @@ Knows what was asked and what came out; no device, and no sequence's present sta
 
 from __future__ import annotations
 
-from forge_common.protocol.message import PositionLogprobs
+from forge_common.protocol.message import Failure, PositionLogprobs
 from forge_common.protocol.scheduler_worker import SampledSequence
 from forge_worker.cuda.logprobs import entry_of
 from forge_worker.cuda.pending_step import PendingStep
@@ -29,7 +29,7 @@ def answer(pending: PendingStep, results: Results) -> list[SampledSequence]:
     ]
 
 
-def _errors(pending: PendingStep, results: Results) -> list[str | None]:
+def _errors(pending: PendingStep, results: Results) -> list[Failure | None]:
     errors = list(pending.errors)
     owners_and_statuses = [
         (pending.sampling, results.statuses),

@@ -16,7 +16,7 @@ import msgspec
 
 from forge_common.errors import WorkerError
 from forge_common.sharding import Shard
-from forge_worker.constraints import Constraints
+from forge_worker.constraints import UNHURRIED, Constraints
 from forge_worker.cpu.numpy_ops import NumpyOps
 from forge_worker.grammar_engine import engine_for
 from forge_worker.kv_cache import allocate_kv_cache
@@ -57,7 +57,7 @@ def load_rank(assignment: Assignment, link: RankLink) -> ModelRunner:
     limits = job.limits
     kv_cache = allocate_kv_cache(model.config, model.ops, limits.num_blocks, limits.block_size)
     logger.info("rank %d of %d is loaded", rank, job.num_ranks)
-    constraints = Constraints(engine_for(Path(job.model_path)))
+    constraints = Constraints(engine_for(Path(job.model_path)), UNHURRIED)
     return ModelRunner(model, kv_cache, limits, constraints, job.num_threads)
 
 

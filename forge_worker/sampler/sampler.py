@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from forge_common.errors import RequestErrorKind
+from forge_common.protocol.message import Failure
 from forge_worker.cpu.thread_pool import Scratch, ThreadPool
 from forge_worker.forward_inputs import FloatArray, IntArray
 from forge_worker.sampler.choice import Streams, choose, choose_of
@@ -26,15 +28,19 @@ from forge_worker.top_tokens import TokenArray
 VALUES_PER_SLAB = 2**17
 MIN_THREADED_VALUES = 2**19  # below it, handing slabs to threads costs more than it saves
 
-NOT_FINITE = "the model's logits are not finite numbers"
-ALL_RULED_OUT = "no token may be chosen: the request rules out every one"
+NOT_FINITE = Failure("the model's logits are not finite numbers")
+ALL_RULED_OUT = Failure(
+    "no token may be chosen: the request rules out every one",
+    RequestErrorKind.INVALID,
+    code="no_token_left",
+)
 
 
 class Draws(NamedTuple):
     """`errors` says by index why a row has no token; its `token_ids` entry is 0."""
 
     token_ids: TokenArray  # [num_rows]
-    errors: dict[int, str]
+    errors: dict[int, Failure]
 
 
 class Wanted(NamedTuple):
@@ -136,5 +142,5 @@ class Sampler:
         )
 
 
-def _error(best: float) -> str:
+def _error(best: float) -> Failure:
     return ALL_RULED_OUT if best == -np.inf else NOT_FINITE

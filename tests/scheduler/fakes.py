@@ -42,6 +42,7 @@ class MirroredSequence:
     new: NewSequence
     digests: list[int] = field(default_factory=list)  # one for each known token's prefix
     token_ids: list[int] = field(default_factory=list)
+    num_delays: int = 0  # since its last token
     block_table: list[int] = field(default_factory=list)
 
     def append(self, token_id: int) -> None:
@@ -58,6 +59,7 @@ class FakeWorker:
         self.sequences: dict[int, MirroredSequence] = {}
         self.owners: list[int] = [0] * num_blocks
         self.num_prompt_tokens_run = 0
+        self.num_delays = 0  # of each sequence with a grammar, before each of its tokens
 
     def run(self, batch: RunBatch) -> BatchOutput:
         for sequence_id in batch.released:
@@ -107,11 +109,25 @@ class FakeWorker:
         assert scheduled.num_scheduled_tokens > 0
         assert scheduled.is_sampling == (end == len(sequence.token_ids))
         assert scheduled.is_sampling or not drafts
+        if scheduled.is_sampling and self._is_delayed(sequence):
+            self.slots[self._slot(sequence, end - 1)] = None  # it may be left out altogether
+            return SampledSequence(
+                scheduled.sequence_id,
+                [],
+                prompt_logprobs=self._prompt_logprobs(sequence, scheduled),
+                is_delayed=True,
+            )
         token_ids = self._next_tokens(sequence, drafts) if scheduled.is_sampling else []
         prompt_logprobs = self._prompt_logprobs(sequence, scheduled)
         return SampledSequence(
             scheduled.sequence_id, token_ids, None, prompt_logprobs=prompt_logprobs
         )
+
+    def _is_delayed(self, sequence: MirroredSequence) -> bool:
+        is_late = sequence.new.sampling.grammar is not None
+        is_late = is_late and sequence.num_delays < self.num_delays
+        sequence.num_delays = sequence.num_delays + 1 if is_late else 0
+        return is_late
 
     def _next_tokens(self, sequence: MirroredSequence, drafts: list[int]) -> list[int]:
         token_ids = []

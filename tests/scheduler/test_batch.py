@@ -5,6 +5,7 @@ from contextlib import nullcontext
 import pytest
 
 from forge_common.errors import WorkerError
+from forge_common.protocol.message import Failure
 from forge_common.protocol.scheduler_worker import BatchOutput, SampledSequence, ScheduledSequence
 from forge_scheduler.batch import Batch, num_computed_tokens
 from tests.builders import make_sequence
@@ -45,7 +46,7 @@ def test_fitting_answer_is_accepted() -> None:
 def test_answer_of_a_failed_sequence_needs_no_token() -> None:
     batch = Batch(0, 10)
     batch.add(make_sequence(6), 6, [])
-    batch.check_answer(BatchOutput(0, [SampledSequence(0, [], error="broken")], 0.0), 100)
+    batch.check_answer(BatchOutput(0, [SampledSequence(0, [], error=Failure("broken"))], 0.0), 100)
 
 
 def test_token_out_of_a_chunk_is_an_error() -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from forge_common.protocol.message import PositionLogprobs, TokenLogprob
+from forge_common.protocol.message import Failure, PositionLogprobs, TokenLogprob
 from forge_common.protocol.scheduler_worker import SampledSequence, ScheduledSequence
 from forge_common.sampling import FinishReason
 from forge_scheduler import outputs
@@ -50,5 +50,5 @@ def test_chunks_computed_again_give_the_same_prompt_logprobs() -> None:
 
 
 def test_last_words_say_why() -> None:
-    output = outputs.last_words(make_sequence(), FinishReason.ERROR, "broken")
-    assert (output.token_ids, output.error) == ([], "broken")
+    output = outputs.last_words(make_sequence(), FinishReason.ERROR, Failure("broken"))
+    assert (output.token_ids, output.error) == ([], Failure("broken"))

@@ -9,6 +9,7 @@ import pytest
 
 from forge_common.errors import RequestError, WorkerError
 from forge_common.grammar.program import AnyValue, Program
+from forge_common.protocol.message import Failure
 from forge_common.protocol.scheduler_worker import BatchOutput, SampledSequence
 from forge_common.sampling import FinishReason
 from forge_scheduler.policy import LowestPriorityNumberFirst
@@ -184,11 +185,11 @@ def test_abort_of_the_unknown_is_no_error() -> None:
 def test_failed_sequence_ends_alone() -> None:
     engine = Engine(max_steps_in_flight=1).submit(make_submit("a"), make_submit("b"))
     answer = engine.worker.run(sent(engine))
-    failed = SampledSequence(answer.sequences[0].sequence_id, [], error="broken")
+    failed = SampledSequence(answer.sequences[0].sequence_id, [], error=Failure("broken"))
     [outputs] = engine.scheduler.update(
         BatchOutput(answer.step_id, [failed, answer.sequences[1]], 0.0)
     ).values()
-    assert [output.error for output in outputs] == ["broken", None]
+    assert [output.error for output in outputs] == [Failure("broken"), None]
     assert outputs[0].finish_reason is FinishReason.ERROR
 
 

@@ -162,6 +162,9 @@ class FakeSequence:
 
     def take(self, sampled: SampledSequence) -> None:
         self.token_ids += sampled.token_ids
+        if sampled.is_delayed:  # the last known token is run once more
+            self.num_known -= 1
+            self.num_computed -= 1
 
     @property
     def output(self) -> list[int]:

@@ -106,8 +106,8 @@ class Writing:
         for (slot, sequence), sampled in zip(sequences, output.sequences, strict=True):
             sequence.take(sampled)
             is_last = len(sequence.output) == self._jobs[sequence.sequence_id].max_tokens
-            if sampled.error or is_last or sequence.output[-1] == END:
-                self._leave(slot, sampled.error)
+            if sampled.error or is_last or sequence.output[-1:] == [END]:
+                self._leave(slot, sampled.error.message if sampled.error else None)
 
     def close(self) -> None:
         """Leaves the runner without sequences."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from forge_common.errors import RequestErrorKind
 from forge_common.sampling import SamplingParams
-from forge_worker.constraints import NOT_ALLOWED, Constraints
+from forge_worker.constraints import Constraints
+from forge_worker.followed_grammar import NOT_ALLOWED
 from forge_worker.sampler.grammar_mask import forbidden_tokens
 from tests.worker.grammars import END, PERSON, VOCAB_SIZE, Literals, constraints, grammar, tokens
 
@@ -30,7 +32,7 @@ YES_OR_NO = grammar(Literals((b"yes", b"no")))
 def test_rows_without_a_grammar_cost_nothing() -> None:
     found = Constraints(lambda: pytest.fail("no vocabulary is needed"))
     assert found.set(3, params(None), []) is None
-    assert found.begin_masks([3]).result() == ({}, {})
+    assert found.begin_masks([3]).result() == ({}, {}, set())
     assert found.advance([3], [7]) == {}
 
 
@@ -74,7 +76,10 @@ def test_allowed_tokens_narrow_a_grammar() -> None:
 def test_what_is_no_grammar_fails_its_sequence_alone(program: bytes, reason: str) -> None:
     found = constraints()
     found.set(1, params(PERSON), [])
-    assert reason in (found.set(0, params(program), []) or "")
+    failure = found.set(0, params(program), [])
+    assert failure is not None
+    assert reason in failure.message
+    assert (failure.kind, failure.param) == (RequestErrorKind.INVALID, "grammar")
     assert found.masks([0, 1]).words.keys() == {1}
 
 
@@ -90,6 +95,6 @@ def test_token_that_is_not_allowed_ends_the_sequence_that_drew_it() -> None:
 def test_masks_may_be_worked_out_on_another_thread_meanwhile() -> None:
     found = constraints()
     found.set(0, params(PERSON), [])
-    words, errors = found.begin_masks([0, 5]).result()
+    words, errors, delayed = found.begin_masks([0, 5]).result()
     assert list(words) == [0]
-    assert errors == {}
+    assert (errors, delayed) == ({}, set())

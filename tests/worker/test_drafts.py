@@ -165,7 +165,9 @@ def test_error_after_accepted_drafts_comes_in_a_step_of_its_own() -> None:
     step(runner, sequence)
     assert sequence.output == [5, 5]
     part = ScheduledSequence(1, len(PROMPT) + 1, 1, [], True)
-    assert runner.run(RunBatch(1, [], [], [part])).sequences[0].error == ALL_RULED_OUT
+    error = runner.run(RunBatch(1, [], [], [part])).sequences[0].error
+    assert error is not None
+    assert (error.code, error.param) == (ALL_RULED_OUT.code, "allowed_token_ids")
 
 
 def test_draft_that_is_not_finite_fails_nobody(tmp_path) -> None:

@@ -129,7 +129,7 @@ def test_next_owner_of_a_failed_sequences_blocks_finds_them_finite() -> None:
 def test_sequence_with_token_beyond_vocabulary_fails_alone() -> None:
     runner, good = fake_runner(), FakeSequence(1, PROMPT, list(range(10)))
     output = step(runner, good, FakeSequence(2, [1, LIMITS.vocab_size], [20]))
-    assert "token 50 is not in the vocabulary" in output.sequences[1].error
+    assert "token 50 is not in the vocabulary" in output.sequences[1].error.message
     assert good.output == alone()[:1]
 
 

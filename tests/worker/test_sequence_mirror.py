@@ -141,4 +141,4 @@ def test_token_beyond_the_vocabulary_fails_its_sequence_alone(params) -> None:
     mirror = host_mirror()
     mirror.apply(batch(new=[new_sequence(1, PROMPT, **params), new_sequence(2, PROMPT)]))
     (reason,) = mirror.failures.values()
-    assert reason == f"{next(iter(params))}: token 50 is not in the vocabulary of 50"
+    assert reason.message == f"{next(iter(params))}: token 50 is not in the vocabulary of 50"

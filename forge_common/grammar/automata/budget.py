@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from forge_common.grammar.errors import GrammarTooLarge
 
 MAX_NODES = 32_768
@@ -13,6 +15,13 @@ NODE_BYTES = 300
 STATE_BYTES = 250
 EDGE_BYTES = 32
 STEP_BYTES = 32
+STEPS_A_READING = 256
+
+Meter = Callable[[int], None]  # told how many steps were spent since it was last told
+
+
+def unmetered(num_steps: int) -> None:
+    """Where nobody waits for a pattern but the one who asked for it."""
 
 
 class Budget:
@@ -27,7 +36,10 @@ class Budget:
         max_states: int = MAX_STATES,
         max_steps: int = MAX_STEPS,
         max_edges: int = MAX_EDGES,
+        meter: Meter = unmetered,
     ) -> None:
+        self.meter = meter
+        self._num_unread = 0
         self._max_nodes, self._num_nodes = max_nodes, 0
         self._max_states, self._num_states = max_states, 0
         self._max_edges, self._num_edges = max_edges, 0
@@ -62,3 +74,7 @@ class Budget:
         self._num_steps += num_steps
         if self._num_steps > self._max_steps:
             raise GrammarTooLarge("a pattern or number takes too long to work out")
+        self._num_unread += num_steps
+        if self._num_unread >= STEPS_A_READING:
+            num_unread, self._num_unread = self._num_unread, 0
+            self.meter(num_unread)

@@ -29,7 +29,9 @@ class _Rhythm(NamedTuple):
 class Completions:
     def __init__(self, language: Language) -> None:
         self._finishing = [_accepting(language)]
-        self._rhythm = self._follow_back(_followers(language), Budget(max_steps=MAX_STEPS))
+        self._rhythm = self._follow_back(
+            _followers(language), Budget(max_steps=MAX_STEPS, meter=language.budget.meter)
+        )
         self._lengths: dict[int, LengthSet] = {}
 
     def can_finish(self, state: int, fewest: int, most: int | None) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from interegular.patterns import Pattern as Tree
 
 from forge_common.grammar.automata.alphabet import Alphabet
-from forge_common.grammar.automata.budget import Budget
+from forge_common.grammar.automata.budget import Budget, Meter, unmetered
 from forge_common.grammar.automata.code_points import is_surrogate, single
 from forge_common.grammar.automata.language import Language, language_of
 from forge_common.grammar.automata.nfa import Nfa, Part, conjunction, one_of
@@ -22,7 +22,8 @@ from forge_common.grammar.program import Pattern
 
 
 class PatternCompiler:
-    def __init__(self) -> None:
+    def __init__(self, meter: Meter = unmetered) -> None:
+        self._meter = meter
         self._properties = UnicodeProperties()
 
     def parse(self, text: str) -> Tree:
@@ -30,14 +31,14 @@ class PatternCompiler:
 
     def whole(self, text: str) -> Language:
         """Texts that match from end to end."""
-        budget, classes = Budget(), Classes(self._properties)
+        budget, classes = Budget(meter=self._meter), Classes(self._properties)
         tree = parse_pattern(text, classes)
         alphabet = Alphabet(classes.in_order, budget)
         return language_of(whole(tree, alphabet, budget), budget)
 
     def search(self, patterns: Sequence[Pattern], excluded: Sequence[str] = ()) -> Language:
         """Texts in which every pattern is found, or is not where it is negated."""
-        budget, classes = Budget(), Classes(self._properties)
+        budget, classes = Budget(meter=self._meter), Classes(self._properties)
         trees = [parse_pattern(pattern.text, classes) for pattern in patterns]
         texts = [text for text in excluded if not any(map(is_surrogate, map(ord, text)))]
         for character in sorted(set().union(*texts)):

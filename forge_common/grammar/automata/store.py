@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TypeVar, cast
 
+from forge_common.grammar.automata.budget import Meter, unmetered
 from forge_common.grammar.automata.byte_automaton import ByteAutomaton
 from forge_common.grammar.automata.counted_class import with_counts_as_lengths
 from forge_common.grammar.automata.json_escapes import Escapes, common_tree
@@ -28,8 +29,14 @@ Made = TypeVar("Made")
 
 
 class AutomatonStore:
-    def __init__(self, max_kept: int = MAX_KEPT, max_bytes: int = MAX_BYTES) -> None:
-        self._patterns = PatternCompiler()
+    def __init__(
+        self,
+        meter: Meter = unmetered,
+        max_kept: int = MAX_KEPT,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        """`meter` learns what patterns cost, while they are worked out."""
+        self._patterns = PatternCompiler(meter)
         self._common_tree = common_tree()
         self._kept: OrderedDict[object, object] = OrderedDict()
         self._max_kept = max_kept

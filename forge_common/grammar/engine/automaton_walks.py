@@ -15,6 +15,7 @@ from forge_common.grammar.engine.reach import Reach
 from forge_common.grammar.vocabulary_trie import ROOT, VocabularyTrie
 
 MAX_PAIRS = 150  # followed one by one, before NumPy begins again
+PAIRS_AT_A_TIME = 10  # each may want a row that is not made yet
 MANY_BYTES = 24  # a state that may go on with so many is likely to live through most of the trie
 NODES_A_STEP = 64  # in NumPy
 
@@ -37,9 +38,13 @@ class AutomatonWalker:
         if not rows.is_sparse and (is_wide or len(nodes) > MAX_PAIRS):
             return None
         pairs = PairWalk(rows.automaton, self._trie)
-        is_done = pairs.follow(state, nodes, self._steps.num_left if rows.is_sparse else MAX_PAIRS)
-        self._steps.spend(pairs.num_pairs if is_done else pairs.num_pairs + 1)
-        return pairs.reach() if is_done else None
+        pairs.begin(state, nodes)
+        while pairs.num_pairs < MAX_PAIRS or rows.is_sparse:
+            num_pairs = pairs.follow(PAIRS_AT_A_TIME)
+            self._steps.spend(num_pairs)
+            if num_pairs < PAIRS_AT_A_TIME:
+                return pairs.reach()
+        return None
 
     def _walk_many(
         self, rows: DenseRows, state: int, nodes: tuple[int, ...], is_counted: bool

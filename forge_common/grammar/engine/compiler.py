@@ -13,7 +13,7 @@ import msgspec
 
 from forge_common.grammar.engine.building import Builder, Places
 from forge_common.grammar.engine.components import Component, Member, components, find_facts
-from forge_common.grammar.engine.memory import Memory, Steps, Table
+from forge_common.grammar.engine.memory import Memory, Table
 from forge_common.grammar.engine.places import Place, PlaceShelf
 from forge_common.grammar.engine.reader_shelf import ReaderShelf
 from forge_common.grammar.engine.rules import named_rules, numbered
@@ -35,7 +35,6 @@ from forge_common.grammar.program import (
     Whitespace,
 )
 
-MAX_STEPS = 500_000
 STEPS_OF_A_RULE = 20
 MACHINE_BYTES = 1000
 BYTES_A_BYTE = 8  # that a program takes in memory, for one of a message
@@ -56,7 +55,7 @@ class _Compiled(NamedTuple):
 
 class Compiler:
     def __init__(self, memory: Memory) -> None:
-        self._steps = Steps(MAX_STEPS)
+        self._steps = memory.steps
         self._shelf = PlaceShelf(memory)
         self._readers = ReaderShelf(self._shelf, memory)
         self._compiled: Table[Program, _Compiled] = memory.table(lambda one: one.num_bytes)

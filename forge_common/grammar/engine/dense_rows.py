@@ -16,6 +16,7 @@ from forge_common.grammar.engine.reach import Ints
 
 NUM_BYTES = 256
 FIRST_ROWS = 16
+STEPS_A_ROW = 25
 NOWHERE = 0
 
 
@@ -40,6 +41,7 @@ class DenseRows:
         is_wanted = np.zeros(len(self._is_known), bool)
         is_wanted[numbers] = True
         for number in np.flatnonzero(is_wanted & ~self._is_known).tolist():
+            self._memory.steps.spend(STEPS_A_ROW)
             self._fill(number)
 
     def next_numbers(self, numbers: Ints, bytes_: NDArray[np.uint8]) -> Ints:

@@ -6,11 +6,12 @@ raises GrammarTooLarge; what was worked out up to there stays good. Knows no req
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from hashlib import blake2b
 
 from forge_common.grammar.engine.compiler import Compiler
-from forge_common.grammar.engine.memory import Memory, Steps, Table
+from forge_common.grammar.engine.memory import Memory, Table
 from forge_common.grammar.engine.node_sets import NodeSet, NodeSets
 from forge_common.grammar.engine.places import Place
 from forge_common.grammar.engine.stacks import Reading, Stack, Stacks, Thread
@@ -37,7 +38,7 @@ class Engine:
     def __init__(self, vocabulary: Vocabulary, max_bytes: int = DEFAULT_BYTES) -> None:
         self.vocabulary = vocabulary
         self._memory = memory = Memory(max_bytes)
-        self._steps = Steps()
+        self._steps = memory.steps
         self._compiler = Compiler(memory)
         self._node_sets = NodeSets(vocabulary.trie, memory)
         self._walks = Walks(vocabulary, self._node_sets, memory, self._steps)
@@ -53,6 +54,10 @@ class Engine:
     @property
     def num_cached_bytes(self) -> int:
         return self._memory.num_bytes
+
+    def look_by(self, look: Callable[[], None]) -> None:
+        """Called every few steps of whatever is asked, which it may interrupt: see Steps."""
+        self._steps.look = look
 
     def start(self, program: Program) -> State:
         """Raises GrammarError for a program that matches nothing, or calls itself without end."""

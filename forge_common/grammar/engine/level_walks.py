@@ -12,9 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 from forge_common.grammar.engine.dense_rows import NOWHERE, DenseRows
+from forge_common.grammar.engine.pair_walks import PairWalk
 from forge_common.grammar.engine.reach import Ints, Reach
 from forge_common.grammar.vocabulary_trie import NO_TOKEN, ROOT, VocabularyTrie
 
+FEW_NODES = 16
+PAIRS_AT_A_TIME = 1000
 NONE: Ints = np.empty(0, np.int32)
 
 
@@ -71,10 +74,26 @@ def walk_some(rows: DenseRows, state: int, trie: VocabularyTrie, nodes: tuple[in
     begun = _arrived(rows, level, trie)
     parts = [Reach(NONE, NONE, NONE, begun.ends, begun.end_characters)]
     while len(level.nodes):
-        level = _next_level(rows, level, trie)
-        rows.require(level.numbers)
-        parts.append(_arrived(rows, level, trie))
+        following = _next_level(rows, level, trie)
+        rows.require(following.numbers)
+        parts.append(_arrived(rows, following, trie))
+        is_tail = len(following.nodes) < min(len(level.nodes), FEW_NODES)
+        level = following
+        if is_tail:
+            parts.append(_walk_tail(rows, level, trie))
+            break
     return Reach(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def _walk_tail(rows: DenseRows, level: _Level, trie: VocabularyTrie) -> Reach:
+    """A few long tokens, of spaces say: NumPy would take its time for each byte of them."""
+    pairs = PairWalk(rows.automaton, trie)
+    states = level.numbers - 1
+    columns = (level.nodes.tolist(), states.tolist(), level.num_characters.tolist())
+    pairs.begin_at(zip(*columns, strict=True))
+    while pairs.follow(PAIRS_AT_A_TIME):
+        pass
+    return pairs.reach()
 
 
 def _next_level(rows: DenseRows, level: _Level, trie: VocabularyTrie) -> _Level:

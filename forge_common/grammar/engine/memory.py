@@ -1,4 +1,4 @@
-"""A byte budget over everything that is cached, in two generations.
+"""What questions may cost: steps, and bytes for everything that is cached, in two generations.
 
     find ──▶ young ──miss──▶ old ──miss──▶ worked out again, kept in young
                ▲  found in old: moved up  │
@@ -21,11 +21,13 @@ Value = TypeVar("Value")
 ENTRY_BYTES = 250  # a key of two objects, and its place in a dictionary
 MAX_STEPS = 500_000
 FEW_STEPS = 10_000
+STEPS_A_LOOK = 256
 
 
 class Memory:
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
+        self.steps = Steps()
         self.num_agings = 0
         self._young_bytes = 0
         self._old_bytes = 0
@@ -80,20 +82,39 @@ class Steps:
     """What one question may cost: the request that asks too much ends, and no other.
 
     Steps, not seconds, so that the same grammar is refused on every machine; one is about 2 µs.
+    Every few of them `look` is called, on the thread that asks. It may raise, or let others ask
+    meanwhile: all that is shared is whole there, and how far this question is stays its own.
     """
 
     def __init__(self, max_steps: int = MAX_STEPS) -> None:
+        self.look: Callable[[], None] = _look_at_nothing
         self._max_steps = max_steps
-        self.num_left = max_steps
+        self._num_left = 0  # before the next look
+        self._num_behind = max_steps  # behind it
 
     def begin(self) -> None:
-        self.num_left = self._max_steps
+        self._hand_out(self._max_steps)
 
     def begin_few(self) -> None:
         """A question whose answer is worth little."""
-        self.num_left = min(FEW_STEPS, self._max_steps)
+        self._hand_out(min(FEW_STEPS, self._max_steps))
 
     def spend(self, num_steps: int = 1) -> None:
-        self.num_left -= num_steps
-        if self.num_left < 0:
+        self._num_left -= num_steps
+        if self._num_left < 0:
+            self._look()
+
+    def _look(self) -> None:
+        num_left = self._num_behind + self._num_left
+        if num_left < 0:
             raise GrammarTooLarge("working this out takes too long")
+        self.look()
+        self._hand_out(num_left)
+
+    def _hand_out(self, num_steps: int) -> None:
+        self._num_left = min(STEPS_A_LOOK, num_steps)
+        self._num_behind = num_steps - self._num_left
+
+
+def _look_at_nothing() -> None:
+    """As long as nobody else waits."""

@@ -5,6 +5,8 @@ From each pair by the side that has fewer edges. Knows no rules.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from forge_common.grammar.automata.byte_automaton import ByteAutomaton
@@ -20,17 +22,27 @@ class PairWalk:
         self._trie = trie
         self._tokens: list[Pair] = []
         self._ends: list[Pair] = []
+        self._waiting: list[Pair] = []
         self.num_pairs = 0
 
-    def follow(self, state: int, nodes: tuple[int, ...], max_pairs: int) -> bool:
-        """Whether that many were enough."""
-        waiting = [(node, state, 0) for node in nodes]
+    def begin_at(self, pairs: Iterable[Pair]) -> None:
+        """What they are themselves was looked at already."""
+        self._waiting = list(pairs)
+
+    def begin(self, state: int, nodes: tuple[int, ...]) -> None:
+        self._waiting = [(node, state, 0) for node in nodes]
         if self._automaton.is_accepting(state):
-            self._ends += waiting
-        while waiting and self.num_pairs < max_pairs:
-            self.num_pairs += 1
+            self._ends += self._waiting
+
+    def follow(self, max_pairs: int) -> int:
+        """How many more pairs there were, up to that many; fewer than that: it is over."""
+        waiting = self._waiting
+        num_pairs = 0
+        while waiting and num_pairs < max_pairs:
+            num_pairs += 1
             self._expand(waiting.pop(), waiting)
-        return not waiting
+        self.num_pairs += num_pairs
+        return num_pairs
 
     def reach(self) -> Reach:
         tokens = np.array(self._tokens, np.int32).reshape(-1, 3).T

@@ -30,6 +30,7 @@ from forge_common.grammar.program import (
 ReadRule = Literals | Text | FreeText | JsonString | Number
 
 READER_BYTES = 1000
+PATTERN_STEPS_A_STEP = 8
 FREE_STRING = JsonString()
 FREE_PATTERN = JsonString((Pattern(""),))  # free but for its escapes
 
@@ -47,7 +48,7 @@ class ReaderShelf:
     def __init__(self, shelf: PlaceShelf, memory: Memory) -> None:
         self._shelf = shelf
         self._memory = memory
-        self._store = AutomatonStore()
+        self._store = AutomatonStore(self._meter)
         self._num_agings = 0
         self._starts: Table[ReadRule, _Start] = memory.table(lambda _: READER_BYTES)
         self._strings: Table[JsonString, CountedReader] = memory.table(lambda _: READER_BYTES)
@@ -72,7 +73,10 @@ class ReaderShelf:
         """Those that no reader uses, whenever the memory forgets readers."""
         if self._num_agings != self._memory.num_agings:
             self._num_agings = self._memory.num_agings
-            self._store = AutomatonStore()
+            self._store = AutomatonStore(self._meter)
+
+    def _meter(self, num_pattern_steps: int) -> None:
+        self._memory.steps.spend(num_pattern_steps // PATTERN_STEPS_A_STEP)
 
     def _make(self, rule: ReadRule) -> Place | None:
         if isinstance(rule, JsonString):

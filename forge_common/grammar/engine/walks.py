@@ -31,6 +31,7 @@ ANY_ROOM = Room()
 MAX_INT32 = 2**31 - 1
 CHARACTER_BITS = 16
 STEPS_OF_A_WALK = 20
+NODES_A_STEP = 512
 FEW_BYTES = 4
 NEARLY = 0.5  # of the bytes a free string may go on with
 
@@ -101,8 +102,8 @@ class Walks:
 
     def _answer_or_open(self, ask: Ask, open_walks: list[_Open]) -> Walk | None:
         """What reads by itself answers at once."""
-        self._steps.spend(STEPS_OF_A_WALK)
         place, nodes = ask
+        self._steps.spend(STEPS_OF_A_WALK + len(nodes.nodes) // NODES_A_STEP)
         if isinstance(place, StructurePlace):
             self._steps.spend(len(place.calls))
             open_walks.append(_Open(ask, self._walk_structure(place.moves, nodes)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from forge_common.protocol.message import Failure
 from forge_common.sampling import FinishReason
 from tests.api.fakes import HELLO, FakeEngine, chat, make_output, post, speaks
 
@@ -141,7 +142,7 @@ def test_streamed_tool_calls_name_first_then_arguments() -> None:
 
 def test_a_failed_sequence_is_a_500_before_the_200() -> None:
     def script(submit):
-        yield make_output(submit, 0, [], FinishReason.ERROR, error="a bad number")
+        yield make_output(submit, 0, [], FinishReason.ERROR, error=Failure("a bad number"))
 
     reply = post(FakeEngine(script), "/v1/chat/completions", HELLO)
     assert reply.status == 500
@@ -156,7 +157,7 @@ def test_a_failed_sequence_is_a_500_before_the_200() -> None:
 def test_a_sequence_that_fails_in_a_stream_ends_it_with_an_error_event() -> None:
     def script(submit):
         yield make_output(submit, 0, [70])
-        yield make_output(submit, 0, [], FinishReason.ERROR, error="a bad number")
+        yield make_output(submit, 0, [], FinishReason.ERROR, error=Failure("a bad number"))
 
     reply = post(FakeEngine(script), "/v1/chat/completions", HELLO | {"stream": True})
     assert reply.status == 200

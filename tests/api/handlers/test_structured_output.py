@@ -13,6 +13,8 @@ from forge_api.grammars import compiler
 from forge_api.grammars.compiler import Compiler
 from forge_api.grammars.grammars import Grammars
 from forge_api.metrics import Metrics
+from forge_common.errors import RequestErrorKind
+from forge_common.protocol.message import Failure
 from forge_common.sampling import FinishReason
 from tests.api.fakes import (
     HELLO,
@@ -224,3 +226,39 @@ def test_tokens_of_the_reply_are_the_schedulers() -> None:
 
     reply = post(FakeEngine(script), CHAT, HELLO | {"response_format": FORMAT})
     assert reply.json["choices"][0]["message"]["content"] == '{"a":1}'
+
+
+TOO_COSTLY = Failure("it costs too much", RequestErrorKind.INVALID, "grammar", "grammar_too_costly")
+
+
+def fails_by_its_grammar(submit: Any) -> Any:
+    yield output_of(submit, 0, [], FinishReason.ERROR, error=TOO_COSTLY)
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "param"),
+    [
+        (CHAT, {"response_format": FORMAT}, "response_format.json_schema.schema"),
+        (CHAT, {"guided_regex": "ab"}, "guided_regex"),
+        (COMPLETIONS, {"regex": "ab"}, "regex"),
+    ],
+)
+def test_grammar_that_fails_while_it_is_followed_is_a_400_naming_its_field(
+    path: str, fields: dict[str, Any], param: str
+) -> None:
+    base = HELLO if path == CHAT else {"prompt": "hello"}
+    reply = post(FakeEngine(fails_by_its_grammar), path, base | fields)
+    assert reply.status == 400
+    assert reply.error == {
+        "message": "it costs too much",
+        "type": "invalid_request_error",
+        "param": param,
+        "code": "grammar_too_costly",
+    }
+
+
+def test_in_a_stream_the_last_event_says_whose_fault_it_is() -> None:
+    engine = FakeEngine(fails_by_its_grammar)
+    reply = post(engine, CHAT, HELLO | {"regex": "ab", "stream": True})
+    error = reply.events[-1]["error"]
+    assert (error["type"], error["param"]) == ("invalid_request_error", "regex")

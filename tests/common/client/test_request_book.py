@@ -20,7 +20,7 @@ from forge_common.protocol.api_scheduler import (
     SchedulerReady,
     SequenceOutput,
 )
-from forge_common.protocol.message import PROTOCOL_VERSION
+from forge_common.protocol.message import PROTOCOL_VERSION, Failure
 from forge_common.sampling import FinishReason, SamplingParams
 from forge_common.transport import Undecodable
 from tests.small_tokenizers import byte_level_encoder, make_tokenizer
@@ -93,11 +93,22 @@ def test_failed_sequence_fails_the_request_after_its_outputs() -> None:
     book = RequestBook(None)
     inbox = open_in(book)
     book.take(output([3]))
-    book.take(output([], FinishReason.ERROR, error="lost"))
+    book.take(output([], FinishReason.ERROR, error=Failure("lost")))
     taken: list[Output] = []
     with pytest.raises(RequestError, match="lost"):
         taken.extend(iter(inbox.take()))
     assert not inbox.is_running
+
+
+def test_failure_says_whose_fault_it_is() -> None:
+    book = RequestBook(None)
+    inbox = open_in(book)
+    failure = Failure("too much", RequestErrorKind.INVALID, "grammar", "grammar_too_costly")
+    book.take(output([], FinishReason.ERROR, error=failure))
+    with pytest.raises(RequestError, match="too much") as caught:
+        list(inbox.take())
+    error = caught.value
+    assert (error.kind, error.param, error.code) == (failure.kind, failure.param, failure.code)
 
 
 def test_closing_aborts_only_what_still_runs() -> None:

@@ -14,7 +14,7 @@ import msgspec
 
 from forge_common.errors import RequestErrorKind
 from forge_common.protocol import api_scheduler as protocol
-from forge_common.protocol.message import PROTOCOL_VERSION, PositionLogprobs, TokenLogprob
+from forge_common.protocol.message import PROTOCOL_VERSION, Failure, PositionLogprobs, TokenLogprob
 from forge_common.sampling import FinishReason, SamplingParams
 
 PAGE = Path(__file__).parents[3] / "docs" / "zmq-client.md"
@@ -24,6 +24,7 @@ TO_SCHEDULER = get_args(protocol.ClientMessage)
 FROM_SCHEDULER = get_args(protocol.SchedulerMessage)
 PARTS = (
     protocol.SequenceOutput,
+    Failure,
     PositionLogprobs,
     TokenLogprob,
     SamplingParams,

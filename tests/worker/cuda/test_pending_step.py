@@ -65,5 +65,7 @@ def test_answer_is_remembered_though_the_sequence_is_gone() -> None:
     broken = FakeSequence(1, [LIMITS.vocab_size], [0])
     pending = launched(mirror, (broken, None))
     mirror.apply(RunBatch(8, [1], [], []))
-    assert "not in the vocabulary" in (pending.errors[0] or "")
+    failure = pending.errors[0]
+    assert failure is not None
+    assert "not in the vocabulary" in failure.message
     assert pending.sequence_ids == [1]

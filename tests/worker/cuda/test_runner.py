@@ -7,7 +7,8 @@ of a logprob.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+import random
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from forge_common.checkpoint.model_config import read_model_config
 from forge_common.config import DeviceSettings
 from forge_common.errors import ModelError, WorkerError
 from forge_common.protocol.scheduler_worker import BatchOutput, RunBatch
-from forge_worker.constraints import Constraints
+from forge_worker.constraints import Constraints, Masks
 from forge_worker.cuda.device import Device
 from forge_worker.cuda.precision import Precision
 from forge_worker.cuda.supported import check_model
@@ -315,13 +316,47 @@ def test_grammars_are_followed_as_on_the_cpu(device: Device) -> None:
     assert all(is_person(text_of(output)) for output in found)
 
 
+def test_grammars_worked_out_in_turns_are_followed_as_at_once(device: Device) -> None:
+    """Some sit steps out, in every way: one alone, one of two, and while a prompt is computed."""
+    grammars = {"grammar": PERSON, "temperature": 1.3}
+    cpu = on_cpu("llama3", constraints())
+    expected = finished(cpu, sequence_of(**grammars, seed=3), sequence_of_two(**grammars, seed=4))
+    path = MODELS / "llama3"
+    slow = Delayed(constraints())
+    engine = engine_of(device, path, sizes_of(path, Precision.FLOAT32), slow)
+    sequences = (sequence_of(**grammars, seed=3), sequence_of_two(**grammars, seed=4))
+    found = finished(engine, *sequences, num_steps=75)
+    assert found == expected
+    assert slow.num_delays > 20
+
+
+class Delayed(Constraints):
+    """Has some masks only when asked again."""
+
+    def __init__(self, constraints: Constraints) -> None:
+        super().__init__(constraints._make_engine)
+        self._chance = random.Random(5)
+        self.num_delays = 0
+
+    def masks(self, rows: Iterable[int]) -> Masks:
+        found = super().masks(rows)
+        for row in list(found.words):
+            if self._chance.random() < 0.4:
+                del found.words[row]
+                found.delayed.add(row)
+                self.num_delays += 1
+        return found
+
+
 def sequence_of_two(**params: object) -> FakeSequence:
     return FakeSequence(2, PROMPT[:4], list(range(16, 32)), **params)
 
 
-def finished(runner: ModelRunner | Engine, *sequences: FakeSequence) -> list[list[int]]:
+def finished(
+    runner: ModelRunner | Engine, *sequences: FakeSequence, num_steps: int = 50
+) -> list[list[int]]:
     """What each put out before its end."""
-    for _ in range(50):
+    for _ in range(num_steps):
         step(runner, *sequences)
         if isinstance(runner, Engine):
             runner.runner.use_spare_time()
