@@ -166,8 +166,6 @@ class _LiveRules:
     def _num_items(self, rule: Array) -> _NumItems:
         """How many items there may be, as far as live ones and what is to be counted allow."""
         least, most = rule.min_items, _least_of(rule.max_items, self._num_live_places(rule))
-        if rule.distinct is not None:
-            most = _least_of(most, len(rule.distinct))
         if rule.contains is None:
             return _NumItems(least, most)
         counted, max_counted = rule.contains.min_count, rule.contains.max_count

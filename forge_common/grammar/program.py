@@ -83,16 +83,21 @@ class Pattern(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
 
 class JsonString(Rule, frozen=True):
     """A JSON string whose value has so many code points, matches every pattern, and is none of
-    `excluded`. Patterned strings are written with the shortest escapes, free ones with any."""
+    `excluded`. Patterned strings are written with the shortest escapes, free ones with any;
+    canonical ones in one way only, so that equal strings are equal texts."""
 
     patterns: tuple[Pattern, ...] = ()
     min_length: NumItems = 0
     max_length: NumItems | None = None
     excluded: tuple[str, ...] = ()
+    is_canonical: bool = False
 
 
 class Number(Rule, frozen=True):
-    """A JSON number within exact bounds, a multiple of every one of `multiples_of`."""
+    """A JSON number within exact bounds, a multiple of every one of `multiples_of`.
+
+    A canonical one is written plainly: no exponent, no zero that could be left out, no `-0`.
+    """
 
     is_integer: bool = False
     is_fractional: bool = False  # no integer at all: what `not: {type: integer}` leaves
@@ -102,6 +107,7 @@ class Number(Rule, frozen=True):
     exclusive_maximum: Decimal | None = None
     multiples_of: tuple[Decimal, ...] = ()
     excluded: tuple[Decimal, ...] = ()
+    is_canonical: bool = False
 
 
 class Choice(Rule, frozen=True):
@@ -139,14 +145,18 @@ class Contains(Struct, frozen=True, array_like=True, forbid_unknown_fields=True)
 
 
 class Array(Rule, frozen=True):
-    """A JSON array: `prefix` item by item, then any number of `rest`."""
+    """A JSON array: `prefix` item by item, then any number of `rest`.
+
+    Where it `is_unique` no two items are the same text. Its items are then scalars, written in one
+    way only, all by one rule: `rest.other`, a Choice of leaves or a leaf. No prefix, no `contains`.
+    """
 
     prefix: tuple[Item, ...] = ()
     rest: Item | None = None  # nothing may follow the prefix
     min_items: NumItems = 0
     max_items: NumItems | None = None
     contains: Contains | None = None
-    distinct: tuple[bytes, ...] | None = None  # each of these JSON texts at most once; no prefix
+    is_unique: bool = False
 
 
 class Property(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from interegular.patterns import Pattern as Tree
 from interegular.patterns import _CharGroup, _Concatenation, _Repeated
+from msgspec.structs import replace
 
 from forge_common.grammar.automata.pattern_syntax import AT_END, AT_START
 from forge_common.grammar.program import JsonString, Pattern
@@ -54,7 +55,7 @@ def with_counts_as_lengths(rule: JsonString, parse: Callable[[str], Tree]) -> Js
         least = max(least, found.min_length)
         if found.max_length is not None:
             most = found.max_length if most is None else min(most, found.max_length)
-    return JsonString(tuple(patterns), least, most, rule.excluded)
+    return replace(rule, patterns=tuple(patterns), min_length=least, max_length=most)
 
 
 def _is_anchor(part: object, anchor: str) -> bool:

@@ -3,7 +3,8 @@
 SHORTEST is what writers of JSON produce: UTF-8 as it is; quote and backslash behind a backslash;
 controls by their short escapes, or by \\u00XX; a slash with or without a backslash. ANY adds
 \\uXXXX for every code point, as a pair of surrogates where it has to be; half a pair is no text.
-Knows no quotes.
+CANONICAL is one of the shortest spellings, so that equal texts are spelled alike: no backslash
+before a slash, a control by its short escape if it has one, digits in lower case. Knows no quotes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from forge_common.grammar.automata.budget import Budget
 from forge_common.grammar.automata.spelling import Branch, Inner, Leaf, SpellingNode, SpellingTree
 from forge_common.grammar.automata.utf8 import utf8_branches
 
-QUOTE, BACKSLASH = 0x22, 0x5C
+QUOTE, BACKSLASH, SLASH = 0x22, 0x5C, 0x2F
 NUM_CONTROLS = 0x20
 SHORT_ESCAPES = {
     '"': 0x22,
@@ -35,6 +36,7 @@ PAIRS_OF_A_HIGH = 0x400
 class Escapes(Enum):
     SHORTEST = "shortest"
     ANY = "any"
+    CANONICAL = "canonical"
 
 
 def spell_json(alphabet: Alphabet, escapes: Escapes, tree: SpellingTree) -> SpellingNode:
@@ -43,9 +45,21 @@ def spell_json(alphabet: Alphabet, escapes: Escapes, tree: SpellingTree) -> Spel
     for byte in (*range(NUM_CONTROLS), QUOTE, BACKSLASH):
         del branches[byte]
     escaped = {ord(key): hexadecimal.code_point(value) for key, value in SHORT_ESCAPES.items()}
-    escaped[ord("u")] = hexadecimal.controls() if escapes is Escapes.SHORTEST else hexadecimal.all()
+    if escapes is Escapes.CANONICAL:
+        del escaped[SLASH]
+    escaped[ord("u")] = _after_u(hexadecimal, escapes)
     branches[BACKSLASH] = tree.add(escaped)
     return tree.root(branches)
+
+
+def _after_u(hexadecimal: _Hexadecimal, escapes: Escapes) -> Inner:
+    match escapes:
+        case Escapes.SHORTEST:
+            return hexadecimal.controls()
+        case Escapes.CANONICAL:
+            return hexadecimal.rare_controls()
+        case Escapes.ANY:
+            return hexadecimal.all()
 
 
 def common_tree() -> SpellingTree:
@@ -68,6 +82,18 @@ class _Hexadecimal:
     def controls(self) -> Inner:
         zero = {digit: self._run(digit << 4, 1) for digit in range(NUM_CONTROLS >> 4)}
         return self._digit({0: self._digit({0: self._digit(zero)})})
+
+    def rare_controls(self) -> Inner:
+        """Those without a short escape, in lower case."""
+        digits: dict[int, Branch] = {}
+        for high in range(NUM_CONTROLS >> 4):
+            codes = (code for code in range(high << 4, (high + 1) << 4))
+            rare = {code for code in codes if code not in SHORT_ESCAPES.values()}
+            digits[ord("0") + high] = self._tree.add(
+                {ord(f"{code & 15:x}"): self.code_point(code) for code in rare}
+            )
+        zero = ord("0")
+        return self._tree.add({zero: self._tree.add({zero: self._tree.add(digits)})})
 
     def all(self) -> Inner:
         digits: dict[int, Branch] = {

@@ -41,6 +41,10 @@ class LiteralTexts(ByteAutomaton):
         return self._text_bytes + self._budget.num_bytes
 
     @property
+    def num_texts(self) -> int:
+        return len(self._texts)
+
+    @property
     def is_empty(self) -> bool:
         return not self._texts
 

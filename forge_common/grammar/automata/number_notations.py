@@ -19,9 +19,11 @@ class Phase(StrEnum):
     START = "start"
     SIGNED = "signed"
     ZERO = "zero"
+    NEGATIVE_ZERO = "negative zero"
     WHOLE = "whole"
     POINT = "point"
     FRACTION = "fraction"
+    FRACTION_ZERO = "fraction, last a zero"
     MARK = "mark"
     PLUS = "plus"
     MINUS = "minus"
@@ -34,6 +36,8 @@ class Notation(StrEnum):
     PLAIN = "plain"
     SCIENTIFIC = "scientific"  # normalised
     ANY = "any"
+    CANONICAL_INTEGER = "canonical integer"
+    CANONICAL = "canonical"  # plain, without a zero that could be left out
 
 
 Moves = Mapping[Phase, tuple[tuple[bytes, Phase], ...]]
@@ -75,11 +79,26 @@ ANY_MOVES: Moves = {
     Phase.WHOLE: ((DIGITS, Phase.WHOLE), POINT, MARK),
     Phase.FRACTION: ((DIGITS, Phase.FRACTION), MARK),
 }
+CANONICAL_INTEGER_MOVES: Moves = {
+    **INTEGER_MOVES,
+    Phase.SIGNED: ((NONZERO_DIGITS, Phase.WHOLE),),
+}
+CANONICAL_FRACTION = ((NONZERO_DIGITS, Phase.FRACTION), (b"0", Phase.FRACTION_ZERO))
+CANONICAL_MOVES: Moves = {
+    **PLAIN_MOVES,
+    Phase.SIGNED: ((b"0", Phase.NEGATIVE_ZERO), (NONZERO_DIGITS, Phase.WHOLE)),
+    Phase.NEGATIVE_ZERO: (POINT,),
+    Phase.POINT: CANONICAL_FRACTION,
+    Phase.FRACTION: CANONICAL_FRACTION,
+    Phase.FRACTION_ZERO: CANONICAL_FRACTION,
+}
 MOVES: Mapping[Notation, Moves] = {
     Notation.INTEGER: INTEGER_MOVES,
     Notation.PLAIN: PLAIN_MOVES,
     Notation.SCIENTIFIC: SCIENTIFIC_MOVES,
     Notation.ANY: ANY_MOVES,
+    Notation.CANONICAL_INTEGER: CANONICAL_INTEGER_MOVES,
+    Notation.CANONICAL: CANONICAL_MOVES,
 }
 PLAIN_ENDS = frozenset((Phase.ZERO, Phase.WHOLE, Phase.FRACTION))
 SCIENTIFIC_ENDS = frozenset((Phase.EXPONENT, Phase.NEGATIVE_EXPONENT))
@@ -88,11 +107,15 @@ ENDS: Mapping[Notation, frozenset[Phase]] = {
     Notation.PLAIN: PLAIN_ENDS,
     Notation.SCIENTIFIC: SCIENTIFIC_ENDS,
     Notation.ANY: PLAIN_ENDS | SCIENTIFIC_ENDS,
+    Notation.CANONICAL_INTEGER: PLAIN_ENDS,
+    Notation.CANONICAL: PLAIN_ENDS,
 }
 PLACES: Mapping[Phase, Place] = {
     Phase.ZERO: Place.WHOLE,
+    Phase.NEGATIVE_ZERO: Place.WHOLE,
     Phase.WHOLE: Place.WHOLE,
     Phase.FRACTION: Place.FRACTION,
+    Phase.FRACTION_ZERO: Place.FRACTION,
     Phase.EXPONENT: Place.EXPONENT,
     Phase.NEGATIVE_EXPONENT: Place.NEGATIVE_EXPONENT,
 }

@@ -197,7 +197,10 @@ def _ways(rule: Number) -> list[_Way]:
     if rule.is_fractional:
         plain.append(Fractional())
     if rule.is_integer:
-        return [_Way(Notation.INTEGER, plain)]
+        notation = Notation.CANONICAL_INTEGER if rule.is_canonical else Notation.INTEGER
+        return [_Way(notation, plain)]
+    if rule.is_canonical:
+        return [_Way(Notation.CANONICAL, plain)]
     if not plain:
         return [_Way(Notation.ANY, plain)]
     ways = [_Way(Notation.PLAIN, plain)]

@@ -55,7 +55,8 @@ class AutomatonStore:
     def string(self, rule: JsonString) -> QuotedText:
         """Its lengths are left to the caller, who counts: see `ByteAutomaton.ends_character`."""
         return self.keep(
-            (JsonString, rule.patterns, rule.excluded), lambda: self._make_string(rule)
+            (JsonString, rule.patterns, rule.excluded, rule.is_canonical),
+            lambda: self._make_string(rule),
         )
 
     def is_string_empty(self, rule: JsonString) -> bool:
@@ -89,6 +90,7 @@ class AutomatonStore:
 
     def _make_string(self, rule: JsonString) -> QuotedText:
         escapes = Escapes.SHORTEST if rule.patterns else Escapes.ANY
+        escapes = Escapes.CANONICAL if rule.is_canonical else escapes
         language = self._patterns.search(rule.patterns, rule.excluded)
         return QuotedText(language, escapes, self._common_tree.copy())
 

@@ -2,9 +2,8 @@
 
     before ─[─▶ first ──item──▶ behind item ─,─▶ next ──item──▶ behind item     ] ──▶ end
 
-A place says how many items there are, how many of them `contains` counts, and which of the
-`distinct` texts have been. It is entered only if an end can be reached from it. Knows no other
-rules than by their places.
+A place says how many items there are, and how many of them `contains` counts. It is entered only
+if an end can be reached from it. Knows no other rules than by their places.
 """
 
 from __future__ import annotations
@@ -39,7 +38,6 @@ class Progress(NamedTuple):
     min_left: int
     max_left: int | None
     num_matching: int = 0
-    seen: int = 0  # a bit for each of the distinct texts
 
 
 class ArrayLocal(NamedTuple):
@@ -77,7 +75,7 @@ class ArrayPlan:
         return progress.min_left == 0 and progress.num_matching >= self.contains.min_count
 
     def after_item(self, progress: Progress, is_matching: bool) -> Progress:
-        position, min_left, max_left, num_matching, seen = progress
+        position, min_left, max_left, num_matching = progress
         least, most = self.contains.min_count, self.contains.max_count
         num_matching += is_matching
         if most is None:
@@ -87,12 +85,11 @@ class ArrayPlan:
             max(min_left - 1, 0),
             None if max_left is None else max_left - 1,
             num_matching,
-            seen,
         )
 
     def can_finish(self, progress: Progress) -> bool:
         """Some number of further items has values that count right."""
-        position, min_left, max_left, num_matching, _ = progress
+        position, min_left, max_left, num_matching = progress
         if max_left is not None and min_left > max_left:
             return False
         fewest = most = num_matching
@@ -158,14 +155,14 @@ class ArrayMachine(Structure[ArrayLocal]):
             edges[CLOSE] = ArrayLocal(Phase.END, self._plan.start)
         if phase is not Phase.BEHIND_ITEM:
             return LocalMoves(edges, tuple(self._items(progress)))
-        if any(True for _ in self._items(progress)):  # not all: distinct ones may be thousands
+        if any(True for _ in self._items(progress)):
             edges[COMMA] = ArrayLocal(Phase.NEXT, progress)
         return LocalMoves(edges)
 
     def near(self, local: ArrayLocal, num_bytes: int) -> ArrayLocal:
         """Each item is a byte at least."""
         progress = local.progress
-        if self._rule.contains or self._rule.distinct is not None:
+        if self._rule.contains:
             return local
         is_far = progress.max_left is None or progress.max_left >= num_bytes
         nearer = progress._replace(
@@ -177,23 +174,12 @@ class ArrayMachine(Structure[ArrayLocal]):
     def _items(self, progress: Progress) -> Iterator[LocalCall[ArrayLocal]]:
         if progress.max_left == 0:
             return
-        if self._rule.distinct is not None:
-            yield from self._unseen(progress)
-            return
         item = self._item_at(progress.position)
         for index, is_matching in ((item.other, False), (item.matching, True)):
             place = None if index is None else self._children[index]
             after = self._plan.after_item(progress, is_matching)
             if place and self._plan.can_finish(after):
                 yield LocalCall(place, ArrayLocal(Phase.BEHIND_ITEM, after))
-
-    def _unseen(self, progress: Progress) -> Iterator[LocalCall[ArrayLocal]]:
-        """The children are the distinct texts."""
-        after = self._plan.after_item(progress, is_matching=False)
-        for index, place in enumerate(self._children):
-            if place and not progress.seen >> index & 1:
-                seen = progress.seen | 1 << index
-                yield LocalCall(place, ArrayLocal(Phase.BEHIND_ITEM, after._replace(seen=seen)))
 
     def _item_at(self, position: int) -> Item:
         if position < len(self._rule.prefix):
@@ -209,7 +195,4 @@ def _longest(rule: Array, prefix: Sequence[PlaceKind], rest: PlaceKind) -> int |
         if not kind.has_other and not kind.has_matching:
             longest = position if longest is None else min(longest, position)
             break
-    if rule.distinct is not None:
-        num_texts = len(set(rule.distinct))
-        longest = num_texts if longest is None else min(longest, num_texts)
     return longest

@@ -6,8 +6,8 @@ Knows no tokens and no stacks.
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Sequence
-from typing import TypeVar
+from collections.abc import Hashable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -17,12 +17,13 @@ from forge_common.grammar.engine.components import (
     Facts,
     Flags,
     Member,
+    Reference,
     array_plan,
     flags_of,
     object_plan,
 )
 from forge_common.grammar.engine.objects import Entry, ObjectMachine, Properties
-from forge_common.grammar.engine.places import Place, PlaceShelf, Structure
+from forge_common.grammar.engine.places import Place, PlaceShelf, ReadingPlace, Structure
 from forge_common.grammar.engine.reader_shelf import ReaderShelf
 from forge_common.grammar.engine.structures import (
     ChoiceMachine,
@@ -30,13 +31,22 @@ from forge_common.grammar.engine.structures import (
     SequenceMachine,
     Times,
 )
-from forge_common.grammar.errors import GrammarTooLarge
+from forge_common.grammar.engine.unique_arrays import (
+    UniqueArray,
+    UniqueShelf,
+    heads_of,
+    times_of_texts,
+)
 from forge_common.grammar.program import Array, Choice, Object, Repeat, Whitespace
 from forge_common.grammar.program import Sequence as SequenceRule
 
-MAX_DISTINCT = 4096
-
 Places = tuple[Place | None, ...]
+
+
+class Shelves(NamedTuple):
+    places: PlaceShelf
+    readers: ReaderShelf
+    unique_arrays: UniqueShelf
 
 
 class Builder:
@@ -47,14 +57,12 @@ class Builder:
         component: Component,
         facts: Facts,
         whitespace: Whitespace,
-        readers: ReaderShelf,
-        shelf: PlaceShelf,
+        shelves: Shelves,
     ) -> None:
         self._component = component
         self._facts = facts
-        self._whitespace = readers.whitespace if whitespace == "free" else None
-        self._readers = readers
-        self._shelf = shelf
+        self._shelf, self._readers, self._unique_arrays = shelves
+        self._whitespace = self._readers.whitespace if whitespace == "free" else None
 
     def build(self) -> Places:
         productive = self._facts.productive
@@ -65,8 +73,6 @@ class Builder:
             places.append(self._place(rank, flags, children[rank]) if productive[rank] else None)
         for found, member in zip(children, self._component, strict=True):
             found += [places[one] if isinstance(one, int) else one for one in member.references]
-            if isinstance(member.rule, Array) and member.rule.distinct is not None:
-                found += self._distinct_texts(member.rule.distinct)
         return tuple(places)
 
     def _place(self, rank: int, flags: Flags, children: Sequence[Place | None]) -> Place:
@@ -80,6 +86,8 @@ class Builder:
                 (is_nullable,) = self._are_nullable(self._component[rank])
                 times = Times(fewest, most)
                 return _start(RepeatMachine(children, is_nullable, times, self._shelf))
+            case Array(is_unique=True) as rule:
+                return self._unique_array(rule, self._component[rank].references)
             case Array() as rule:
                 plan = array_plan(rule, flags)
                 return _start(ArrayMachine(rule, plan, children, self._whitespace, self._shelf))
@@ -110,10 +118,10 @@ class Builder:
         ]
         return named + others
 
-    def _distinct_texts(self, texts: Sequence[bytes]) -> list[Place | None]:
-        if len(texts) > MAX_DISTINCT:
-            raise GrammarTooLarge("an array of distinct items has too many to choose from")
-        return [self._readers.literal(text) for text in dict.fromkeys(texts)]
+    def _unique_array(self, rule: Array, references: Sequence[Reference]) -> Place:
+        heads = frozenset[ReadingPlace]().union(*map(heads_of, _there(references)))
+        times = times_of_texts(heads, Times(rule.min_items, rule.max_items))
+        return UniqueArray(heads, times, self._whitespace, self._unique_arrays).start
 
 
 Local = TypeVar("Local", bound=Hashable)
@@ -121,6 +129,10 @@ Local = TypeVar("Local", bound=Hashable)
 
 def _start(machine: Structure[Local]) -> Place:
     return machine.place(machine.start)
+
+
+def _there(references: Sequence[Reference]) -> Iterator[Place | int]:
+    return (one for one in references if one is not None)
 
 
 def key_text(key: str) -> bytes:

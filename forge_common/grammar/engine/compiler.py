@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from forge_common.grammar.engine.building import Builder, Places
+from forge_common.grammar.engine.building import Builder, Places, Shelves
 from forge_common.grammar.engine.components import Component, Member, components, find_facts
 from forge_common.grammar.engine.memory import Memory, Table
 from forge_common.grammar.engine.places import Place, PlaceShelf
 from forge_common.grammar.engine.reader_shelf import ReaderShelf
 from forge_common.grammar.engine.rules import named_rules, numbered
+from forge_common.grammar.engine.unique_arrays import UniqueShelf
 from forge_common.grammar.errors import GrammarError
 from forge_common.grammar.program import (
     AnyValue,
@@ -57,6 +58,7 @@ class Compiler:
     def __init__(self, memory: Memory) -> None:
         self._steps = memory.steps
         self._shelf = PlaceShelf(memory)
+        self._unique_arrays = UniqueShelf(memory, memory.steps)
         self._readers = ReaderShelf(self._shelf, memory)
         self._compiled: Table[Program, _Compiled] = memory.table(lambda one: one.num_bytes)
         self._components: Table[tuple[Whitespace, Component], Places] = memory.table(
@@ -107,4 +109,5 @@ class Compiler:
         if isinstance(component[0].rule, AnyValue):
             return (self._root(Program(ANY_VALUE, whitespace=whitespace)),)
         facts = find_facts(component, self._steps)
-        return Builder(component, facts, whitespace, self._readers, self._shelf).build()
+        shelves = Shelves(self._shelf, self._readers, self._unique_arrays)
+        return Builder(component, facts, whitespace, shelves).build()

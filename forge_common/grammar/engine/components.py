@@ -149,9 +149,6 @@ def _refuse_left_recursion(component: Component, facts: Facts) -> None:
 
 
 def array_plan(rule: Array, are_productive: Flags) -> ArrayPlan:
-    if rule.distinct is not None:
-        has_items = rule.rest is not None
-        return ArrayPlan(rule, (), PlaceKind(has_items, has_matching=False))
     prefix = [_kind(item, are_productive) for item in rule.prefix]
     return ArrayPlan(rule, prefix, _kind(rule.rest or Item(), are_productive))
 

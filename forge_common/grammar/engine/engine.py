@@ -17,7 +17,8 @@ from forge_common.grammar.engine.places import Place
 from forge_common.grammar.engine.stacks import Reading, Stack, Stacks, Thread
 from forge_common.grammar.engine.state import Forced, State
 from forge_common.grammar.engine.token_sets import TokenUnion
-from forge_common.grammar.engine.walks import Walk, Walks
+from forge_common.grammar.engine.walk import Walk
+from forge_common.grammar.engine.walks import Walks
 from forge_common.grammar.errors import GrammarTooLarge
 from forge_common.grammar.program import AnyValue, Program
 from forge_common.grammar.vocabulary import Vocabulary, Words

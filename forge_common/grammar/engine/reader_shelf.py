@@ -33,6 +33,7 @@ READER_BYTES = 1000
 PATTERN_STEPS_A_STEP = 8
 FREE_STRING = JsonString()
 FREE_PATTERN = JsonString((Pattern(""),))  # free but for its escapes
+CANONICAL = JsonString(is_canonical=True)
 
 
 class _Start(NamedTuple):
@@ -109,10 +110,11 @@ class ReaderShelf:
         return found.reader.place(found.automaton.state_at(rule.start))
 
     def _string(self, rule: JsonString) -> CountedReader:
-        key = JsonString(rule.patterns, excluded=rule.excluded)
+        key = replace(rule, min_length=0, max_length=None)
         found = self._strings.find(key)
         if found is None:
             free_rule = FREE_PATTERN if rule.patterns else FREE_STRING
+            free_rule = CANONICAL if rule.is_canonical else free_rule
             free = None if key == free_rule else self._string(free_rule)
             found = CountedReader(self._store.string(key), self._shelf, self._memory, free)
             self._strings.keep(key, found)

@@ -34,7 +34,7 @@ def named_rules(rule: AnyRule) -> tuple[RuleIndex, ...]:
             return parts
         case Repeat(part=part):
             return (part,)
-        case Array(distinct=None):
+        case Array():
             items = [*rule.prefix, *([rule.rest] if rule.rest else [])]
             indices = [index for item in items for index in (item.other, item.matching)]
             return tuple(index for index in indices if index is not None)
@@ -58,14 +58,12 @@ def numbered(rule: AnyRule) -> AnyRule:
             return Sequence(tuple(range(len(parts))))
         case Repeat():
             return replace(rule, part=0)
-        case Array(distinct=None):
+        case Array(is_unique=True) if rule.prefix or rule.contains:
+            raise GrammarError("unique items go neither with a prefix nor with contains")
+        case Array():
             prefix = tuple(_numbered_item(item, numbers) for item in rule.prefix)
             rest = _numbered_item(rule.rest, numbers) if rule.rest else None
             return replace(rule, prefix=prefix, rest=rest)
-        case Array(prefix=(), contains=None):
-            return replace(rule, rest=Item() if rule.rest else None)
-        case Array():
-            raise GrammarError("distinct items go neither with a prefix nor with contains")
         case Object():
             return _numbered_object(rule, numbers)
         case _:

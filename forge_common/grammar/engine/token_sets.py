@@ -22,6 +22,10 @@ class TokenSet(NamedTuple):
     def num_bytes(self) -> int:
         return self.ids.nbytes + (0 if self.bits is None else self.bits.nbytes)
 
+    def words(self, vocabulary: Vocabulary) -> Words:
+        words = vocabulary.words(self.ids)
+        return words if self.bits is None else words | self.bits
+
 
 NO_IDS = np.empty(0, np.int32)
 NO_IDS.flags.writeable = False
@@ -32,6 +36,15 @@ def token_set(ids: TokenIds, vocabulary: Vocabulary) -> TokenSet:
     if len(ids) <= vocabulary.num_words * IDS_A_WORD:
         return TokenSet(ids, None)
     return TokenSet(NO_IDS, vocabulary.words(ids))
+
+
+def without(tokens: TokenSet, lost: TokenSet, vocabulary: Vocabulary) -> TokenSet:
+    if lost.bits is None and not len(lost.ids):
+        return tokens
+    if tokens.bits is None and lost.bits is None:
+        return TokenSet(np.setdiff1d(tokens.ids, lost.ids), None)
+    kept, dropped = tokens.words(vocabulary), lost.words(vocabulary)
+    return TokenSet(NO_IDS, kept & ~dropped)
 
 
 class TokenUnion:

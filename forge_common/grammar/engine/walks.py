@@ -24,7 +24,10 @@ from forge_common.grammar.engine.node_sets import NodeSet, NodeSets
 from forge_common.grammar.engine.places import Moves, Place, StructurePlace
 from forge_common.grammar.engine.reach import Ints, Reach
 from forge_common.grammar.engine.readers import CountedPlace, CountedReader, ReaderPlace
-from forge_common.grammar.engine.token_sets import TokenSet, TokenUnion, token_set
+from forge_common.grammar.engine.token_sets import TokenUnion, token_set
+from forge_common.grammar.engine.unique_arrays import UniquePlace
+from forge_common.grammar.engine.unique_walks import UniqueWalks
+from forge_common.grammar.engine.walk import Ask, Walk, Walking
 from forge_common.grammar.vocabulary import Vocabulary
 
 ANY_ROOM = Room()
@@ -34,22 +37,6 @@ STEPS_OF_A_WALK = 20
 NODES_A_STEP = 512
 FEW_BYTES = 4
 NEARLY = 0.5  # of the bytes a free string may go on with
-
-
-class Walk:
-    __slots__ = ("leftover", "tokens")
-
-    def __init__(self, tokens: TokenSet, leftover: NodeSet | None) -> None:
-        self.tokens = tokens
-        self.leftover = leftover  # where the machine has ended
-
-
-class Ask(NamedTuple):
-    place: Place
-    nodes: NodeSet
-
-
-Walking = Generator[Ask, Any, Walk]  # what is sent in is a Walk
 
 
 class _Open(NamedTuple):
@@ -74,6 +61,7 @@ class Walks:
         self._node_sets = node_sets
         self._steps = steps
         self._walker = AutomatonWalker(vocabulary.trie, steps)
+        self._unique = UniqueWalks(vocabulary, node_sets, steps, self._ask)
         self._walks: Table[Ask, Walk] = memory.table(lambda walk: walk.tokens.num_bytes)
         self._reaches: Table[tuple[CountedReader, int, NodeSet], _CountedReach] = memory.table(
             lambda counted: counted.reach.num_bytes + counted.group_of_token.nbytes
@@ -108,6 +96,9 @@ class Walks:
             self._steps.spend(len(place.calls))
             open_walks.append(_Open(ask, self._walk_structure(place.moves, nodes)))
             return None
+        if isinstance(place, UniquePlace):
+            open_walks.append(_Open(ask, self._walk_unique(place, nodes)))
+            return None
         if isinstance(place, ReaderPlace) and _is_common_way(place, nodes):
             open_walks.append(_Open(ask, self._walk_structure(_moves_of(place), nodes)))
             return None
@@ -116,6 +107,11 @@ class Walks:
         if isinstance(place, CountedPlace | ReaderPlace):
             return self._walks.keep(ask, self._walk_reader(place, nodes))
         raise TypeError(f"{place} is a place of no known kind")
+
+    def _walk_unique(self, place: UniquePlace, nodes: NodeSet) -> Walking:
+        if place.is_at_item:
+            return self._unique.walk(place, nodes)
+        return self._walk_structure(place.moves, nodes)
 
     def _walk_structure(self, moves: Moves, nodes: NodeSet) -> Walking:
         tokens = TokenUnion()

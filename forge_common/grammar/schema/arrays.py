@@ -5,18 +5,26 @@ Knows nothing of other kinds of values.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+
+from msgspec.structs import replace
 
 from forge_common.grammar.errors import GrammarError
-from forge_common.grammar.program import Array, Contains, Item, RuleIndex
+from forge_common.grammar.program import Array, Choice, Contains, Item, Literals, RuleIndex
 from forge_common.grammar.rule_table import RuleTable
-from forge_common.grammar.schema.branches import ArrayBranch, Branch, ConstantsBranch, NumberBranch
+from forge_common.grammar.schema.branches import (
+    ArrayBranch,
+    Branch,
+    ConstantsBranch,
+    NumberBranch,
+    StringBranch,
+)
 from forge_common.grammar.schema.facts import Conjunction, is_nothing
-from forge_common.grammar.schema.json_values import Kind, kind_of, value_text
+from forge_common.grammar.schema.json_values import Kind, is_writable, kind_of, value_text
 from forge_common.grammar.schema.objects import Callees
-from forge_common.grammar.schema.regular import Regular
+from forge_common.grammar.schema.regular import Leaf, Regular
 
-MAX_INTEGERS = 64  # that are told apart one by one
+MAX_UNIQUE = 4096  # texts that are counted
 
 
 class ArrayRules:
@@ -28,7 +36,7 @@ class ArrayRules:
     def make(self, branch: ArrayBranch) -> RuleIndex:
         least, most = branch.num_items.minimum, branch.num_items.maximum
         if branch.is_unique and (most is None or most > 1):
-            return self._distinct(branch)
+            return self._unique(branch)
         num_places = branch.num_places if most is None else min(branch.num_places, most)
         contains = branch.contains
         return self._rules.add(
@@ -54,41 +62,48 @@ class ArrayRules:
     def _rule_of(self, conjunction: Conjunction) -> RuleIndex | None:
         return None if is_nothing(conjunction) else self._callees.rule_of(conjunction)
 
-    def _distinct(self, branch: ArrayBranch) -> RuleIndex:
-        """Items of which there are few, so that each can be struck off."""
+    def _unique(self, branch: ArrayBranch) -> RuleIndex:
+        """Items whose values are equal just where their texts are."""
         if branch.layers and branch.num_places:
             raise GrammarError("not over items that differ by place", keyword="uniqueItems")
         if branch.contains is not None:
             raise GrammarError("not together with contains", keyword="uniqueItems")
-        conjunction = branch.at(0)
-        texts = self._texts(conjunction)
+        leaves = self._leaves(branch.at(0))
         least, most = branch.num_items.minimum, branch.num_items.maximum
+        limit = MAX_UNIQUE + 1 if most is None else min(most, MAX_UNIQUE + 1)
+        num_texts = self._regular.count_texts(leaves, limit)
+        indices = tuple(self._rules.add(leaf) for leaf in leaves)
         return self._rules.add(
             Array(
-                rest=Item(other=self._rule_of(conjunction)) if texts else None,
+                rest=Item(other=self._rules.add(Choice(indices))) if indices else None,
                 min_items=least,
-                max_items=len(texts) if most is None else min(most, len(texts)),
-                distinct=texts or None,
+                max_items=num_texts if num_texts < limit else most,
+                is_unique=True,
             )
         )
 
-    def _values(self, branch: Branch) -> Sequence[object] | None:
-        """None where there are not few."""
-        if isinstance(branch, NumberBranch):
-            return self._regular.integers(branch.rule, MAX_INTEGERS)
-        return branch.values if isinstance(branch, ConstantsBranch) else None
-
-    def _texts(self, conjunction: Conjunction) -> tuple[bytes, ...]:
-        reason = "only over items of which there are few, as in an enum, none an array or object"
-        if not conjunction:
-            raise GrammarError(reason, keyword="uniqueItems")
+    def _leaves(self, conjunction: Conjunction) -> list[Leaf]:
+        """Rules without any texts are left out."""
         branches = [] if is_nothing(conjunction) else self._callees.branches_of(conjunction)
-        values: list[object] = []
-        for branch in branches:
-            found = self._values(branch)
-            if found is None:
-                raise GrammarError(reason, keyword="uniqueItems")
-            values += found
-        if any(kind_of(value) in (Kind.ARRAY, Kind.OBJECT) for value in values):
-            raise GrammarError(reason, keyword="uniqueItems")
-        return tuple(dict.fromkeys(value_text(value).encode() for value in values))
+        leaves = [leaf for branch in branches for leaf in _canonical(branch)]
+        counted = map(self._regular.with_counts_as_lengths, leaves)
+        return [leaf for leaf in counted if not self._regular.is_empty(leaf)]
+
+
+def _canonical(branch: Branch) -> Iterator[Leaf]:
+    match branch:
+        case StringBranch(rule) | NumberBranch(rule):
+            yield replace(rule, is_canonical=True)
+        case ConstantsBranch(values) if not any(map(_is_structure, values)):
+            texts = dict.fromkeys(map(value_text, filter(is_writable, values)))
+            if texts:
+                yield Literals(tuple(text.encode() for text in texts))
+        case _:
+            raise GrammarError(
+                "only over strings, numbers, booleans and null, or an enum of these",
+                keyword="uniqueItems",
+            )
+
+
+def _is_structure(value: object) -> bool:
+    return kind_of(value) in (Kind.ARRAY, Kind.OBJECT)

@@ -118,6 +118,10 @@ def string_text(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
+def is_writable(value: object) -> bool:
+    return not isinstance(value, str) or is_encodable(value)
+
+
 def is_encodable(text: str) -> bool:
     """Whether it has no half of a surrogate pair, which UTF-8 cannot say."""
     return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)

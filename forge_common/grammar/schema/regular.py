@@ -6,13 +6,17 @@ ask. Knows no keywords.
 
 from __future__ import annotations
 
-import math
-from fractions import Fraction
+from collections.abc import Sequence
+from typing import TypeVar
 
 from forge_common.grammar.automata.number_values import is_sure_to_have_values
 from forge_common.grammar.automata.store import AutomatonStore
-from forge_common.grammar.program import JsonString, Number
+from forge_common.grammar.automata.text_counts import PlainRun, Run, StringRun, count_texts
+from forge_common.grammar.program import JsonString, Literals, Number
 from forge_common.grammar.schema.steps import Steps
+
+Leaf = JsonString | Number | Literals
+LeafRule = TypeVar("LeafRule", JsonString, Number, Literals)
 
 
 class Regular:
@@ -38,19 +42,32 @@ class Regular:
         self._steps.check_time()
         return self._automata.number(rule).is_empty
 
-    def integers(self, rule: Number, max_integers: int) -> list[int] | None:
-        """Those that there are; None where there are too many, or that is not plain to see."""
-        bounds = (
-            rule.minimum or rule.exclusive_minimum,
-            rule.maximum or rule.exclusive_maximum,
-        )
-        if not rule.is_integer or bounds[0] is None or bounds[1] is None:
-            return None
-        first, last = math.ceil(Fraction(bounds[0])), math.floor(Fraction(bounds[1]))
-        if last - first >= max_integers:
-            return None
-        number = self._automata.number(rule)
-        return [value for value in range(first, last + 1) if number.accepts(str(value).encode())]
+    def is_empty(self, rule: Leaf) -> bool:
+        match rule:
+            case JsonString():
+                return self.is_string_empty(rule)
+            case Number():
+                return self.is_number_empty(rule)
+            case Literals():
+                return not rule.texts
 
-    def with_counts_as_lengths(self, rule: JsonString) -> JsonString:
-        return self._automata.with_counts_as_lengths(rule) if rule.patterns else rule
+    def count_texts(self, rules: Sequence[Leaf], limit: int) -> int:
+        """How many texts all of the rules have together, or `limit`."""
+        if len(rules) == 1 and isinstance(rules[0], Literals):
+            return min(len(set(rules[0].texts)), limit)
+        return count_texts(map(self._run, rules), limit, self._steps.spend)
+
+    def _run(self, rule: Leaf) -> Run:
+        match rule:
+            case JsonString():
+                string = self._automata.string(rule)
+                return StringRun(string, string.start, rule.min_length, rule.max_length)
+            case Number():
+                return PlainRun.start(self._automata.number(rule))
+            case Literals():
+                return PlainRun.start(self._automata.literals(rule))
+
+    def with_counts_as_lengths(self, rule: LeafRule) -> LeafRule:
+        if isinstance(rule, JsonString) and rule.patterns:
+            return self._automata.with_counts_as_lengths(rule)
+        return rule

@@ -179,12 +179,11 @@ class Recogniser:
     def _item(
         self, rule: Array, item: Item, starts: set[int]
     ) -> Iterator[tuple[int, int, bytes | None]]:
-        """Ends, each with what it counts for and, where items are distinct, the item's text."""
-        if rule.distinct is not None:
+        """Ends, each with what it counts for and, where items are unique, the item's text."""
+        if rule.is_unique and item.other is not None:
             for at in self._space(starts):
-                for text in rule.distinct:
-                    if self._text.startswith(text, at):
-                        yield at + len(text), 0, text
+                for end in self.ends(item.other, at):
+                    yield end, 0, self._text[at:end]
             return
         for index, counts in ((item.other, 0), (item.matching, 1)):
             if index is not None:

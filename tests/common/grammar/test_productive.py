@@ -91,10 +91,6 @@ def test_arrays_are_as_long_as_counting_needs() -> None:
     assert is_dead(Array(rest=Item(1, 1), contains=Contains(2, 1)), NULL)
 
 
-def test_arrays_of_distinct_items_hold_each_once() -> None:
-    assert is_dead(Array(rest=Item(1), min_items=2, distinct=(b"null",)), NULL)
-
-
 def test_repeating_the_impossible_leaves_nothing() -> None:
     assert pruned(Repeat(1), DEAD) == (Sequence(()),)
     assert is_dead(Repeat(1, min_count=1), DEAD)

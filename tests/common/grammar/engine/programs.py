@@ -91,9 +91,25 @@ PROGRAMS = {
         Literals((b"0",)),
         Literals((b"1", b"22")),
     ),
-    "distinct": program(
-        Array(rest=Item(other=1), distinct=(b"1", b"12", b'"a"'), min_items=2),
+    "unique": program(
+        Array(rest=Item(other=1), is_unique=True, min_items=2),
         Literals((b"1", b"12", b'"a"')),
+    ),
+    "unique strings": program(
+        Array(rest=Item(other=1), is_unique=True, max_items=4),
+        JsonString(max_length=3, is_canonical=True),
+    ),
+    "few unique strings": program(
+        Array(rest=Item(other=1), is_unique=True, min_items=4),
+        JsonString((Pattern("^[ab]{0,2}$"),), is_canonical=True),
+    ),
+    "unique scalars, spaced": program(
+        Array(rest=Item(other=1), is_unique=True, min_items=1, max_items=6),
+        Choice((2, 3, 4)),
+        JsonString((Pattern("^a"),), max_length=2, is_canonical=True),
+        Number(is_canonical=True, minimum="-2", maximum="12.5"),
+        Literals((b"null", b'"ab"', b"1")),
+        whitespace="free",
     ),
     "ordered object": person(is_ordered=True),
     "unordered object": person(is_ordered=False),

@@ -37,6 +37,12 @@ NUMBERS = (
     Number(is_integer=True, multiples_of=("3",), minimum="-7"),
     Number(minimum="0.5", exclusive_maximum="2", is_fractional=True),
 )
+SCALARS = (
+    Literals((b"1", b"12", b'"a"', b"2")),
+    JsonString(max_length=2, is_canonical=True),
+    JsonString((Pattern("^[ab]{1,2}$"),), is_canonical=True),
+    Number(is_integer=True, minimum="-2", maximum="12", is_canonical=True),
+)
 TEXTS = (b"a", b"ab", b"b", b"1", b"12", b'"a"', b'"', b",", b"[", b"]", b"[]", "é".encode(), b"")
 
 
@@ -51,7 +57,8 @@ class RandomPrograms:
         leaves = [self._leaf() for _ in range(3)]
         rules = [self._structure(index, num_rules + 3) for index in range(num_rules)]
         return Program(
-            (*rules, *leaves, Literals((b"a", b"1")), STRINGS[-1]), whitespace=whitespace
+            (*rules, *leaves, Literals((b"a", b"1")), STRINGS[-1], self._random.choice(SCALARS)),
+            whitespace=whitespace,
         )
 
     def _leaf(self) -> AnyRule:
@@ -90,8 +97,7 @@ class RandomPrograms:
     def _array(self, behind: list[int], anywhere: list[int], last: int) -> AnyRule:
         random = self._random
         if random.random() < 0.3:
-            texts = (b"1", b"12", b'"a"', b"2")
-            return Array(rest=Item(last), distinct=texts, min_items=random.randrange(5))
+            return Array(rest=Item(last + 2), is_unique=True, min_items=random.randrange(5))
         items = [Item(anywhere[0], behind[0]), Item(behind[1]), Item(matching=behind[2])]
         counted = Contains(random.randrange(3), random.choice([None, 2, 3]))
         return Array(

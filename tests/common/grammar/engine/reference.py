@@ -96,7 +96,7 @@ class Reference:
         return found
 
     def _items(
-        self, rule: Array, start: int, count: int = 0, counted: int = 0, seen: tuple[int, ...] = ()
+        self, rule: Array, start: int, count: int = 0, counted: int = 0, seen: tuple[str, ...] = ()
     ) -> Iterator[int]:
         """Ends behind the bracket, from where an item may begin."""
         least, most = (
@@ -118,21 +118,18 @@ class Reference:
             return
         if count and not self._is_at(",", start - 1):
             return
-        for end, is_matching, text in self._item(rule, start, count, seen):
-            yield from self._items(rule, end + 1, count + 1, counted + is_matching, (*seen, text))
+        for end, is_matching in self._item(rule, start, count, seen):
+            texts = (*seen, self._text[start:end]) if rule.is_unique else ()
+            yield from self._items(rule, end + 1, count + 1, counted + is_matching, texts)
 
     def _item(
-        self, rule: Array, start: int, count: int, seen: tuple[int, ...]
-    ) -> Iterator[tuple[int, bool, int]]:
-        if rule.distinct is not None:
-            for index, text in enumerate(rule.distinct):
-                if index not in seen and self._text.startswith(text.decode(), start):
-                    yield start + len(text.decode()), False, index
-            return
+        self, rule: Array, start: int, count: int, seen: tuple[str, ...]
+    ) -> Iterator[tuple[int, bool]]:
         item = rule.prefix[count] if count < len(rule.prefix) else rule.rest
         if item is not None:
-            yield from ((end, False, 0) for end in self._of(item.other, start))
-            yield from ((end, True, 0) for end in self._of(item.matching, start))
+            ends = (end for end in self._of(item.other, start) if self._text[start:end] not in seen)
+            yield from ((end, False) for end in ends)
+            yield from ((end, True) for end in self._of(item.matching, start))
 
     def _members(
         self, rule: Object, start: int, count: int = 0, named: tuple[int, ...] = (), others: int = 0
@@ -178,6 +175,8 @@ def is_number(rule: Number, text: str) -> bool:
         return False
     if rule.is_integer and not re.fullmatch("-?[0-9]+", text):
         return False
+    if rule.is_canonical and not re.fullmatch(r"0|-?(0(?=\.)|[1-9][0-9]*)(\.[0-9]*[1-9])?", text):
+        return False
     value = Fraction(text)
     return (rule.minimum is None or value >= Fraction(rule.minimum)) and (
         rule.maximum is None or value <= Fraction(rule.maximum)
@@ -189,6 +188,8 @@ def is_string(rule: JsonString, text: str) -> bool:
     if not isinstance(value, str) or not text.startswith('"') or not text.endswith('"'):
         return False
     if any(0xD800 <= ord(character) < 0xE000 for character in value):
+        return False
+    if rule.is_canonical and text != json.dumps(value, ensure_ascii=False):
         return False
     is_short = rule.max_length is None or len(value) <= rule.max_length
     has_patterns = all(re.search(pattern.text, value) for pattern in rule.patterns)

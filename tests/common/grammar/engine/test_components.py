@@ -69,7 +69,7 @@ def test_circles_as_long_as_programs_take_no_recursion() -> None:
     ("rule", "expected"),
     [
         (Array((Item(5), Item(4, 3)), Item(None, 4)), Array((Item(0), Item(1, 2)), Item(None, 3))),
-        (Array(distinct=(b"1",), rest=Item(7)), Array(distinct=(b"1",), rest=Item())),
+        (Array(is_unique=True, rest=Item(7)), Array(is_unique=True, rest=Item(0))),
         (
             Object((Property("a", 4),), (OtherProperties(9, 9),), is_ordered=False),
             Object((Property("a", 0),), (OtherProperties(1, 2),), is_ordered=False),
@@ -83,9 +83,9 @@ def test_rules_name_others_by_their_place(rule: Array, expected: Array) -> None:
 
 
 @pytest.mark.parametrize("rule", [Array((Item(0),)), Array(contains=Contains(1))])
-def test_distinct_items_go_with_nothing_else(rule: Array) -> None:
-    with pytest.raises(GrammarError, match="distinct"):
-        numbered(replace(rule, distinct=(b"1",)))
+def test_unique_items_go_with_nothing_else(rule: Array) -> None:
+    with pytest.raises(GrammarError, match="unique"):
+        numbered(replace(rule, is_unique=True))
 
 
 def test_nothing_is_productive_or_empty_unless_it_has_to_be() -> None:

@@ -17,7 +17,6 @@ from forge_common.grammar.program import (
     Item,
     JsonString,
     Literals,
-    Number,
     Object,
     Pattern,
     Program,
@@ -228,8 +227,8 @@ def nested_patterns() -> Program:
 HOSTILE = {
     "choices": many_choices(),
     "patterns": nested_patterns(),
-    "distinct": program(
-        Array(rest=Item(other=1), distinct=tuple(b"%d" % n for n in range(50_000))), Number()
+    "unique": program(
+        Array(rest=Item(other=1), is_unique=True), Literals(tuple(b"%d" % n for n in range(50_000)))
     ),
     "keys": optional_keys(4_000, is_ordered=False),
     "too many keys": optional_keys(5_000, is_ordered=False),

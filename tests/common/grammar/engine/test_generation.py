@@ -62,6 +62,10 @@ def is_array_of(text: bytes, fewest: int, most: int) -> bool:
     return isinstance(value, list) and fewest <= len(value) <= most
 
 
+def is_unique_array_of(text: bytes, fewest: int, most: int) -> bool:
+    return is_array_of(text, fewest, most) and len(set(json.loads(text))) == len(json.loads(text))
+
+
 CHECKS: dict[str, Callable[[bytes], object]] = {
     "literals": lambda text: text in (b'"abc"', b'"abd"', b"12", "é€😀".encode()),
     "text": lambda text: re.fullmatch("[a-zé]{1,3}(-[0-9😀]+)*", text.decode()),
@@ -83,9 +87,10 @@ CHECKS: dict[str, Callable[[bytes], object]] = {
     "contains": lambda text: (
         is_array_of(text, 2, 4) and 2 <= len([1 for item in json.loads(text) if item]) <= 3
     ),
-    "distinct": lambda text: (
-        is_array_of(text, 2, 3) and len(set(json.loads(text))) == len(json.loads(text))
-    ),
+    "unique": lambda text: is_unique_array_of(text, 2, 3),
+    "unique strings": lambda text: is_unique_array_of(text, 0, 4),
+    "few unique strings": lambda text: is_unique_array_of(text, 4, 7),
+    "unique scalars, spaced": lambda text: is_unique_array_of(text, 1, 6),
     "ordered object": lambda text: is_person(text, is_ordered=True),
     "unordered object": lambda text: is_person(text, is_ordered=False),
     "counted object": lambda text: (

@@ -28,6 +28,7 @@ from forge_common.grammar.program import (
     Text,
 )
 from tests.common.grammar.engine.programs import allowed_ids, is_allowed
+from tests.common.grammar.engine.random_programs import SCALARS
 from tests.common.grammar.engine.reference import Reference
 from tests.common.grammar.engine.vocabularies import odd_vocabulary
 from tests.common.grammar.engine.writing import generate
@@ -53,7 +54,7 @@ LEAVES: tuple[AnyRule, ...] = (
 def random_program(rng: random.Random) -> Program:
     num_rules = rng.randint(2, 7)
     rules = [random_rule(rng, num_rules) for _ in range(num_rules)]
-    return Program(tuple(rules), whitespace=rng.choice(("compact", "free")))
+    return Program((*rules, *SCALARS), whitespace=rng.choice(("compact", "free")))
 
 
 def random_rule(rng: random.Random, num_rules: int) -> AnyRule:
@@ -83,8 +84,9 @@ def random_array(rng: random.Random, num_rules: int) -> Array:
         return Item(*(rng.choice((None, rng.randrange(num_rules))) for _ in range(2)))
 
     if rng.random() < 0.25:
-        distinct = (b"1", b'"a"', b"12")
-        return Array((), item(), rng.choice((0, 2)), rng.choice((None, 2)), distinct=distinct)
+        scalars = Item(num_rules + rng.randrange(len(SCALARS)))
+        most = rng.choice((None, 2, 3))
+        return Array((), scalars, rng.choice((0, 2)), most, is_unique=True)
     return Array(
         tuple(item() for _ in range(rng.choice((0, 0, 1, 2)))),
         rng.choice((None, item(), item())),

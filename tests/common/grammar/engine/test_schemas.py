@@ -76,6 +76,38 @@ SCHEMAS: dict[str, Any] = {
         "minContains": 2,
         "maxItems": 5,
     },
+    "unique": {
+        "type": "object",
+        "properties": {
+            "tags": {"type": "array", "items": TEXT, "uniqueItems": True, "minItems": 2},
+            "pair": {
+                "type": "array",
+                "items": {"type": "string", "pattern": "^(ab|cd)$"},
+                "uniqueItems": True,
+                "minItems": 2,
+            },
+            "letters": {
+                "type": "array",
+                "items": {"type": "string", "maxLength": 1},
+                "uniqueItems": True,
+                "minItems": 3,
+                "maxItems": 6,
+            },
+            "digits": {
+                "type": "array",
+                "items": {"type": "integer", "minimum": 0, "maximum": 9},
+                "uniqueItems": True,
+                "minItems": 5,
+            },
+            "numbers": {
+                "type": "array",
+                "items": {"type": "number", "minimum": -1, "maximum": 1},
+                "uniqueItems": True,
+            },
+        },
+        "required": ["tags", "pair", "letters", "digits", "numbers"],
+        "additionalProperties": False,
+    },
     "multiples": {"type": "array", "items": {"type": "integer", "multipleOf": 7}, "maxItems": 3},
 }
 
@@ -93,7 +125,7 @@ def test_random_texts_validate(name: str, whitespace: Whitespace) -> None:
         validator.validate(json.loads(text))
 
 
-@pytest.mark.parametrize("name", ["additional", "strings", "alternatives"])
+@pytest.mark.parametrize("name", ["additional", "strings", "alternatives", "unique"])
 def test_masks_of_schemas_are_what_bytes_allow(name: str) -> None:
     rng = random.Random(name)
     vocabulary = demo_vocabulary()

@@ -148,6 +148,45 @@ CASES = [
     ),
     Case("uniqueItems", {"uniqueItems": False}, [[1, 1]], []),
     Case(
+        "uniqueItems",
+        {"items": {"type": "string"}, "uniqueItems": True},
+        [[], ["a", "b"], ["", "/", "\n", "\u0001"], ["a", "aa", "A"]],
+        [["a", "a"], ["a", "b", "a"], ["", ""], [1, 2]],
+    ),
+    Case(
+        "uniqueItems",
+        {"items": {"pattern": "^(ab|cd)$", "type": "string"}, "uniqueItems": True, "minItems": 2},
+        [["ab", "cd"], ["cd", "ab"]],
+        [[], ["ab"], ["ab", "ab"], ["ab", "cd", "ab"]],
+    ),
+    Case(
+        "uniqueItems",
+        {"items": {"pattern": "^(ab|cd)$", "type": "string"}, "uniqueItems": True, "minItems": 3},
+        [],
+        [["ab", "cd", "ab"], ["ab", "cd"], []],
+    ),
+    Case(
+        "uniqueItems",
+        {"items": {"type": ["number", "null", "boolean"]}, "uniqueItems": True, "maxItems": 3},
+        [[1, 1.5, None], [True, 1, 0], [0, -1, -1.5]],
+        [[1, 1.0], [0.5, 0.50], [None, None], [1, 2, 3, 4], ["1"]],
+    ),
+    Case(
+        "uniqueItems",
+        {"items": {"enum": ["a", "b", 1], "minLength": 1}, "uniqueItems": True},
+        [["a", 1, "b"], ["b"]],
+        [["a", 1, "a"], ["a", "b", 1, 1]],
+    ),
+    Case(
+        "uniqueItems",
+        {
+            "items": {"anyOf": [{"type": "string", "maxLength": 1}, {"type": "integer"}]},
+            "uniqueItems": True,
+        },
+        [["a", 1], ["1", 1], []],
+        [[1, 2, 1], ["a", "a"], ["ab"]],
+    ),
+    Case(
         "properties",
         {"properties": {"a": {"type": "integer"}, "b": False}},
         [{}, {"a": 1}, {"c": None}, []],

@@ -37,6 +37,14 @@ DEEP: list[Any] = [
     {"type": "object", "patternProperties": {"^x-": {"type": "integer"}}, "maxProperties": 4},
     {"type": "object", "propertyNames": {"pattern": "^[a-z]{1,4}$"}, "maxProperties": 2},
     {"type": "array", "contains": {"type": "integer", "multipleOf": 7}, "maxItems": 3},
+    {"type": "array", "items": {"type": "string"}, "uniqueItems": True, "minItems": 1},
+    {
+        "type": "array",
+        "items": {"type": ["integer", "string"], "pattern": "^[ab]{1,2}$", "maximum": 2},
+        "uniqueItems": True,
+        "minItems": 2,
+        "maxItems": 5,
+    },
     {"type": "string", "pattern": "^(?:[a-z]+\\.)*[a-z]+@[a-z]+$", "maxLength": 9},
     {"oneOf": [{"type": "number", "minimum": 10}, {"type": "integer", "maximum": 12}]},
     {

@@ -17,7 +17,18 @@ class Refusal(NamedTuple):
 
 
 UNSUPPORTED = [
-    Refusal({"items": {"type": "string"}, "uniqueItems": True}, "", "uniqueItems"),
+    Refusal({"items": {"type": "object"}, "uniqueItems": True}, "", "uniqueItems"),
+    Refusal({"items": {"enum": [1, [1]]}, "uniqueItems": True}, "", "uniqueItems"),
+    Refusal(
+        {"prefixItems": [{"type": "string"}], "items": {"type": "integer"}, "uniqueItems": True},
+        "",
+        "uniqueItems",
+    ),
+    Refusal(
+        {"items": {"type": "integer"}, "contains": {"const": 1}, "uniqueItems": True},
+        "",
+        "uniqueItems",
+    ),
     Refusal({"properties": {"a": {"uniqueItems": True}}}, "/properties/a", "uniqueItems"),
     Refusal(
         {"allOf": [{}], "unevaluatedProperties": False},

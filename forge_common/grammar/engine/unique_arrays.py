@@ -1,0 +1,266 @@
+"""An array whose items are all different: it reads them itself, and remembers their texts.
+
+    before ─[─▶ first ──item──▶ item ─,─▶ next ──item──▶ item     ] ──▶ end
+                                  (white space) ▶ behind item ─, or ]─▶
+
+Its items are scalars, each written in one way only, so that items are equal where their texts are.
+A place knows the texts so far, what has been read of an item, and where that stands in the texts.
+An item is followed only while it can become one that is not there yet. Knows no tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from forge_common.grammar.automata.literals import LiteralTexts
+from forge_common.grammar.automata.text_counts import count_texts
+from forge_common.grammar.engine.memory import Memory, Steps, Table
+from forge_common.grammar.engine.places import Call, Moves, Place, ReadingPlace
+from forge_common.grammar.engine.readers import ReaderPlace
+from forge_common.grammar.engine.structures import Times
+from forge_common.grammar.engine.text_trees import MAX_TEXTS, NO_TEXTS, TextTree, TextTrees
+from forge_common.grammar.errors import GrammarError
+
+PLACE_BYTES = 400
+OPEN, CLOSE, COMMA = b"[],"
+Heads = frozenset[ReadingPlace]  # at once: alternatives that begin alike
+
+
+class Phase(Enum):
+    BEFORE = "before"
+    FIRST = "first"
+    NEXT = "next"
+    ITEM = "item"
+    BEHIND_ITEM = "behind item"
+    END = "end"
+
+
+class Reading(NamedTuple):
+    """Of an item: who reads it, its text so far, and the items there are that begin with that."""
+
+    heads: Heads
+    text: bytes
+    alike: TextTree
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.alike.is_text and any(head.is_accepting for head in self.heads)
+
+
+class UniqueLocal(NamedTuple):
+    phase: Phase
+    times: Times
+    texts: TextTree = NO_TEXTS
+    reading: Reading | None = None
+    is_spaced: bool = False
+
+
+class UniqueShelf:
+    """What all such arrays share."""
+
+    def __init__(self, memory: Memory, steps: Steps) -> None:
+        self.steps = steps
+        self.trees = TextTrees(memory)
+        self.places: Table[tuple[UniqueArray, UniqueLocal], UniquePlace] = memory.table(
+            lambda place: PLACE_BYTES + place.num_bytes
+        )
+        self.counts: Table[tuple[Heads, int], int] = memory.table(lambda _: 0)
+
+
+class UniqueArray:
+    def __init__(
+        self, heads: Heads, times: Times, whitespace: Place | None, shelf: UniqueShelf
+    ) -> None:
+        """`times` of items, for which there are texts enough: see `times_of_texts`."""
+        self.heads = heads
+        self.whitespace = whitespace
+        self._times = times
+        self._shelf = shelf
+
+    @property
+    def start(self) -> UniquePlace:
+        return self.place(UniqueLocal(Phase.BEFORE, self._times))
+
+    def place(self, local: UniqueLocal) -> UniquePlace:
+        key = (self, local)
+        found = self._shelf.places.find(key)
+        return self._shelf.places.keep(key, UniquePlace(self, local)) if found is None else found
+
+    def reading(self, local: UniqueLocal) -> Reading:
+        """Of the item that is there, or may begin."""
+        return local.reading or Reading(self.heads, b"", local.texts)
+
+    def read(self, reading: Reading, byte: int) -> Reading | None:
+        """None where that is no item, or only items that are there already."""
+        following = self.read_on(reading, byte)
+        heads, alike = following.heads, following.alike
+        is_over = not heads or self._is_used_up(heads, alike.num_texts)
+        return None if is_over else following
+
+    def read_on(self, reading: Reading, byte: int) -> Reading:
+        """Whatever there is already."""
+        heads = frozenset(_stepped(reading.heads, byte))
+        alike = reading.alike.children.get(byte, NO_TEXTS)
+        return Reading(heads, reading.text + bytes((byte,)), alike)
+
+    def behind(self, local: UniqueLocal, text: bytes) -> UniqueLocal:
+        texts = self._shelf.trees.added(local.texts, text)
+        return self.behind_some(local)._replace(texts=texts)
+
+    def behind_some(self, local: UniqueLocal) -> UniqueLocal:
+        """Behind an item of which it does not matter which it is."""
+        fewest, most = local.times
+        times = Times(max(fewest - 1, 0), None if most is None else most - 1)
+        return UniqueLocal(Phase.BEHIND_ITEM, times, local.texts)
+
+    def edges(self, local: UniqueLocal) -> dict[int, UniqueLocal]:
+        """Those of brackets and commas."""
+        phase, times, texts = local.phase, local.times, local.texts
+        found = {}
+        if phase is Phase.BEFORE:
+            found[OPEN] = local._replace(phase=Phase.FIRST)
+        if phase in (Phase.FIRST, Phase.BEHIND_ITEM) and times.min_left == 0:
+            found[CLOSE] = UniqueLocal(Phase.END, times)
+        if phase is Phase.BEHIND_ITEM and times.max_left != 0:
+            found[COMMA] = UniqueLocal(Phase.NEXT, times, texts)
+        return found
+
+    def _is_used_up(self, heads: Heads, num_alike: int) -> bool:
+        """Whether all that the item may still become is there already, as so many are."""
+        if num_alike == 0:
+            return False
+        key = (heads, num_alike)
+        found = self._shelf.counts.find(key)
+        if found is None:
+            found = count_texts(heads, num_alike + 1, self._shelf.steps.spend)
+            self._shelf.counts.keep(key, found)
+        return found == num_alike
+
+
+class UniquePlace(Place):
+    __slots__ = ("_moves", "local", "machine")
+
+    def __init__(self, machine: UniqueArray, local: UniqueLocal) -> None:
+        self.machine = machine
+        self.local = local
+        self._moves: Moves | None = None
+
+    @property
+    def num_bytes(self) -> int:
+        return len(self.local.reading.text) if self.local.reading else 0
+
+    @property
+    def is_spaced(self) -> bool:
+        """Whether no white space has to be read here before anything else."""
+        is_at_item = self.local.phase in (Phase.FIRST, Phase.NEXT, Phase.BEHIND_ITEM)
+        return self.machine.whitespace is None or self.local.is_spaced or not is_at_item
+
+    @property
+    def is_accepting(self) -> bool:
+        return self.local.phase is Phase.END
+
+    @property
+    def can_read(self) -> bool:
+        return self.local.phase is not Phase.END and self.is_spaced
+
+    @property
+    def is_at_item(self) -> bool:
+        """Whether bytes of an item may come."""
+        may_begin = self.local.phase in (Phase.FIRST, Phase.NEXT) and self.local.times.max_left != 0
+        return self.is_spaced and (may_begin or self.local.phase is Phase.ITEM)
+
+    @property
+    def moves(self) -> Moves:
+        """Without the bytes of items."""
+        if self._moves is None:
+            self._moves = self._find_moves()
+        return self._moves
+
+    def _find_moves(self) -> Moves:
+        local, whitespace = self.local, self.machine.whitespace
+        if local.phase is Phase.ITEM:
+            behind = self._behind
+            return behind.moves if behind else Moves({}, (), is_accepting=False)
+        if whitespace and not self.is_spaced:
+            spaced = self.machine.place(local._replace(is_spaced=True))
+            return Moves({}, (Call(whitespace, spaced),), is_accepting=False)
+        edges = {byte: self.machine.place(to) for byte, to in self.machine.edges(local).items()}
+        return Moves(edges, (), self.is_accepting)
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        return self.moves.calls
+
+    def next_bytes(self) -> Iterable[int]:
+        yield from self.moves.edges
+        if self.is_at_item:
+            bytes_ = {byte for head in self.reading.heads for byte in head.next_bytes()}
+            yield from (byte for byte in bytes_ if self.step(byte))
+
+    def step(self, byte: int) -> Place | None:
+        reading = self.machine.read(self.reading, byte) if self.is_at_item else None
+        if reading is None:
+            return self.moves.edges.get(byte)
+        local = self.local._replace(phase=Phase.ITEM, reading=reading, is_spaced=False)
+        return self.machine.place(local)
+
+    @property
+    def reading(self) -> Reading:
+        return self.machine.reading(self.local)
+
+    @property
+    def _behind(self) -> UniquePlace | None:
+        """Where the item may end here."""
+        if not self.reading.is_whole:
+            return None
+        return self.machine.place(self.machine.behind(self.local, self.reading.text))
+
+
+def heads_of(place: Place | int) -> Heads:
+    """What reads first, where a choice of leaves starts."""
+    found: dict[ReadingPlace, None] = {}
+    waiting = [place]
+    while waiting:
+        here = waiting.pop()
+        if isinstance(here, ReadingPlace):
+            found[here] = None
+        elif (
+            isinstance(here, int)
+            or here.can_read
+            or here.is_accepting
+            or not all(c.back.is_end for c in here.calls)
+        ):
+            raise GrammarError("items that have to differ must be scalars")
+        else:
+            waiting += [call.callee for call in here.calls]
+    return frozenset(found)
+
+
+def times_of_texts(heads: Heads, times: Times) -> Times:
+    """No more than there are texts."""
+    fewest, most = times
+    limit = MAX_TEXTS + 1 if most is None else min(most, MAX_TEXTS + 1)
+    num_texts = _count_literals(heads) or count_texts(heads, limit)
+    if num_texts < min(fewest, limit):
+        raise GrammarError("there are not so many different items")
+    if most is not None and most <= num_texts:
+        return times
+    return Times(fewest, num_texts if num_texts < limit else most)
+
+
+def _count_literals(heads: Heads) -> int | None:
+    """Without reading them, where there is nothing else."""
+    if len(heads) != 1:
+        return None
+    (head,) = heads
+    automaton = head.reader.automaton if isinstance(head, ReaderPlace) else None
+    return automaton.num_texts if isinstance(automaton, LiteralTexts) else None
+
+
+def _stepped(heads: Sequence[ReadingPlace] | Heads, byte: int) -> Iterator[ReadingPlace]:
+    for head in heads:
+        to = head.step(byte)
+        if isinstance(to, ReadingPlace):
+            yield to
