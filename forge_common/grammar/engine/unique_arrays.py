@@ -96,7 +96,7 @@ class UniqueArray:
         """None where that is no item, or only items that are there already."""
         following = self.read_on(reading, byte)
         heads, alike = following.heads, following.alike
-        is_over = not heads or self._is_used_up(heads, alike.num_texts)
+        is_over = not heads or self.is_used_up(heads, alike.num_texts)
         return None if is_over else following
 
     def read_on(self, reading: Reading, byte: int) -> Reading:
@@ -127,7 +127,7 @@ class UniqueArray:
             found[COMMA] = UniqueLocal(Phase.NEXT, times, texts)
         return found
 
-    def _is_used_up(self, heads: Heads, num_alike: int) -> bool:
+    def is_used_up(self, heads: Heads, num_alike: int) -> bool:
         """Whether all that the item may still become is there already, as so many are."""
         if num_alike == 0:
             return False

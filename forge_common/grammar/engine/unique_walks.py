@@ -9,12 +9,11 @@ one. Knows no stacks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from forge_common.grammar.engine.memory import Steps
 from forge_common.grammar.engine.node_sets import NodeSet, NodeSets
@@ -171,82 +170,89 @@ class UniqueWalks:
     def _special(self, place: UniquePlace, nodes: NodeSet, further: NodeSet) -> Iterator[_Ended]:
         """Nodes behind a comma where it matters which item that was."""
         starts = set(nodes.nodes)
-        for node in further.nodes:
+        for node in self._nodes_that_may_matter(place, further):
             self._steps.spend()
-            if self._may_matter(place, node):
-                for text in self._items_before(place, starts, node):
-                    if self._has_third[node] or self._matters(place, node, text):
-                        yield _Ended(node, text)
+            for rest in self._rests_before(starts, node):
+                text = place.reading.text + rest
+                may_matter = self._has_third[node] or self._matters(place, node, text)
+                if may_matter and self._is_item(place, rest):
+                    yield _Ended(node, text)
 
-    def _may_matter(self, place: UniquePlace, node: int) -> bool:
-        """Whether what is known of the item can be read again."""
+    def _nodes_that_may_matter(self, place: UniquePlace, further: NodeSet) -> Iterable[int]:
+        """All where what is known of the item can be read again; else those with a third item."""
         text = place.reading.text
-        return bool(self._has_third[node]) or any(self._follow(self._spaces(place, node), text))
+        if any(self._is_read(start, text) for start in self._behind_spaces(place, further)):
+            return further.nodes
+        return (node for node in further.nodes if self._has_third[node])
+
+    def _is_read(self, nodes: NodeSet, text: bytes) -> bool:
+        for index, byte in enumerate(text):
+            child = self._node_sets.child(nodes, byte)
+            if child.further is None:
+                return bool(child.tokens) and index == len(text) - 1
+            nodes = child.further
+        return True
+
+    def _behind_spaces(self, place: UniquePlace, nodes: NodeSet) -> list[NodeSet]:
+        """With those behind white space, where there may be some."""
+        found = [nodes]
+        if place.machine.whitespace is not None:
+            for here in found:
+                children = (self._node_sets.child(here, byte) for byte in WHITESPACE)
+                found += [child.further for child in children if child.further]
+        return found
 
     @cached_property
-    def _has_third(self) -> NDArray[np.bool_]:
+    def _has_third(self) -> list[bool]:
         """Of nodes behind a comma: whether there is another comma further on."""
         return _above_commas(self._trie)
 
-    def _items_before(self, place: UniquePlace, starts: set[int], node: int) -> Iterator[bytes]:
-        """The items that end before the comma at a node: one for each of the nodes above it from
-        which there is one."""
+    def _rests_before(self, starts: set[int], node: int) -> Iterator[bytes]:
+        """What has been read before the comma at a node, from each of the starts above it."""
         path = bytearray()
-        while True:
-            if node in starts:
-                rest = bytes(reversed(path)).removesuffix(b",").rstrip(WHITESPACE)
-                reading = self._read_all(place, rest)
-                if path and reading is not None and reading.is_whole:
-                    yield reading.text
-            if node == ROOT:
-                return
+        while node != ROOT:
             path.append(self._trie.byte_string[node])
             node = int(self._trie.parent[node])
+            if node in starts:
+                yield bytes(reversed(path)).removesuffix(b",").rstrip(WHITESPACE)
 
-    def _read_all(self, place: UniquePlace, rest: bytes) -> Reading | None:
+    def _is_item(self, place: UniquePlace, rest: bytes) -> bool:
         reading: Reading | None = place.reading
         for byte in rest:
             reading = place.machine.read(reading, byte) if reading else None
-        return reading
+        return reading is not None and reading.is_whole
 
     def _matters(self, place: UniquePlace, node: int, text: bytes) -> bool:
-        """Whether a token runs from there so far along the item that it is hindered."""
-        texts = place.machine.behind(place.local, text).texts
-        for start in self._spaces(place, node):
-            at = _At(start, Reading(place.machine.heads, b"", texts))
-            for byte in text:
-                child = self._trie.child(at.node, byte)
-                if child == ROOT:
-                    break
-                reading = place.machine.read(at.reading, byte)
-                if reading is None:
-                    return True
-                at = _At(child, reading)
-            else:
-                return True
-        return False
+        """Whether a token runs from there so far along the item that it is hindered: to its end, or
+        to where nothing can come that is neither this item nor there already."""
+        alone = self._node_sets.of((node,))
+        spaced = self._behind_spaces(place, alone) if alone else []
+        return any(
+            self._hinders(place, text, self._num_read(start, text))
+            for nodes in spaced
+            for start in nodes.nodes
+        )
 
-    def _spaces(self, place: UniquePlace, node: int) -> list[int]:
-        """With the nodes behind white space, where there may be some."""
-        found = [node]
-        if place.machine.whitespace is not None:
-            for here in found:
-                children = (self._trie.child(here, byte) for byte in WHITESPACE)
-                found += [child for child in children if child != ROOT]
-        return found
+    def _num_read(self, node: int, text: bytes) -> int:
+        for num_read, byte in enumerate(text):
+            node = self._trie.child(node, byte)
+            if node == ROOT:
+                return num_read
+        return len(text)
 
-    def _follow(self, nodes: list[int], text: bytes) -> Iterator[bool]:
-        for node in nodes:
-            for byte in text:
-                node = self._trie.child(node, byte)
-                if node == ROOT:
-                    break
-            yield not text or node != ROOT
+    def _hinders(self, place: UniquePlace, text: bytes, num_read: int) -> bool:
+        reading = Reading(place.machine.heads, b"", place.local.texts)
+        for byte in text[:num_read]:
+            reading = place.machine.read_on(reading, byte)
+        num_alike = reading.alike.num_texts + 1
+        is_read = num_read == len(text)
+        return is_read or place.machine.is_used_up(reading.heads, num_alike)
 
 
-def _above_commas(trie: VocabularyTrie) -> NDArray[np.bool_]:
+def _above_commas(trie: VocabularyTrie) -> list[bool]:
     is_above = np.zeros(trie.num_nodes, bool)
     for first, end in reversed(trie.levels):
         leads_there = is_above[first:end] | (trie.bytes_by_node[first:end] == COMMA)
         is_above[trie.parent[first:end][leads_there]] = True
-    return is_above
+    found: list[bool] = is_above.tolist()
+    return found

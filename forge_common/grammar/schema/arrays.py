@@ -85,24 +85,24 @@ class ArrayRules:
     def _leaves(self, conjunction: Conjunction) -> list[Leaf]:
         """Rules without any texts are left out."""
         branches = [] if is_nothing(conjunction) else self._callees.branches_of(conjunction)
-        leaves = [leaf for branch in branches for leaf in _canonical(branch)]
-        counted = map(self._regular.with_counts_as_lengths, leaves)
-        return [leaf for leaf in counted if not self._regular.is_empty(leaf)]
+        leaves = [leaf for branch in branches for leaf in self._canonical(branch)]
+        return [leaf for leaf in leaves if not self._regular.is_empty(leaf)]
 
-
-def _canonical(branch: Branch) -> Iterator[Leaf]:
-    match branch:
-        case StringBranch(rule) | NumberBranch(rule):
-            yield replace(rule, is_canonical=True)
-        case ConstantsBranch(values) if not any(map(_is_structure, values)):
-            texts = dict.fromkeys(map(value_text, filter(is_writable, values)))
-            if texts:
-                yield Literals(tuple(text.encode() for text in texts))
-        case _:
-            raise GrammarError(
-                "only over strings, numbers, booleans and null, or an enum of these",
-                keyword="uniqueItems",
-            )
+    def _canonical(self, branch: Branch) -> Iterator[Leaf]:
+        match branch:
+            case StringBranch(rule):
+                yield replace(self._regular.with_counts_as_lengths(rule), is_canonical=True)
+            case NumberBranch(rule):
+                yield replace(rule, is_canonical=True)
+            case ConstantsBranch(values) if not any(map(_is_structure, values)):
+                texts = dict.fromkeys(map(value_text, filter(is_writable, values)))
+                if texts:
+                    yield Literals(tuple(text.encode() for text in texts))
+            case _:
+                raise GrammarError(
+                    "only over strings, numbers, booleans and null, or an enum of these",
+                    keyword="uniqueItems",
+                )
 
 
 def _is_structure(value: object) -> bool:

@@ -7,7 +7,6 @@ ask. Knows no keywords.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 from forge_common.grammar.automata.number_values import is_sure_to_have_values
 from forge_common.grammar.automata.store import AutomatonStore
@@ -16,7 +15,6 @@ from forge_common.grammar.program import JsonString, Literals, Number
 from forge_common.grammar.schema.steps import Steps
 
 Leaf = JsonString | Number | Literals
-LeafRule = TypeVar("LeafRule", JsonString, Number, Literals)
 
 
 class Regular:
@@ -67,7 +65,5 @@ class Regular:
             case Literals():
                 return PlainRun.start(self._automata.literals(rule))
 
-    def with_counts_as_lengths(self, rule: LeafRule) -> LeafRule:
-        if isinstance(rule, JsonString) and rule.patterns:
-            return self._automata.with_counts_as_lengths(rule)
-        return rule
+    def with_counts_as_lengths(self, rule: JsonString) -> JsonString:
+        return self._automata.with_counts_as_lengths(rule) if rule.patterns else rule
