@@ -88,7 +88,7 @@ def walk(vocabulary: Vocabulary, state: State, rng: random.Random) -> int:
     """Masks on a random way are what bytes allow, and never empty."""
     num_masks = 0
     here: State | None = state
-    while here is not None and num_masks < 8:
+    while here is not None and num_masks < 6:
         num_masks += 1
         allowed = allowed_ids(vocabulary, here)
         assert allowed
@@ -112,14 +112,13 @@ def test_masks_are_what_bytes_allow(name: str, whitespace: Whitespace) -> None:
     alphabet = ALPHABETS.get(name, b'ab"",[]d') + (b" " if whitespace == "free" else b"")
     vocabulary = glued(alphabet, seed=len(name))
     engine = Engine(vocabulary)
-    for fewest, most in ((0, None), (2, None), (1, 2), (0, 3)):
-        for _ in range(2):
-            assert walk(vocabulary, engine.start(unique(name, fewest, most, whitespace)), rng)
+    for fewest, most in ((0, None), (2, None), (1, 2)):
+        assert walk(vocabulary, engine.start(unique(name, fewest, most, whitespace)), rng)
 
 
 @pytest.mark.parametrize("name", ["any", "numbers", "mixed"])
 def test_masks_are_what_bytes_allow_where_tokens_hold_items_that_come_again(name: str) -> None:
-    for seed in range(25):
+    for seed in range(20):
         vocabulary, rng = few_runs(seed), random.Random(seed)
         state: State | None = Engine(vocabulary).start(unique(name, 0, None, "free"))
         state = state and state.advance_bytes(rng.choice((b"", b"[", b"[2,", b'["b", ', b'["a')))
