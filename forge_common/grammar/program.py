@@ -96,7 +96,8 @@ class JsonString(Rule, frozen=True):
 class Number(Rule, frozen=True):
     """A JSON number within exact bounds, a multiple of every one of `multiples_of`.
 
-    A canonical one is written plainly: no exponent, no zero that could be left out, no `-0`.
+    An exponent makes of it no infinity and no zero of a double. A canonical one is written plainly:
+    no exponent, no zero that could be left out, no `-0`.
     """
 
     is_integer: bool = False

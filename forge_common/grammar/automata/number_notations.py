@@ -29,13 +29,15 @@ class Phase(StrEnum):
     MINUS = "minus"
     EXPONENT = "exponent"
     NEGATIVE_EXPONENT = "negative exponent"
+    ONE_DIGIT = "one digit of a short exponent"
+    SHORT_EXPONENT = "two digits of it"
 
 
 class Notation(StrEnum):
     INTEGER = "integer"
     PLAIN = "plain"
     SCIENTIFIC = "scientific"  # normalised
-    ANY = "any"
+    ANY = "any"  # with an exponent of two digits at most
     CANONICAL_INTEGER = "canonical integer"
     CANONICAL = "canonical"  # plain, without a zero that could be left out
 
@@ -74,7 +76,9 @@ SCIENTIFIC_MOVES: Moves = {
 }
 ANY_MOVES: Moves = {
     **PLAIN_MOVES,
-    **EXPONENT_MOVES,
+    Phase.MARK: ((b"+-", Phase.PLUS), (DIGITS, Phase.ONE_DIGIT)),
+    Phase.PLUS: ((DIGITS, Phase.ONE_DIGIT),),
+    Phase.ONE_DIGIT: ((DIGITS, Phase.SHORT_EXPONENT),),
     Phase.ZERO: (POINT, MARK),
     Phase.WHOLE: ((DIGITS, Phase.WHOLE), POINT, MARK),
     Phase.FRACTION: ((DIGITS, Phase.FRACTION), MARK),
@@ -106,7 +110,7 @@ ENDS: Mapping[Notation, frozenset[Phase]] = {
     Notation.INTEGER: PLAIN_ENDS,
     Notation.PLAIN: PLAIN_ENDS,
     Notation.SCIENTIFIC: SCIENTIFIC_ENDS,
-    Notation.ANY: PLAIN_ENDS | SCIENTIFIC_ENDS,
+    Notation.ANY: PLAIN_ENDS | {Phase.ONE_DIGIT, Phase.SHORT_EXPONENT},
     Notation.CANONICAL_INTEGER: PLAIN_ENDS,
     Notation.CANONICAL: PLAIN_ENDS,
 }

@@ -66,6 +66,22 @@ class _Comparing(Condition[State]):
         return Verdict.HOLDS if is_allowed else Verdict.FAILS
 
 
+class OfMagnitude(Condition[State]):
+    """What holds of the number without its sign."""
+
+    def __init__(self, condition: Condition[State]) -> None:
+        self._condition = condition
+
+    def begin(self, is_negative: bool) -> State | Verdict:
+        return self._condition.begin(is_negative=False)
+
+    def read(self, state: State, place: Place, digit: int) -> State | Verdict:
+        return self._condition.read(state, place, digit)
+
+    def holds(self, state: State) -> bool:
+        return self._condition.holds(state)
+
+
 class _WholePart(NamedTuple):
     is_negative: bool
     num_digits: int

@@ -3,8 +3,9 @@
 Integers are written as integers: no fraction, no exponent. Other numbers are written plainly,
 `-12.50`, or in scientific notation with one digit that is not 0 before the point, `1.25e+1`. Under
 `multiples_of` or `is_fractional` only plain notation is left, since no finite automaton can hold
-digits against an exponent; with no condition at all every JSON number is allowed. Knows nothing of
-schemas.
+digits against an exponent. With no condition at all `12.5e1` and `0e0` are allowed too, exponents
+of more than two digits where the value is scientific. What is written with an exponent is no
+infinity and no zero to those who read doubles (IEEE 754). Knows nothing of schemas.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from forge_common.grammar.automata.number_orders import (
     MORE_THAN,
     UNEQUAL,
     Comparison,
+    OfMagnitude,
     Orders,
     ScientificComparison,
 )
@@ -46,6 +48,8 @@ from forge_common.grammar.automata.number_values import is_sure_to_have_values
 from forge_common.grammar.program import Decimal, Number
 
 MAX_STATES = 10_000
+LARGEST_DOUBLE = "1.797693134862315807e308"  # what is read as that
+SMALLEST_DOUBLE = "2.5e-324"  # what is less is read as 0
 AnyCondition = Condition[Any]
 
 
@@ -201,12 +205,16 @@ def _ways(rule: Number) -> list[_Way]:
         return [_Way(notation, plain)]
     if rule.is_canonical:
         return [_Way(Notation.CANONICAL, plain)]
-    if not plain:
-        return [_Way(Notation.ANY, plain)]
-    ways = [_Way(Notation.PLAIN, plain)]
+    ways = [_Way(Notation.PLAIN if plain else Notation.ANY, plain)]
     if not further and not rule.is_fractional:
-        ways.append(_Way(Notation.SCIENTIFIC, list(starmap(ScientificComparison, bounds))))
+        scientific = [*starmap(ScientificComparison, bounds), *_range_of_doubles()]
+        ways.append(_Way(Notation.SCIENTIFIC, scientific))
     return ways
+
+
+def _range_of_doubles() -> Iterator[AnyCondition]:
+    for bound, allowed in ((LARGEST_DOUBLE, AT_MOST), (SMALLEST_DOUBLE, AT_LEAST)):
+        yield OfMagnitude(ScientificComparison(parse_decimal(bound), allowed))
 
 
 def _bounds(rule: Number) -> list[_Bound]:

@@ -13,7 +13,7 @@ from forge_common.grammar.vocabulary import Vocabulary
 CLOSING = b'"]}eE'  # an exponent may be the only way for a number to end
 MAX_BYTES = 2000
 CLOSES_AFTER = 60  # bytes, from which on whatever can be closed is
-# No exponents before that, which other readers of JSON round to 0 or infinity.
+# No exponents before that: they would be most of what is written.
 WRITTEN = bytes(byte for byte in range(0x20, 0x7F) if byte not in b"eE")
 
 

@@ -26,6 +26,7 @@ from forge_common.grammar.program import (
 )
 
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+FAR_EXPONENT = re.compile("[eE][+-]?[0-9]{3}")
 Ends = set[int]
 
 
@@ -171,7 +172,7 @@ def leaf_test(rule: AnyRule) -> Callable[[str], bool]:
 
 
 def is_number(rule: Number, text: str) -> bool:
-    if not NUMBER.fullmatch(text):
+    if not NUMBER.fullmatch(text) or not is_double(text):
         return False
     if rule.is_integer and not re.fullmatch("-?[0-9]+", text):
         return False
@@ -181,6 +182,20 @@ def is_number(rule: Number, text: str) -> bool:
     return (rule.minimum is None or value >= Fraction(rule.minimum)) and (
         rule.maximum is None or value <= Fraction(rule.maximum)
     )
+
+
+def is_double(text: str) -> bool:
+    """Of exponents that are not short: whether they are scientific, and no infinity or zero."""
+    if not FAR_EXPONENT.search(text):
+        return True
+    is_scientific = bool(re.match(r"-?[1-9](\.|[eE])", text))
+    return is_scientific and abs(float(text)) not in (0.0, float("inf"))
+
+
+def number_of(text: str) -> float:
+    if not is_double(text):
+        raise ValueError(text)
+    return float(text)
 
 
 def is_string(rule: JsonString, text: str) -> bool:
@@ -207,6 +222,6 @@ NOTHING = object()
 
 def parsed(text: str) -> object:
     try:
-        return json.loads(text, parse_constant=lambda _: 1 / 0)
+        return json.loads(text, parse_constant=lambda _: 1 / 0, parse_float=number_of)
     except (ValueError, ZeroDivisionError):
         return NOTHING
