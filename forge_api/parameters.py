@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from forge_api.allowed_values import allowed_values
 from forge_api.errors import from_validation
+from forge_api.json_faults import fault_of
 from forge_common.errors import RequestError
 
 BodyT = TypeVar("BodyT", bound=Struct)
@@ -141,7 +142,8 @@ def _decode_object(raw: bytes | bytearray) -> dict[str, Any]:
     try:
         return {name: _decode_field(name, text) for name, text in _texts_of_fields(raw).items()}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RequestError(f"The body is not valid JSON: {error}", code="invalid_json") from error
+        reason = f"The body cannot be read as JSON: {fault_of(raw, error)}"
+        raise RequestError(reason, code="invalid_json") from error
 
 
 def _texts_of_fields(raw: bytes | bytearray) -> dict[str, msgspec.Raw]:

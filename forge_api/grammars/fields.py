@@ -17,6 +17,7 @@ from forge_api.grammars.types import (
     JsonSchemaFormat,
     StructuredOutputs,
 )
+from forge_api.json_faults import fault_of
 from forge_api.openai_types import SharedFields
 from forge_common.errors import RequestError
 from forge_common.grammar.schema.compiler import SchemaOptions
@@ -132,7 +133,8 @@ def _schema(param: str, value: Any, options: StructuredOutputs) -> AskedGrammar:
         try:
             value = _SCHEMA_TEXT.decode(value)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            raise RequestError(f"`{param}` is not valid JSON: {error}", param=param) from error
+            fault = fault_of(value.encode(errors="surrogatepass"), error)
+            raise RequestError(f"`{param}` cannot be read as JSON: {fault}", param=param) from error
     how = SchemaOptions(options.property_order or "schema", options.whitespace or "compact")
     return AskedGrammar(param, JsonSchema(value, how))
 
