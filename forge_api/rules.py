@@ -146,6 +146,7 @@ def chat_asked(body: ChatCompletionRequest) -> Asked:
     newer = body.max_completion_tokens
     return Asked(
         max_tokens=body.max_tokens if newer is None else newer,
+        max_tokens_param="max_tokens" if newer is None else "max_completion_tokens",
         num_logprobs=(body.top_logprobs or 0) if body.logprobs else None,
         num_prompt_logprobs=body.prompt_logprobs,
     )

@@ -32,11 +32,13 @@ class Asked(NamedTuple):
     max_tokens: int | None
     num_logprobs: int | None
     num_prompt_logprobs: int | None
+    max_tokens_param: str = "max_tokens"
     default_max_tokens: int | None = None  # or as many as there is room for, if that is less
 
 
 class SamplingResolver:
-    """`prompt_param` is the field an overflow of the context is blamed on."""
+    """`prompt_param` is the field an overflow of the context is blamed on, unless no prompt at all
+    would leave room for the completion."""
 
     def __init__(
         self,
@@ -114,10 +116,11 @@ class SamplingResolver:
         stated = asked.max_tokens
         if room < 1 or (stated or 0) > room:
             completion = "" if stated is None else f" and {stated} for the completion"
+            is_hopeless = stated is not None and stated >= max_model_len
             raise RequestError(
                 f"This model's maximum context length is {max_model_len} tokens, but the request "
                 f"has {num_prompt_tokens} in the {self._prompt_param}{completion}",
-                param=self._prompt_param,
+                param=asked.max_tokens_param if is_hopeless else self._prompt_param,
                 code="context_length_exceeded",
             )
         # A prompt that is only to be scored still needs one step.

@@ -16,9 +16,13 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("file", type=click.File(encoding="utf-8"))
+@click.argument("file", type=click.File(encoding="utf-8", errors="surrogateescape"))
 def check(file: TextIO) -> None:
-    """Read lines {"id", "schema", "instance"}, print {"id", "compiled", "error", "accepts"}."""
+    """Read lines {"id", "schema", "instance"}, print {"id", "compiled", "error", "accepts"}.
+
+    Without an instance only the schema is tried. The exit code is 0 where every line was answered,
+    be it by an error, and 2 where the file cannot be read.
+    """
     for verdict in Checker().check_lines(file):
         click.echo(msgspec.json.encode(verdict).decode())
 

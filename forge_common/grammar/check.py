@@ -2,6 +2,8 @@
 
     {"id", "schema", "instance"}  ──▶  {"id", "compiled", "error", "accepts"}
 
+Without an instance only the schema is tried, and `accepts` is null. A line that is no such case is
+answered too, by what is wrong with it.
 An instance is written compactly, each number plainly, and keys in the order that the schema has
 them: the language of any order is asked, which holds exactly the values of the ordered one. Knows
 no tokens: the engine walks bytes.
@@ -28,12 +30,14 @@ from forge_common.grammar.schema.json_values import value_text
 from forge_common.grammar.vocabulary import Vocabulary
 
 OPTIONS = SchemaOptions(property_order="any")
+NO_INSTANCE = object()
 # The `id` of a line that is nested too deep for a parser, or no JSON behind it.
 LEADING_ID = re.compile(r'\s*\{\s*"id"\s*:\s*("(?:[^"\\]|\\.)*"|-?[0-9]+)')
 
 
 class Verdict(Struct):
-    """`accepts` is None where the schema was not compiled, or the instance could not be tried."""
+    """`accepts` is None where the schema was not compiled, or there is no instance to try, or it
+    could not be tried."""
 
     id: Any
     compiled: bool
@@ -51,17 +55,24 @@ class Checker:
 
     def check_line(self, line: str) -> Verdict:
         try:
+            line.encode()
             case = json.loads(line, parse_float=Decimal)
-            case_id, schema, instance = case["id"], case["schema"], case["instance"]
-        except (RecursionError, ValueError, LookupError, TypeError) as error:
+        except (RecursionError, ValueError) as error:
             return Verdict(_leading_id(line), compiled=False, error=_reason(error))
-        return self.check(case_id, schema, instance)
+        if not isinstance(case, dict):
+            return Verdict(None, compiled=False, error="not a case: no JSON object")
+        missing = [name for name in ("id", "schema") if name not in case]
+        if missing:
+            return Verdict(case.get("id"), compiled=False, error=f"not a case: no `{missing[0]}`")
+        return self.check(case["id"], case["schema"], case.get("instance", NO_INSTANCE))
 
     def check(self, case_id: object, schema: object, instance: object) -> Verdict:
         try:
             program = compile_schema(schema, OPTIONS, self._automata)
         except GrammarError as error:
             return Verdict(case_id, compiled=False, error=error.message)
+        if instance is NO_INSTANCE:
+            return Verdict(case_id, compiled=True)
         try:
             return Verdict(case_id, compiled=True, accepts=self.accepts(program, instance))
         except GrammarError as error:
@@ -87,4 +98,6 @@ def _leading_id(line: str) -> object:
 def _reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "nested too deep"
-    return f"not a case of id, schema and instance: {error}"
+    if isinstance(error, UnicodeEncodeError):
+        return f"not UTF-8, at character {error.start}"
+    return f"not a case: {error}"

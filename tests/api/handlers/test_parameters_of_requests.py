@@ -249,8 +249,14 @@ def test_a_text_that_cannot_fit_is_refused_before_it_is_tokenized() -> None:
 
 
 def test_max_tokens_beyond_the_context_is_refused() -> None:
-    reply = too_long(CHAT, **HELLO, max_tokens=1000)
+    reply = too_long(CHAT, **HELLO, max_tokens=READY.max_model_len - 1)
     assert (reply.error["code"], reply.error["param"]) == ("context_length_exceeded", "messages")
+
+
+@pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
+def test_max_tokens_for_which_no_prompt_is_short_enough_are_blamed_themselves(field: str) -> None:
+    reply = too_long(CHAT, **HELLO, **{field: READY.max_model_len})
+    assert (reply.error["code"], reply.error["param"]) == ("context_length_exceeded", field)
 
 
 def test_a_full_queue_is_a_429_with_retry_after() -> None:

@@ -56,11 +56,37 @@ def test_a_refused_schema_says_why() -> None:
     )
 
 
-@pytest.mark.parametrize("line", ["{", "5", '{"id": 1}', '{"schema": {}, "instance": 1}'])
-def test_a_line_that_is_no_case_is_told(line: str) -> None:
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("{", "not a case: Expecting property name enclosed in double quotes"),
+        ("5", "not a case: no JSON object"),
+        ('{"id": 1}', "not a case: no `schema`"),
+        ('{"schema": {}, "instance": 1}', "not a case: no `id`"),
+        ('{"id": "\udcff", "schema": 1}', "not UTF-8, at character 8"),
+    ],
+)
+def test_a_line_that_is_no_case_is_told(line: str, error: str) -> None:
     found = Checker().check_line(line)
     assert not found.compiled
-    assert found.error
+    assert found.error is not None
+    assert found.error.startswith(error)
+
+
+def test_without_an_instance_only_the_schema_is_tried() -> None:
+    checker = Checker()
+    assert checker.check_line('{"id": 1, "schema": {}}') == Verdict(1, compiled=True)
+    assert checker.check_line('{"id": 1, "schema": {}, "instance": null}').accepts
+    assert not checker.check_line('{"id": 1, "schema": {"type": "text"}}').compiled
+
+
+def test_the_exit_code_says_whether_every_line_was_answered(tmp_path: Path) -> None:
+    path = tmp_path / "cases.jsonl"
+    path.write_bytes(b'{\n{"id": 1, "schema": "\xff"}\n{"id": 2, "schema": true}\n')
+    answered = CliRunner().invoke(main, ["check", str(path)])
+    assert answered.exit_code == 0
+    assert len(answered.output.splitlines()) == 3
+    assert CliRunner().invoke(main, ["check", str(tmp_path / "missing.jsonl")]).exit_code == 2
 
 
 def test_a_line_nested_too_deep_keeps_its_id() -> None:
