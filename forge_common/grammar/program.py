@@ -94,7 +94,8 @@ class JsonString(Rule, frozen=True):
 
 
 class Number(Rule, frozen=True):
-    """A JSON number within exact bounds, a multiple of every one of `multiples_of`.
+    """A JSON number within exact bounds, a multiple of every one of `multiples_of` and of none
+    of `no_multiples_of`.
 
     An exponent makes of it no infinity and no zero of a double. A canonical one is written plainly:
     no exponent, no zero that could be left out, no `-0`.
@@ -109,6 +110,7 @@ class Number(Rule, frozen=True):
     multiples_of: tuple[Decimal, ...] = ()
     excluded: tuple[Decimal, ...] = ()
     is_canonical: bool = False
+    no_multiples_of: tuple[Decimal, ...] = ()
 
 
 class Choice(Rule, frozen=True):

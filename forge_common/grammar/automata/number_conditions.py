@@ -91,6 +91,30 @@ class Multiple(Condition[_Residue]):
         return _Residue(num_digits + 1, (10 * residue + digit) % self._step)
 
 
+class Negated(Condition[State]):
+    def __init__(self, condition: Condition[State]) -> None:
+        self._condition = condition
+
+    def begin(self, is_negative: bool) -> State | Verdict:
+        return _opposite(self._condition.begin(is_negative))
+
+    def read(self, state: State, place: Place, digit: int) -> State | Verdict:
+        return _opposite(self._condition.read(state, place, digit))
+
+    def holds(self, state: State) -> bool:
+        return not self._condition.holds(state)
+
+
+def _opposite(outcome: State | Verdict) -> State | Verdict:
+    match outcome:
+        case Verdict.HOLDS:
+            return Verdict.FAILS
+        case Verdict.FAILS:
+            return Verdict.HOLDS
+        case _:
+            return outcome
+
+
 class Fractional(Condition[tuple[()]]):
     def begin(self, is_negative: bool) -> tuple[()]:
         return ()

@@ -13,7 +13,8 @@ from forge_common.grammar.program import Number
 
 def is_sure_to_have_values(rule: Number) -> bool:
     """Where this is not said, it takes an automaton to tell. Bounds are decimals of fair size."""
-    if rule.multiples_of or _has_two_bounds(rule) or (rule.is_integer and rule.is_fractional):
+    has_multiples = bool(rule.multiples_of or rule.no_multiples_of)
+    if has_multiples or _has_two_bounds(rule) or (rule.is_integer and rule.is_fractional):
         return False
     lower = rule.exclusive_minimum if rule.minimum is None else rule.minimum
     upper = rule.exclusive_maximum if rule.maximum is None else rule.maximum

@@ -1,11 +1,11 @@
 """program.Number as an automaton over bytes, exact at any size.
 
 Integers are written as integers: no fraction, no exponent. Other numbers are written plainly,
-`-12.50`, or in scientific notation with one digit that is not 0 before the point, `1.25e+1`. Under
-`multiples_of` or `is_fractional` only plain notation is left, since no finite automaton can hold
-digits against an exponent. With no condition at all `12.5e1` and `0e0` are allowed too, exponents
-of more than two digits where the value is scientific. What is written with an exponent is no
-infinity and no zero to those who read doubles (IEEE 754). Knows nothing of schemas.
+`-12.50`, or in scientific notation with one digit that is not 0 before the point, `1.25e+1`. Where
+multiples are asked for or excluded, or integers are, only plain notation is left, since no finite
+automaton can hold digits against an exponent. With no condition at all `12.5e1` and `0e0` are
+allowed too, exponents of more than two digits where the value is scientific. What is written with
+an exponent is no infinity and no zero to those who read doubles (IEEE 754). Knows no schemas.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from forge_common.grammar.automata.number_conditions import (
     Condition,
     Fractional,
     Multiple,
+    Negated,
     Verdict,
 )
 from forge_common.grammar.automata.number_notations import (
@@ -195,7 +196,8 @@ class NumberText(ByteAutomaton):
 
 
 def _ways(rule: Number) -> list[_Way]:
-    further = [Multiple(parse_decimal(step)) for step in rule.multiples_of]
+    further: list[AnyCondition] = [Multiple(parse_decimal(step)) for step in rule.multiples_of]
+    further += [Negated(Multiple(parse_decimal(step))) for step in rule.no_multiples_of]
     bounds = _bounds(rule)
     plain: list[AnyCondition] = [*starmap(Comparison, bounds), *further]
     if rule.is_fractional:

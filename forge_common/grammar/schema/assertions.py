@@ -13,6 +13,7 @@ from forge_common.grammar.automata.formats import FORMATS, Format
 from forge_common.grammar.errors import GrammarError, GrammarTooLarge
 from forge_common.grammar.program import Number
 from forge_common.grammar.schema.documents import Document, Place
+from forge_common.grammar.schema.evaluated import Evaluated, Evaluations
 from forge_common.grammar.schema.facts import (
     AtLeast,
     AtMost,
@@ -50,6 +51,11 @@ class Range(NamedTuple):
     maximum: int | None
 
 
+class _Additional(NamedTuple):
+    value: Conjunction
+    elsewhere: Evaluated = Evaluated()  # keys that it does not speak of
+
+
 class Dependency(NamedTuple):
     """Of all else on a key being there."""
 
@@ -65,19 +71,22 @@ class Assertions:
     def __init__(self, document: Document, regular: Regular) -> None:
         self._document = document
         self._regular = regular
+        self._evaluations = Evaluations(document, self.reference)
 
     def reader(self, place: Place) -> SchemaReader:
         reader = SchemaReader(self._document, place)
         for keyword in UNEVALUATED:
             if keyword in reader and self._is_beyond_us(reader, keyword):
-                raise reader.error(keyword, "not supported beside other schemas of the value")
+                reason = "not where it depends on the value what other schemas of it evaluate"
+                raise reader.error(keyword, reason)
         return reader
 
     def _is_beyond_us(self, reader: SchemaReader, keyword: str) -> bool:
-        return (
-            any(rival in reader for rival in UNEVALUATED[keyword])
-            and self.conjunction(reader.child(keyword)) != everything()
-        )
+        if self.conjunction(reader.child(keyword)) == everything():
+            return False
+        always, ever = self._evaluations.always(reader), self._evaluations.ever(reader)
+        is_of_items = keyword == "unevaluatedItems"
+        return not (always.has_items_of(ever) if is_of_items else always.has_properties_of(ever))
 
     def conjunction(self, place: Place) -> Conjunction:
         """What a value has to fulfil for this schema alone."""
@@ -157,14 +166,18 @@ class Assertions:
         if isinstance(value, list):
             prefix_keyword, rest_keyword = "items", "additionalItems"
         prefix = reader.children(prefix_keyword) if prefix_keyword in reader else []
-        if rest_keyword not in reader:
-            rest_keyword = "unevaluatedItems"
+        conjunctions = [self.conjunction(place) for place in prefix]
         rest = everything()
         if rest_keyword in reader:
             rest = self.conjunction(reader.child(rest_keyword))
+        elif "unevaluatedItems" in reader:
+            evaluated = self._evaluations.always(reader)
+            conjunctions += [everything()] * (evaluated.num_items - len(prefix))
+            if not evaluated.has_all_items:
+                rest = self.conjunction(reader.child("unevaluatedItems"))
         if not prefix and not rest:
             return None
-        return Items(tuple(map(self.conjunction, prefix)), rest)
+        return Items(tuple(conjunctions), rest)
 
     def contains(self, reader: SchemaReader) -> Contains:
         least = reader.count("minContains") if "minContains" in reader else 1
@@ -176,23 +189,31 @@ class Assertions:
     def properties(self, reader: SchemaReader) -> Properties | None:
         named = reader.named_children("properties")
         patterns = reader.named_children("patternProperties")
-        is_older = "additionalProperties" in reader
-        rest_keyword = "additionalProperties" if is_older else "unevaluatedProperties"
-        additional = everything()
-        if rest_keyword in reader:
-            additional = self.conjunction(reader.child(rest_keyword))
+        additional, elsewhere = self._additional(reader)
         if not named and not patterns and not additional:
             return None
+        own = [NamedProperty(name, self.conjunction(place)) for name, place in named]
+        own_patterns = [
+            PatternProperty(
+                self.pattern(reader, "patternProperties", text), self.conjunction(place)
+            )
+            for text, place in patterns
+        ]
         return Properties(
-            tuple(NamedProperty(name, self.conjunction(place)) for name, place in named),
-            tuple(
-                PatternProperty(
-                    self.pattern(reader, "patternProperties", text), self.conjunction(place)
-                )
-                for text, place in patterns
-            ),
+            (*own, *(NamedProperty(key, everything()) for key in elsewhere.keys)),
+            (*own_patterns, *(PatternProperty(text, everything()) for text in elsewhere.patterns)),
             additional,
         )
+
+    def _additional(self, reader: SchemaReader) -> _Additional:
+        if "additionalProperties" in reader:
+            return _Additional(self.conjunction(reader.child("additionalProperties")))
+        if "unevaluatedProperties" in reader:
+            evaluated = self._evaluations.elsewhere(reader)
+            value = self.conjunction(reader.child("unevaluatedProperties"))
+            if value and not evaluated.has_all_properties:
+                return _Additional(value, evaluated)
+        return _Additional(everything())
 
     def dependencies(self, reader: SchemaReader, keyword: str) -> list[Dependency]:
         return [

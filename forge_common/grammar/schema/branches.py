@@ -209,7 +209,7 @@ class BranchMaker:
         lowest = None if lower is None else number_text(lower.value)
         highest = None if upper is None else number_text(upper.value)
         excluded = {number_text(value) for value in self._excluded(facts) if is_number(value)}
-        steps = {number_text(fact.step) for fact in _only(MultipleOf, facts)}
+        steps = _only(MultipleOf, facts)
         return NumberBranch(
             Number(
                 is_integer=Kind.FRACTIONAL not in kinds,
@@ -218,10 +218,15 @@ class BranchMaker:
                 exclusive_minimum=lowest if lower and lower.is_exclusive else None,
                 maximum=None if upper and upper.is_exclusive else highest,
                 exclusive_maximum=highest if upper and upper.is_exclusive else None,
-                multiples_of=tuple(sorted(steps)),
+                multiples_of=_texts_of(fact for fact in steps if not fact.is_negated),
+                no_multiples_of=_texts_of(fact for fact in steps if fact.is_negated),
                 excluded=tuple(sorted(excluded)),
             )
         )
+
+
+def _texts_of(steps: Iterable[MultipleOf]) -> tuple[str, ...]:
+    return tuple(sorted({number_text(fact.step) for fact in steps}))
 
 
 def _only(kind: type[OneFact], facts: Iterable[Fact]) -> list[OneFact]:

@@ -53,7 +53,7 @@ class Evaluation:
             Excluded: lambda fact, value: not self.is_listed(fact.values, value),
             AtLeast: _is_at_least,
             AtMost: _is_at_most,
-            MultipleOf: lambda fact, value: exact(value) % fact.step == 0,
+            MultipleOf: lambda fact, value: (exact(value) % fact.step == 0) is not fact.is_negated,
             Length: lambda fact, value: _is_within(fact, len(value)),
             Matches: self._matches,
             NumItems: lambda fact, value: _is_within(fact, len(value)),

@@ -79,6 +79,7 @@ class AtMost(Struct, frozen=True):
 
 class MultipleOf(Struct, frozen=True):
     step: Fraction
+    is_negated: bool = False
 
 
 class Length(Struct, frozen=True):

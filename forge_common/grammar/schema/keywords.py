@@ -78,25 +78,7 @@ KEYWORDS: Mapping[str, Draft] = {
     "$dynamicRef": Draft.DRAFT_2020,
     "prefixItems": Draft.DRAFT_2020,
 }
-# What looks at the same value, and so has a say in what is evaluated.
-EVALUATES = frozenset(
-    {
-        "$ref",
-        "$dynamicRef",
-        "$recursiveRef",
-        "allOf",
-        "anyOf",
-        "oneOf",
-        "if",
-        "dependentSchemas",
-        "dependencies",
-    }
-)
-# Honoured where none of these stands beside it: there it means what the older keyword means.
-UNEVALUATED: Mapping[str, frozenset[str]] = {
-    "unevaluatedProperties": EVALUATES,
-    "unevaluatedItems": EVALUATES | {"contains"},
-}
+UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
 
 HOLDS_SCHEMA = frozenset(
     {

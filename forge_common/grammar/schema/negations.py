@@ -33,6 +33,7 @@ from forge_common.grammar.schema.facts import (
     Listed,
     Matches,
     Meaning,
+    MultipleOf,
     NamedProperty,
     NumItems,
     NumProperties,
@@ -123,9 +124,10 @@ class NegativeMeanings:
         return [on_numbers(AtLeast(_beyond(bound))) for bound in bounds]
 
     def _multiple(self, reader: SchemaReader) -> Violations:
-        if self._assertions.step(reader) != 1:
-            raise refuse_negation(reader, "multipleOf")
-        return [Alternative(kinds=frozenset({Kind.FRACTIONAL}))]
+        step = self._assertions.step(reader)
+        if step == 1:
+            return [Alternative(kinds=frozenset({Kind.FRACTIONAL}))]
+        return [on_numbers(MultipleOf(step, is_negated=True))]
 
     # strings
 

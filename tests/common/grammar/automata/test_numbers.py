@@ -47,6 +47,7 @@ def random_rule(source: random.Random) -> Number:
         source.random() < 0.1,
         *bounds,
         multiples_of=tuple(source.choices(STEPS, k=source.choice([0, 0, 0, 1, 1, 2]))),
+        no_multiples_of=tuple(source.choices(STEPS, k=source.choice([0, 0, 0, 0, 1]))),
         excluded=tuple(random_literal(source) for _ in range(source.choice([0, 0, 0, 1, 3]))),
     )
 
@@ -64,6 +65,7 @@ def fits(rule: Number, literal: str) -> bool:
         and (rule.maximum is None or value <= Fraction(rule.maximum))
         and (rule.exclusive_maximum is None or value < Fraction(rule.exclusive_maximum))
         and all((value / Fraction(step)).denominator == 1 for step in rule.multiples_of)
+        and all((value / Fraction(step)).denominator > 1 for step in rule.no_multiples_of)
         and not (rule.is_fractional and value.denominator == 1)
         and value not in map(Fraction, rule.excluded)
         and may_be_written(rule, literal)
@@ -73,7 +75,9 @@ def fits(rule: Number, literal: str) -> bool:
 def may_be_written(rule: Number, literal: str) -> bool:
     if rule.is_integer:
         return literal.lstrip("-").isdigit()
-    return "e" not in literal.lower() or not (rule.multiples_of or rule.is_fractional)
+    return "e" not in literal.lower() or not (
+        rule.multiples_of or rule.no_multiples_of or rule.is_fractional
+    )
 
 
 @pytest.mark.parametrize("seed", range(NUM_RULES))

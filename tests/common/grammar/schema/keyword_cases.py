@@ -483,6 +483,91 @@ CASES = [
         [{}],
     ),
     Case(
+        "unevaluatedProperties",
+        {
+            "allOf": [{"$ref": "#/$defs/base"}, {"patternProperties": {"^x-": {"type": "null"}}}],
+            "properties": {"b": {"type": "string"}},
+            "unevaluatedProperties": False,
+            "$defs": {"base": {"properties": {"a": {"type": "integer"}}, "required": ["a"]}},
+        },
+        [{"a": 1}, {"a": 1, "b": "x"}, {"a": 1, "x-y": None}, []],
+        [{}, {"a": "x"}, {"a": 1, "c": 1}, {"a": 1, "b": 1}, {"a": 1, "x-y": 1}],
+    ),
+    Case(
+        "unevaluatedProperties",
+        {
+            "$ref": "#/$defs/base",
+            "unevaluatedProperties": {"type": "boolean"},
+            "$defs": {
+                "base": {"properties": {"a": {}}, "allOf": [{"$ref": "#/$defs/more"}]},
+                "more": {"properties": {"b": {}}, "anyOf": [{"required": ["a"]}, True]},
+            },
+        },
+        [{"a": 1, "b": 2, "c": True}, {}],
+        [{"c": 1}],
+    ),
+    Case(
+        "unevaluatedProperties",
+        {"allOf": [{"properties": {"a": {}}}, {"unevaluatedProperties": False}]},
+        [{}, 1],
+        [{"a": 1}, {"b": 1}],
+    ),
+    Case(
+        "unevaluatedProperties",
+        {
+            "allOf": [{"additionalProperties": {"type": "integer"}}],
+            "properties": {"a": {"const": 1}},
+            "unevaluatedProperties": False,
+        },
+        [{"a": 1, "b": 2}],
+        [{"a": 2}, {"b": "x"}],
+    ),
+    Case(
+        "unevaluatedProperties",
+        {
+            "properties": {"a": {}, "b": {}},
+            "if": {"properties": {"a": {"const": 1}}, "required": ["a"]},
+            "then": {"required": ["b"]},
+            "unevaluatedProperties": False,
+        },
+        [{}, {"a": 2}, {"a": 1, "b": 1}],
+        [{"a": 1}, {"c": 1}],
+    ),
+    Case(
+        "unevaluatedItems",
+        {
+            "allOf": [{"prefixItems": [{"type": "null"}, {"type": "string"}]}],
+            "prefixItems": [True],
+            "unevaluatedItems": {"type": "integer"},
+        },
+        [[], [None], [None, "x", 1, 2]],
+        [[1], [None, 1], [None, "x", "y"]],
+    ),
+    Case(
+        "unevaluatedItems",
+        {"allOf": [{"items": {"type": "integer"}}], "unevaluatedItems": False},
+        [[], [1, 2]],
+        [["a"]],
+    ),
+    Case(
+        "not multipleOf",
+        {"type": "integer", "not": {"multipleOf": 3}},
+        [1, 2, 4, -5, 10**30],
+        [0, 3, -6, 3 * 10**30, 1.5],
+    ),
+    Case(
+        "not multipleOf",
+        {"type": "number", "not": {"multipleOf": 0.5}, "minimum": 0, "maximum": 2},
+        [0.25, 1.75, 0.1],
+        [0, 0.5, 1, 2, 2.25],
+    ),
+    Case(
+        "not multipleOf",
+        {"not": {"multipleOf": 2.5}},
+        [1, 2, 7.25],
+        [0, 2.5, 5, -7.5, "x", None],
+    ),
+    Case(
         "unevaluatedItems",
         {"prefixItems": [{"type": "null"}], "unevaluatedItems": {"type": "integer"}},
         [[None, 1, 2], []],
