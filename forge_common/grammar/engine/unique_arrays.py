@@ -196,8 +196,8 @@ class UniquePlace(Place):
     def next_bytes(self) -> Iterable[int]:
         yield from self.moves.edges
         if self.is_at_item:
-            bytes_ = {byte for head in self.reading.heads for byte in head.next_bytes()}
-            yield from (byte for byte in bytes_ if self.step(byte))
+            heads = self.reading.heads
+            yield from (b for head in heads for b in head.next_bytes() if self.step(b))
 
     def step(self, byte: int) -> Place | None:
         reading = self.machine.read(self.reading, byte) if self.is_at_item else None

@@ -11,6 +11,7 @@ import pytest
 
 from forge_common.grammar.engine import Engine, State
 from forge_common.grammar.engine.memory import Memory
+from forge_common.grammar.engine.state import Forced
 from forge_common.grammar.engine.text_trees import NO_TEXTS, TextTrees
 from forge_common.grammar.errors import GrammarError, GrammarTooLarge
 from forge_common.grammar.program import (
@@ -154,7 +155,7 @@ def test_hot_texts_end_and_hold_each_item_once(name: str) -> None:
 def test_the_last_item_that_is_left_is_forced() -> None:
     state = Engine(demo_vocabulary()).start(unique("two", 2)).advance_bytes(b'["cd"')
     assert state is not None
-    assert state.forced_bytes(20) == b',"ab"]'
+    assert state.forced(20) == Forced(b',"ab"]', is_end=True)
 
 
 def test_states_that_differ_in_their_items_are_not_one() -> None:
