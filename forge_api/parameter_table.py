@@ -21,6 +21,7 @@ Made by `python -m forge_api.parameter_table > docs/parameters.md`; a test keeps
 - **hint**: it is accepted and changes nothing in the reply.
 - **refused**: a 400 that names it in `param`, unless its value asks for nothing.
 - Any other field is named in the reply under `forge.ignored`, or is a 400 with `--strict-params`.
+  Words of a schema that say nothing about values are named there too, by their JSON pointer.
 
 `response_format`, `json_schema`, `structured_outputs`, `guided_*`, `regex`, `ebnf` and `grammar`
 constrain the whole reply, one of them at a time. What cannot be expressed exactly is a 400 with the

@@ -93,7 +93,10 @@ class Validator:
             output=constrained_by(constraint, chat_output(body, dialect, text)),
             streaming=streaming_options(body),
             is_speculative=body.speculative is not False,
-            ignored=parsed.ignored + self._unread_variables(body) + grammar.ignored,
+            ignored=parsed.ignored
+            + self._unread_variables(body)
+            + _unread_words(constraint)
+            + grammar.ignored,
         )
 
     async def completion(
@@ -115,7 +118,7 @@ class Validator:
             output=constrained_by(asked, completion_output(body)),
             streaming=streaming_options(body),
             is_speculative=body.speculative is not False,
-            ignored=parsed.ignored,
+            ignored=parsed.ignored + _unread_words(asked),
         )
 
     def _chosen_calls(
@@ -194,3 +197,7 @@ class Validator:
         return SamplingResolver(
             self._model.defaults, self._model.tokenizer, scheduler, prompt_param
         )
+
+
+def _unread_words(asked: AskedGrammar | None) -> list[str]:
+    return [] if asked is None else asked.unread

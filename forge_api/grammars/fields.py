@@ -21,6 +21,7 @@ from forge_api.json_faults import fault_of
 from forge_api.openai_types import SharedFields
 from forge_common.errors import RequestError
 from forge_common.grammar.schema.compiler import SchemaOptions
+from forge_common.grammar.schema.unread_words import unread_words
 from forge_common.grammar.spec import (
     Choices,
     Ebnf,
@@ -41,6 +42,12 @@ _SCHEMA_TEXT: Final = msgspec.json.Decoder(float_hook=Decimal)
 class AskedGrammar(NamedTuple):
     param: str  # the field that asks for it
     spec: GrammarSpec
+
+    @property
+    def unread(self) -> list[str]:
+        """Words of its schema that say nothing about values, though they look so."""
+        words = unread_words(self.spec.schema) if isinstance(self.spec, JsonSchema) else []
+        return [f"{self.param}{word}" for word in words]
 
 
 def asked_grammar(body: SharedFields, *, has_calls: bool = False) -> AskedGrammar | None:

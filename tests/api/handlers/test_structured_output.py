@@ -76,6 +76,15 @@ def test_a_grammar_is_submitted_compiled(path: str, fields: dict[str, Any], text
     assert not allows(submit.sampling.grammar, text + "!")
 
 
+@pytest.mark.parametrize("path", [CHAT, COMPLETIONS])
+def test_words_of_a_schema_that_say_nothing_are_named(path: str) -> None:
+    schema = {"properties": {"a": {"type": "integer", "minimun": 1, "title": "A"}}}
+    base = HELLO if path == CHAT else {"prompt": "hello"}
+    reply = post(FakeEngine(speaks("hi")), path, base | {"json_schema": schema, "frobnicate": 1})
+    ignored = ["frobnicate", "json_schema#/properties/a/minimun"]
+    assert reply.json["forge"] == {"ignored": ignored}
+
+
 def test_decimals_of_a_schema_are_those_the_client_wrote() -> None:
     written = "0.1000000000000000000000001"
     body = f'{{"prompt":"hi","json_schema":{{"const":{written}}}}}'
