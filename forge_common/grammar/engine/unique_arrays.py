@@ -242,7 +242,7 @@ def times_of_texts(heads: Heads, times: Times) -> Times:
     """No more than there are texts."""
     fewest, most = times
     limit = MAX_TEXTS + 1 if most is None else min(most, MAX_TEXTS + 1)
-    num_texts = _count_literals(heads) or count_texts(heads, limit)
+    num_texts = _count_literals(heads) or count_texts(heads, limit, Steps().spend)
     if num_texts < min(fewest, limit):
         raise GrammarError("there are not so many different items")
     if most is not None and most <= num_texts:

@@ -10,6 +10,13 @@ SCALARS = [None, True, False, 0, 1, 2, -1, 3, 1.5, 2.0, 0.5, "", "a", "b", "ab",
 KEYS = "abcd"
 TYPES = ["null", "boolean", "integer", "number", "string", "array", "object"]
 LEAVES: list[Any] = [True, False, {"type": "integer"}, {"type": "string"}, {"const": 1}]
+SCALAR_ITEMS: list[Any] = [
+    {"type": "string"},
+    {"type": ["integer", "null"]},
+    {"type": "string", "maxLength": 1},
+    {"type": "number", "minimum": 0},
+    {"enum": [1, "a", None]},
+]
 NAMES: list[Any] = [
     {"enum": ["a", "b"]},
     {"maxLength": 1},
@@ -86,6 +93,7 @@ def mutated(value: Any, random: Random) -> Any:
 class RandomSchemas:
     def __init__(self, seed: int) -> None:
         self._random = random = Random(seed)
+        self._references = ["#/$defs/any", "#/$defs/tree"]
         one_of = random.choice
         self._keywords: dict[str, Callable[[int], Any]] = {
             "type": lambda _: one_of([one_of(TYPES), random.sample(TYPES, 2)]),
@@ -104,12 +112,14 @@ class RandomSchemas:
             "minItems": lambda _: random.randrange(3),
             "maxItems": lambda _: random.randrange(4),
             "uniqueItems": lambda _: True,
+            "unevaluatedItems": self._inner,
             "contains": self._inner,
             "minContains": lambda _: random.randrange(3),
             "maxContains": lambda _: random.randrange(3),
             "properties": lambda depth: {key: self._inner(depth) for key in self._keys()},
             "required": lambda _: self._keys(),
             "additionalProperties": self._inner,
+            "unevaluatedProperties": self._inner,
             "patternProperties": lambda depth: {one_of(KEY_PATTERNS): self._inner(depth)},
             "propertyNames": lambda _: one_of(NAMES),
             "minProperties": lambda _: random.randrange(3),
@@ -123,15 +133,18 @@ class RandomSchemas:
             "if": self._inner,
             "then": self._inner,
             "else": self._inner,
-            "$ref": lambda _: one_of(["#/$defs/any", "#/$defs/tree"]),
+            "$ref": lambda _: one_of(self._references),
         }
         self._names = [*self._keywords, *COMMON]
 
     def schema(self) -> dict[str, Any]:
         found = self._schema(3)
         tree = {"$ref": "#/$defs/tree"}
+        self._references = ["#/$defs/tree"]  # jsonschema has no end where one leads to itself
+        any_ = self._schema(1)
+        self._references = ["#/$defs/any", "#/$defs/tree"]
         definitions = {
-            "any": self._schema(1),
+            "any": any_,
             "tree": {
                 "type": ["object", "array", "null"],
                 "properties": {"a": tree},
@@ -153,7 +166,10 @@ class RandomSchemas:
         if self._random.random() < 0.06:
             return self._random.choice([True, False, {}])
         names = self._random.choices(self._names, k=self._random.choice([1, 1, 2, 2, 3]))
-        return {name: self._keywords[name](depth) for name in names}
+        made = {name: self._keywords[name](depth) for name in names}
+        if "uniqueItems" in made and self._random.random() < 0.7:
+            made["items"] = self._random.choice(SCALAR_ITEMS)
+        return made
 
     def _inner(self, depth: int) -> Any:
         return self._schema(depth - 1) if depth else self._random.choice(LEAVES)

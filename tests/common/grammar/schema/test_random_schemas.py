@@ -31,6 +31,8 @@ REFUSED = {"uniqueItems", "not", "contains", "$ref", "items"} | {
     "additionalProperties",
     "propertyNames",
     "minProperties",
+    "unevaluatedProperties",
+    "unevaluatedItems",
 }
 
 
