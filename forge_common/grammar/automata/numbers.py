@@ -209,14 +209,18 @@ def _ways(rule: Number) -> list[_Way]:
         return [_Way(Notation.CANONICAL, plain)]
     ways = [_Way(Notation.PLAIN if plain else Notation.ANY, plain)]
     if not further and not rule.is_fractional:
-        scientific = [*starmap(ScientificComparison, bounds), *_range_of_doubles()]
+        scientific = [*starmap(ScientificComparison, bounds), *_range_of_doubles(rule)]
         ways.append(_Way(Notation.SCIENTIFIC, scientific))
     return ways
 
 
-def _range_of_doubles() -> Iterator[AnyCondition]:
-    for bound, allowed in ((LARGEST_DOUBLE, AT_MOST), (SMALLEST_DOUBLE, AT_LEAST)):
-        yield OfMagnitude(ScientificComparison(parse_decimal(bound), allowed))
+def _range_of_doubles(rule: Number) -> Iterator[AnyCondition]:
+    """Numbers between bounds of their own are no larger than those."""
+    yield OfMagnitude(ScientificComparison(parse_decimal(SMALLEST_DOUBLE), AT_LEAST))
+    largest = parse_decimal(LARGEST_DOUBLE)
+    bounds = (rule.minimum or rule.exclusive_minimum, rule.maximum or rule.exclusive_maximum)
+    if any(one is None or parse_decimal(one).exponent >= largest.exponent for one in bounds):
+        yield OfMagnitude(ScientificComparison(largest, AT_MOST))
 
 
 def _bounds(rule: Number) -> list[_Bound]:

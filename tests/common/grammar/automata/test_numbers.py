@@ -127,7 +127,16 @@ def is_scientific_double(text: str) -> bool:
     return is_scientific and float(text) not in (0.0, float("inf"), -float("inf"))
 
 
-@pytest.mark.parametrize("rule", [Number(), Number(minimum="-2e308"), Number(maximum="2e308")])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Number(),
+        Number(minimum="-2e308"),
+        Number(maximum="2e308"),
+        Number(minimum="-2e308", exclusive_maximum="2e308"),
+        Number(minimum="-1e300", exclusive_maximum="1e300"),
+    ],
+)
 def test_exponents_make_no_infinity_and_no_zero(rule: Number) -> None:
     automaton = NumberText(rule)
     for text in (
