@@ -1,0 +1,1 @@
+"""Block formats of weights: one file a format or family of them, decoded exactly, some encoded."""
