@@ -41,7 +41,10 @@ def read_generation_defaults(path: Path, model_eos: tuple[int, ...]) -> Generati
     """`path` may be absent. `model_eos`, from `config.json`, counts where the file states none."""
     if not path.exists():
         return GenerationDefaults(eos_token_ids=model_eos)
-    stated = read_json(path, StatedGeneration)
+    return resolve_generation(read_json(path, StatedGeneration), model_eos)
+
+
+def resolve_generation(stated: StatedGeneration, model_eos: tuple[int, ...]) -> GenerationDefaults:
     return GenerationDefaults(
         temperature=stated.temperature,
         top_k=stated.top_k if stated.top_k and stated.top_k > 0 else None,

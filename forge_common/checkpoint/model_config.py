@@ -22,7 +22,7 @@ from forge_common.checkpoint.families import (
     LayerNorms,
     QkNorm,
 )
-from forge_common.checkpoint.json_file import read_json
+from forge_common.checkpoint.json_file import decode_json, read_bounded
 from forge_common.checkpoint.rope_scaling import Rope, for_context
 from forge_common.checkpoint.stated_config import (
     DtypeName,
@@ -94,8 +94,13 @@ class ModelConfig(Struct, frozen=True, kw_only=True):
 
 def read_model_config(path: Path) -> ModelConfig:
     """`path` is a `config.json`; ModelError names it and the field at fault."""
-    family = _family(read_json(path, StatedArchitecture), str(path))
-    return resolve(read_json(path, StatedConfig), family, str(path))
+    return parse_model_config(read_bounded(path), str(path))
+
+
+def parse_model_config(text: bytes, source: str) -> ModelConfig:
+    """`text` is what `config.json` says, or would say; errors name `source`."""
+    family = _family(decode_json(text, StatedArchitecture, source), source)
+    return resolve(decode_json(text, StatedConfig, source), family, source)
 
 
 def _family(stated: StatedArchitecture, source: str) -> Family:

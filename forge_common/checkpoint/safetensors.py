@@ -28,6 +28,7 @@ from forge_common.checkpoint.json_file import (
     open_file,
     refuse_lfs_pointer,
 )
+from forge_common.checkpoint.tensor_info import TensorInfo
 from forge_common.errors import ModelError
 
 LENGTH_BYTES = 8
@@ -44,17 +45,6 @@ ITEM_BYTES: Mapping[str, int] = MappingProxyType(
         **dict.fromkeys(("U64", "I64", "F64"), 8),
     }
 )
-
-
-class TensorInfo(Struct, frozen=True):
-    """One tensor on disk. `dtype` is SafeTensors' name, `offset` counts from the file's start."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    file: Path
-    offset: int
-    num_bytes: int
 
 
 class StatedTensor(Struct, frozen=True, forbid_unknown_fields=True):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
-from forge_common.checkpoint.json_file import read_json
+from forge_common.checkpoint.json_file import decode_json, read_bounded, read_json
 from forge_common.errors import ModelError
 
 TOKENIZER_FILE = "tokenizer.json"
@@ -26,6 +26,8 @@ class TokenizerFile(Struct, frozen=True):
 
 
 class TokenizerFiles(NamedTuple):
+    text: bytes  # tokenizer.json, as it stands or as it would
+    source: str  # where it is from, for errors
     tokenizer: TokenizerFile
     config: dict[str, Any]  # empty where the model has none
 
@@ -34,8 +36,10 @@ def read_tokenizer_files(directory: Path) -> TokenizerFiles:
     """ModelError, in one sentence, where a file is missing or no JSON object."""
     if not (directory / TOKENIZER_FILE).exists():
         raise ModelError(f"{directory}: there is no {TOKENIZER_FILE}")
-    tokenizer = read_json(directory / TOKENIZER_FILE, TokenizerFile)
-    return TokenizerFiles(tokenizer, read_tokenizer_config(directory))
+    path = directory / TOKENIZER_FILE
+    text = read_bounded(path)
+    description = decode_json(text, TokenizerFile, str(path))
+    return TokenizerFiles(text, str(path), description, read_tokenizer_config(directory))
 
 
 def read_tokenizer_config(directory: Path) -> dict[str, Any]:

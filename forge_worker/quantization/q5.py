@@ -1,7 +1,7 @@
 """Q5_0 and Q5_1: as Q4_0 and Q4_1, with the fifth bits of the 32 numbers in four bytes.
 
-    Q5_0    f16 d │ u32 h │ u4 q[32]               x = (q + 16 · h[i] - 16) · d
-    Q5_1    f16 d │ f16 m │ u32 h │ u4 q[32]       x = (q + 16 · h[i]) · d + m
+Q5_0    f16 d │ u32 h │ u4 q[32]               x = (q + 16 · h[i] - 16) · d
+Q5_1    f16 d │ f16 m │ u32 h │ u4 q[32]       x = (q + 16 · h[i]) · d + m
 """
 
 from __future__ import annotations

@@ -39,7 +39,19 @@ MAX_ARRAY_ITEMS = 2**24
 MAX_DIMENSIONS = 4
 MIN_KEY_BYTES = 13  # an empty name, a type, a byte
 MIN_TENSOR_BYTES = 24
-SCALAR_BYTES = {"B": 1, "b": 1, "?": 1, "H": 2, "h": 2, "I": 4, "i": 4, "f": 4, "Q": 8, "q": 8, "d": 8}
+SCALAR_BYTES = {
+    "B": 1,
+    "b": 1,
+    "?": 1,
+    "H": 2,
+    "h": 2,
+    "I": 4,
+    "i": 4,
+    "f": 4,
+    "Q": 8,
+    "q": 8,
+    "d": 8,
+}
 
 # Formats that there are and that Forge does not read, so that an error can name them.
 UNREAD_FORMATS: Mapping[int, str] = MappingProxyType(

@@ -39,7 +39,7 @@ class Cursor:
         """
         start = self.position
         if num_bytes > self.end - start:
-            raise ModelError(f"{self.source}: the header ends inside {what}: it is incomplete")
+            raise self._incomplete(what)
         self.position = start + num_bytes
         return start
 
@@ -55,7 +55,9 @@ class Cursor:
         """A count of items of at least `item_bytes` each, no more of them than there is room."""
         number = self.u64(what)
         if number * item_bytes > self.end - self.position:
-            raise ModelError(f"{self.source}: {what} says {number}, more than the file has room for")
+            raise ModelError(
+                f"{self.source}: {what} says {number}, more than the file has room for"
+            )
         return number
 
     def scalar(self, type_id: int, what: str) -> int | float | bool:
@@ -73,16 +75,14 @@ class Cursor:
 
     def skip_strings(self, count: int, what: str) -> None:
         """Step over `count` strings; there may be hundreds of thousands of them."""
-        data, end, position = self.data, self.end, self.position
+        data, position, last_length = self.data, self.position, self.end - 8
         unpack = U64.unpack_from
-        last_length = end - 8
         for _ in range(count):
             if position > last_length:
-                break
+                raise self._incomplete(what)
             position += 8 + unpack(data, position)[0]
-        if position > end or (count and position <= self.position):
-            position = end
-            raise ModelError(f"{self.source}: the header ends inside {what}: it is incomplete")
+        if position > self.end:
+            raise self._incomplete(what)
         self.position = position
 
     def decoded(self, start: int, length: int, what: str) -> str:
@@ -90,3 +90,6 @@ class Cursor:
             return self.data[start : start + length].decode("utf-8")
         except UnicodeDecodeError as error:
             raise ModelError(f"{self.source}: {what} is no valid UTF-8") from error
+
+    def _incomplete(self, what: str) -> ModelError:
+        return ModelError(f"{self.source}: the header ends inside {what}: it is incomplete")

@@ -6,6 +6,7 @@ strings. Knows types, not what any key means.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -42,6 +43,10 @@ class Metadata:
     def keys(self) -> list[str]:
         return list(self._values)
 
+    def value(self, key: str) -> MetadataValue | None:
+        """As it is stored; None where the file has no such key."""
+        return self._values.get(key)
+
     def integer(self, key: str) -> int | None:
         """None where the file has no such key; ModelError where its value is of another type."""
         value = self._values.get(key)
@@ -53,9 +58,9 @@ class Metadata:
         value = self._values.get(key)
         if value is None:
             return None
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
             return float(value)
-        raise self._mistyped(key, "a number")
+        raise self._mistyped(key, "a finite number")
 
     def boolean(self, key: str) -> bool | None:
         value = self._values.get(key)
@@ -82,7 +87,9 @@ class Metadata:
                 position = start + U64.unpack_from(data, position)[0]
                 found.append(data[start:position].decode("utf-8"))
         except UnicodeDecodeError as error:
-            raise ModelError(f"{self.source}: `{key}` has a string that is no valid UTF-8") from error
+            raise ModelError(
+                f"{self.source}: `{key}` has a string that is no valid UTF-8"
+            ) from error
         return found
 
     def integers(self, key: str) -> list[int] | None:
