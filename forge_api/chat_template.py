@@ -5,13 +5,14 @@ Knows nothing of token ids, of HTTP, or of how the template is run (`templating/
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from forge_api.templating.client import TemplateClient
-from forge_api.templating.source import DEFAULT, TemplateSource, read_template_source
+from forge_api.templating.source import TemplateSource, read_template_source
+from forge_common.checkpoint import ModelFiles
+from forge_common.checkpoint.chat_templates import DEFAULT
 from forge_common.errors import RequestError
 
 TOOL_USE: Final = "tool_use"
@@ -27,9 +28,9 @@ class ChatTemplate:
         self._variables = self._client.load()
 
     @classmethod
-    def from_directory(cls, path: Path) -> ChatTemplate:
-        """The template of a model directory; ChatML where it has none. Raises ModelError."""
-        return cls(read_template_source(path))
+    def of(cls, files: ModelFiles) -> ChatTemplate:
+        """The template of a model; ChatML where it has none. Raises ModelError."""
+        return cls(read_template_source(files))
 
     @property
     def texts(self) -> list[str]:

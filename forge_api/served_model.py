@@ -1,6 +1,6 @@
 """The model as clients see it: its name, how text becomes ids, how its makers would sample it.
 
-Loaded once at start from the model directory. Knows nothing of weights, devices or requests.
+Loaded once at start from the model's files. Knows nothing of weights, devices or requests.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Self
 from msgspec import Struct
 
 from forge_api.chat_template import ChatTemplate
-from forge_common.checkpoint.generation_config import GenerationDefaults, read_generation_defaults
-from forge_common.checkpoint.model_config import read_model_config
+from forge_common.checkpoint import GenerationDefaults, model_files
+from forge_common.checkpoint.model_files import name_of
 from forge_common.config import ModelSettings
-from forge_common.demo_model import DEMO_MODEL_NAME, model_directory
+from forge_common.demo_model import DEMO_MODEL_NAME, model_location
 from forge_common.tokenizer import Tokenizer
 
 
@@ -29,15 +29,12 @@ class ServedModel(Struct, frozen=True):
     @classmethod
     def load(cls, settings: ModelSettings) -> Self:
         """Raises ModelError where a file of the model is missing or unusable."""
-        directory = model_directory(settings.model_path)
-        config = read_model_config(directory / "config.json")
+        files = model_files(model_location(settings.model_path))
         return cls(
             name=model_name(settings),
-            tokenizer=Tokenizer.from_directory(directory),
-            template=ChatTemplate.from_directory(directory),
-            defaults=read_generation_defaults(
-                directory / "generation_config.json", config.eos_token_ids
-            ),
+            tokenizer=Tokenizer.of(files.tokenizer()),
+            template=ChatTemplate.of(files),
+            defaults=files.generation(),
             created=int(time.time()),
         )
 
@@ -47,4 +44,4 @@ def model_name(settings: ModelSettings) -> str:
         return settings.served_model_name
     if settings.model_path is None:
         return DEMO_MODEL_NAME
-    return Path(settings.model_path).resolve().name
+    return name_of(Path(settings.model_path))

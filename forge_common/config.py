@@ -25,10 +25,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class ModelSettings(Settings, frozen=True):
     model_path: Annotated[
         Text | None,
-        Meta(description="Directory of a HuggingFace model; none means the embedded demo model."),
+        Meta(description="HuggingFace model directory or GGUF file; none means the demo model."),
     ] = None
     served_model_name: Annotated[
-        Text | None, Meta(description="Name in /v1/models; by default that of the model directory.")
+        Text | None,
+        Meta(description="Name in /v1/models; by default that of the model directory or file."),
     ] = None
     max_model_len: Annotated[
         Annotated[int, Meta(ge=1, le=2**24)] | None,

@@ -12,7 +12,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from forge_common.checkpoint import Checkpoint
+from forge_common.checkpoint import model_files
 
 if TYPE_CHECKING:
     from forge_common.grammar.engine import Engine
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 def engine_for(path: Path) -> Callable[[], Engine]:
-    """For the model in the directory `path`."""
+    """For the model at `path`."""
 
     def make() -> Engine:
         from forge_common.grammar.engine import Engine
@@ -31,10 +31,10 @@ def engine_for(path: Path) -> Callable[[], Engine]:
         from forge_common.tokenizer import Tokenizer
 
         started = perf_counter()
-        with Checkpoint.open(path) as checkpoint:
-            config = checkpoint.config
-            end_ids = {*config.eos_token_ids, *checkpoint.generation.eos_token_ids}
-        tokenizer = Tokenizer.from_directory(path)
+        files = model_files(path)
+        config = files.config()
+        end_ids = {*config.eos_token_ids, *files.generation().eos_token_ids}
+        tokenizer = Tokenizer.of(files.tokenizer())
         engine = Engine(Vocabulary.of_tokenizer(tokenizer, end_ids, config.vocab_size))
         engine.warm()
         spare_collections()

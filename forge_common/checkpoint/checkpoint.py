@@ -1,7 +1,7 @@
-"""Checkpoint: a HuggingFace model directory, opened and checked, its tensors mapped when asked for.
+"""Checkpoint: a model's files, opened and checked, its tensors mapped when they are asked for.
 
-Opening reads headers only, so that a plan costs nothing. Knows which files belong to a model, not
-what its tensors are for. Nothing in the directory is ever executed.
+Opening reads headers only, so that a plan costs nothing. Knows bytes and their places, not how
+files describe a model, nor what its tensors are for.
 """
 
 from __future__ import annotations
@@ -12,23 +12,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
-from msgspec import Struct
-
-from forge_common.checkpoint.generation_config import (
-    GenerationDefaults,
-    read_generation_defaults,
-)
-from forge_common.checkpoint.json_file import read_json
-from forge_common.checkpoint.model_config import ModelConfig, read_model_config
-from forge_common.checkpoint.safetensors import TensorInfo, read_header
+from forge_common.checkpoint.block_formats import BLOCK_FORMATS
+from forge_common.checkpoint.generation_config import GenerationDefaults
+from forge_common.checkpoint.model_config import ModelConfig
+from forge_common.checkpoint.model_files import ModelFiles, model_files
+from forge_common.checkpoint.tensor_info import TensorInfo
 from forge_common.errors import ModelError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-
-CONFIG_FILE = "config.json"
-SINGLE_FILE = "model.safetensors"
-INDEX_FILE = "model.safetensors.index.json"
 
 # bfloat16 has no NumPy type: its bits come as they are.
 NUMPY_DTYPES: Mapping[str, str] = MappingProxyType(
@@ -50,10 +42,6 @@ NUMPY_DTYPES: Mapping[str, str] = MappingProxyType(
 )
 
 
-class ShardIndex(Struct, frozen=True):
-    weight_map: dict[str, str]
-
-
 class Checkpoint:
     """`with Checkpoint.open(path) as checkpoint`: config, defaults, tensors; arrays are views."""
 
@@ -70,14 +58,16 @@ class Checkpoint:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """ModelError, in one sentence, for whatever is wrong with the directory."""
-        if not path.is_dir():
-            raise ModelError(f"{path}: there is no such model directory")
-        config = read_model_config(path / CONFIG_FILE)
-        generation = read_generation_defaults(path / "generation_config.json", config.eos_token_ids)
+        """ModelError, in one sentence, for whatever is wrong with the files."""
+        return cls.read(model_files(path), path)
+
+    @classmethod
+    def read(cls, files: ModelFiles, path: Path) -> Self:
+        """As `open`, of files that were found; `path` names them in errors."""
+        config, generation = files.config(), files.generation()
         if max(generation.eos_token_ids, default=0) >= config.vocab_size:
             raise ModelError(f"{path}: an eos_token_id is beyond the vocabulary of the model")
-        return cls(config, generation, MappingProxyType(read_tensors(path)))
+        return cls(config, generation, MappingProxyType(files.tensors()))
 
     @property
     def num_bytes(self) -> int:
@@ -85,18 +75,26 @@ class Checkpoint:
         return sum(tensor.num_bytes for tensor in self.tensors.values())
 
     def array(self, name: str) -> npt.NDArray[Any]:
-        """A read-only view of the tensor in the mapped file; bfloat16 comes as uint16 bits."""
+        """A read-only view of the tensor in the mapped file; bfloat16 comes as uint16 bits.
+
+        Block formats come as bytes: uint8 [..., row_bytes]. Rows that GGUF keeps in pairs for
+        rotation come in HuggingFace's order, and so as a copy.
+        """
+        import numpy as np  # here, since most who open a checkpoint read only its headers
+
         tensor = self.tensors[name]
-        if tensor.dtype not in NUMPY_DTYPES:
+        is_blocks = tensor.dtype in BLOCK_FORMATS
+        if not is_blocks and tensor.dtype not in NUMPY_DTYPES:
             raise ModelError(
                 f"{tensor.file}: tensor `{name}` is {tensor.dtype}, no supported dtype"
             )
-        import numpy as np  # here, since most who open a checkpoint read only its headers
-
-        dtype = np.dtype(NUMPY_DTYPES[tensor.dtype])
+        dtype = np.dtype("u1" if is_blocks else NUMPY_DTYPES[tensor.dtype])
         count = tensor.num_bytes // dtype.itemsize
         flat = np.frombuffer(self._mapped(tensor.file), dtype, count, tensor.offset)
-        return flat.reshape(tensor.shape)
+        stored = flat.reshape(*tensor.shape[:-1], -1) if is_blocks else flat.reshape(tensor.shape)
+        if tensor.num_paired_heads is None:
+            return stored
+        return separate_pairs(stored, tensor.num_paired_heads)
 
     def close(self) -> None:
         """Forget the mapped files; each goes once the last view of it is gone."""
@@ -115,32 +113,7 @@ class Checkpoint:
         return self._maps[path]
 
 
-def read_tensors(directory: Path) -> dict[str, TensorInfo]:
-    """The tensors of the single file, or of all the shards that the index names."""
-    if (directory / SINGLE_FILE).exists():
-        return read_header(directory / SINGLE_FILE)
-    if (directory / INDEX_FILE).exists():
-        return _read_shards(directory)
-    raise ModelError(f"{directory}: there is neither {SINGLE_FILE} nor {INDEX_FILE}")
-
-
-def _read_shards(directory: Path) -> dict[str, TensorInfo]:
-    index = directory / INDEX_FILE
-    weight_map = read_json(index, ShardIndex).weight_map
-    tensors: dict[str, TensorInfo] = {}
-    for file_name in sorted(set(weight_map.values())):
-        _check_file_name(file_name, index)
-        for name, tensor in read_header(directory / file_name).items():
-            if weight_map.get(name) != file_name:
-                raise ModelError(f"{index}: tensor `{name}` of {file_name} is not placed there")
-            tensors[name] = tensor
-    if missing := sorted(weight_map.keys() - tensors.keys()):
-        raise ModelError(f"{index}: tensor `{missing[0]}` is not in {weight_map[missing[0]]}")
-    return tensors
-
-
-def _check_file_name(file_name: str, index: Path) -> None:
-    """A name in an index must not lead out of its directory."""
-    is_plain = "/" not in file_name and "\\" not in file_name and "\0" not in file_name
-    if not is_plain or not file_name.endswith(".safetensors"):
-        raise ModelError(f"{index}: `{file_name[:100]}` is no name of a SafeTensors file beside it")
+def separate_pairs(rows: npt.NDArray[Any], num_heads: int) -> npt.NDArray[Any]:
+    """Rows 0, 1, 2, 3, ... of each head as 0, 2, ..., 1, 3, ...: the first of all pairs first."""
+    pairs = rows.reshape(num_heads, -1, 2, *rows.shape[1:])
+    return pairs.swapaxes(1, 2).reshape(rows.shape)

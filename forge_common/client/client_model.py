@@ -1,6 +1,6 @@
 """What a client needs of a model to speak text: its tokenizer, and how its makers sample it.
 
-Read from the same directory the server serves. Knows nothing of sockets, weights or chat.
+Read from the same files the server serves. Knows nothing of sockets, weights or chat.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from typing import Self
 
 from msgspec import Struct
 
-from forge_common.checkpoint.generation_config import GenerationDefaults, read_generation_defaults
-from forge_common.checkpoint.model_config import read_model_config
+from forge_common.checkpoint import GenerationDefaults, model_files
 from forge_common.sampling import SamplingParams
 from forge_common.tokenizer import Tokenizer
 from forge_common.tokenizer.tokenizer import TextStart
@@ -30,9 +29,8 @@ class ClientModel(Struct, frozen=True):
     @classmethod
     def load(cls, path: Path) -> Self:
         """Raises ModelError where a file is missing or unusable."""
-        config = read_model_config(path / "config.json")
-        defaults = read_generation_defaults(path / "generation_config.json", config.eos_token_ids)
-        return cls(Tokenizer.from_directory(path), defaults)
+        files = model_files(path)
+        return cls(Tokenizer.of(files.tokenizer()), files.generation())
 
 
 def default_sampling(defaults: GenerationDefaults) -> SamplingParams:

@@ -19,6 +19,6 @@ def demo_model_path() -> Path:
     return Path(__file__).parent / "assets"
 
 
-def model_directory(model_path: str | None) -> Path:
+def model_location(model_path: str | None) -> Path:
     """What `--model-path` names, or the demo model where it names nothing."""
     return demo_model_path() if model_path is None else Path(model_path)

@@ -16,9 +16,10 @@ import msgspec
 
 from forge_common.backend import choose_backend
 from forge_common.backend_memory import memory_of
-from forge_common.checkpoint import Checkpoint
-from forge_common.checkpoint.checkpoint import CONFIG_FILE
-from forge_common.checkpoint.tokenizer_files import read_tokenizer_files
+from forge_common.checkpoint import Checkpoint, model_files
+from forge_common.checkpoint.directory import CONFIG_FILE
+from forge_common.checkpoint.gguf.shards import SUFFIX as GGUF_SUFFIX
+from forge_common.checkpoint.model_files import gguf_in, name_of
 from forge_common.config import HttpSettings, LaunchConfig, ModelSettings
 from forge_common.demo_model import DEMO_MODEL_NAME, demo_model_path
 from forge_common.errors import ConfigError, ModelError
@@ -38,23 +39,31 @@ def find_model(settings: ModelSettings) -> LocalModel:
     if stated is None:
         return LocalModel(demo_model_path(), settings.served_model_name or DEMO_MODEL_NAME)
     path = Path(stated).expanduser()
-    if path.suffix == ".gguf":
-        raise ModelError(f"{path}: GGUF files are not supported yet; give a model directory")
-    if path.is_dir():
-        if not (path / CONFIG_FILE).exists():
-            raise ModelError(f"{path} is no model directory: it has no {CONFIG_FILE}")
-        return LocalModel(path, settings.served_model_name or path.resolve().name)
     if path.exists():
-        raise ModelError(f"{path}: is a file; give the directory of a HuggingFace model")
+        _check_kind(path)
+        return LocalModel(path, settings.served_model_name or name_of(path))
+    if path.suffix == GGUF_SUFFIX:
+        raise ModelError(f"{path}: there is no such file")
     if is_hub_id(stated):
         return LocalModel(fetch(stated), settings.served_model_name or stated)
     raise ModelError(f"{path}: there is no such model directory")
 
 
+def _check_kind(path: Path) -> None:
+    if not path.is_dir():
+        if path.suffix != GGUF_SUFFIX:
+            raise ModelError(f"{path}: is a file; give a model directory or a .gguf file")
+    elif not (path / CONFIG_FILE).exists() and gguf_in(path) is None:
+        raise ModelError(
+            f"{path} is no model directory: it has no {CONFIG_FILE}, nor one model in .gguf files"
+        )
+
+
 def plan_for(model: LocalModel, config: LaunchConfig) -> MemoryPlan:
     """What the model needs, for its files as they are. ModelError where one is not sound."""
-    with Checkpoint.open(model.path) as checkpoint:
-        read_tokenizer_files(model.path)
+    files = model_files(model.path)
+    with Checkpoint.read(files, model.path) as checkpoint:
+        files.tokenizer()
         memory = memory_of(config.device, choose_backend(config.device), checkpoint)
         return plan_memory(
             checkpoint, config.cache, config.batch, config.model.max_model_len, memory

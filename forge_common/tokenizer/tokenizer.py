@@ -1,4 +1,4 @@
-"""Text to token ids, token ids to bytes and text, for one model directory.
+"""Text to token ids, token ids to bytes and text, for one model.
 
 Encoding is HuggingFace's `tokenizers`. The way back is Forge's own: the bytes of each id, looked
 up once and remembered, so that streaming costs a dictionary access a token. Knows nothing of
@@ -13,7 +13,8 @@ from pathlib import Path
 
 import tokenizers
 
-from forge_common.checkpoint.tokenizer_files import TOKENIZER_FILE, read_tokenizer_files
+from forge_common.checkpoint import model_files
+from forge_common.checkpoint.tokenizer_files import TokenizerFiles
 from forge_common.errors import ModelError, RequestError
 from forge_common.tokenizer.special_tokens import SpecialTokens, read_special_tokens
 from forge_common.tokenizer.token_decoder import TokenDecoder, parse_decoder
@@ -84,12 +85,16 @@ class Tokenizer:
         self._pieces_without = {frozenset[int](): self._all_pieces}
 
     @classmethod
-    def from_directory(cls, path: Path) -> Tokenizer:
-        """Read tokenizer.json and, where there is one, tokenizer_config.json. Raises ModelError."""
-        description, config = read_tokenizer_files(path)
-        special = read_special_tokens(description.added_tokens, config)
-        encoder = load_encoder(path / TOKENIZER_FILE, special)
-        return cls(encoder, parse_decoder(description.decoder), special)
+    def open(cls, path: Path) -> Tokenizer:
+        """That of the model at `path`, a directory or a file. Raises ModelError."""
+        return cls.of(model_files(path).tokenizer())
+
+    @classmethod
+    def of(cls, files: TokenizerFiles) -> Tokenizer:
+        """Raises ModelError where the files describe no usable tokenizer."""
+        special = read_special_tokens(files.tokenizer.added_tokens, files.config)
+        encoder = load_encoder(files, special)
+        return cls(encoder, parse_decoder(files.tokenizer.decoder), special)
 
     def encode(
         self, text: str, add_special_tokens: bool = False, *, parse_special: bool = True
@@ -144,14 +149,14 @@ class Tokenizer:
         return start.push(token_ids).decode("utf-8", "replace")
 
 
-def load_encoder(path: Path, special: SpecialTokens) -> tokenizers.Tokenizer:
-    """The `tokenizers` object of a file, without the truncation or padding the file may ask for."""
+def load_encoder(files: TokenizerFiles, special: SpecialTokens) -> tokenizers.Tokenizer:
+    """The `tokenizers` object of a model, without the truncation or padding it may ask for."""
     try:
-        encoder = tokenizers.Tokenizer.from_file(str(path))
+        encoder = tokenizers.Tokenizer.from_buffer(files.text)
     except BaseException as error:  # the library raises bare Exceptions, and panics of its own kind
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        raise ModelError(f"{path} is not a usable tokenizer: {error}.") from error
+        raise ModelError(f"{files.source} is not a usable tokenizer: {error}.") from error
     encoder.no_truncation()
     encoder.no_padding()
     known = [token for token in special.all_tokens if encoder.token_to_id(token) is not None]

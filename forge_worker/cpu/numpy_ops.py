@@ -69,7 +69,7 @@ class NumpyOps:
 
     def place(self, parts: Sequence[StoredTensor]) -> FloatArray:
         num_rows = sum(len(part.array) for part in parts)
-        joined = np.empty((num_rows, *parts[0].array.shape[1:]), np.float32)
+        joined = np.empty((num_rows, *parts[0].shape[1:]), np.float32)
         row = 0
         for part in parts:
             widen(part, joined[row : row + len(part.array)])

@@ -83,7 +83,7 @@ class CudaOps:
 
     def place(self, parts: Sequence[StoredTensor]) -> Array:
         num_rows = sum(len(part.array) for part in parts)
-        placed = self._arena.take((num_rows, *parts[0].array.shape[1:]), self._precision.dtype)
+        placed = self._arena.take((num_rows, *parts[0].shape[1:]), self._precision.dtype)
         self._upload.put(parts, placed)
         return placed
 

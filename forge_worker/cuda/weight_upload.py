@@ -67,12 +67,12 @@ class WeightUpload:
         list(self._threads.map(convert, _shares(len(rows))))
 
     def _convert(self, stored: StoredTensor, rows: npt.NDArray[Any], share: slice) -> None:
-        source = stored.array[share]
-        if STORED_AS[stored.dtype] is self._precision:
-            rows[share] = source
+        source = StoredTensor(stored.dtype, stored.array[share])
+        if STORED_AS.get(stored.dtype) is self._precision:
+            rows[share] = source.array
             return
         wide = np.empty(source.shape, np.float32)
-        widen(StoredTensor(stored.dtype, source), wide)
+        widen(source, wide)
         rows[share] = self._precision.rounded(wide)
 
 

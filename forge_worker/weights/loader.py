@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 
@@ -21,11 +21,20 @@ from forge_worker.ops.protocol import Array
 from forge_worker.parallel.sharding import Sharding, own_part
 from forge_worker.weights.head_order import Order, reorder
 from forge_worker.weights.names import Shape, expected_tensors, is_harmless
-from forge_worker.weights.stored_tensor import StoredDtype, StoredTensor, widen
+from forge_worker.weights.stored_tensor import (
+    BlockDtype,
+    PlainDtype,
+    StoredDtype,
+    StoredTensor,
+    cut_between_blocks,
+    widen,
+)
 
 Place = Callable[[Sequence[StoredTensor]], Array]  # as Ops.place
 OnProgress = Callable[[int, int], None]  # bytes read, bytes to read
-READABLE: Mapping[str, StoredDtype] = MappingProxyType({"F32": "F32", "F16": "F16", "BF16": "BF16"})
+READABLE: Mapping[str, StoredDtype] = MappingProxyType(
+    {name: name for name in (*get_args(PlainDtype), *get_args(BlockDtype))}
+)
 
 
 class TensorPart(NamedTuple):
@@ -76,7 +85,7 @@ class WeightLoader:
         if offset == 0.0 and scale == 1.0:
             return self.load_joined([part])
         stored = self._stored(part)
-        weight = np.empty(stored.array.shape, np.float32)
+        weight = np.empty(stored.shape, np.float32)
         widen(stored, weight)
         weight = (weight + np.float32(offset)) * np.float32(scale)
         self._count(name)
@@ -88,9 +97,11 @@ class WeightLoader:
 
     def _stored(self, part: TensorPart) -> StoredTensor:
         dtype = READABLE[self._checkpoint.tensors[part.name].dtype]
-        whole = self._checkpoint.array(part.name)[part.rows]
-        own = own_part(whole, part.sharding, self._shard, self._num_kv_parts)
-        return StoredTensor(dtype, own if part.order is None else reorder(own, part.order))
+        stored = StoredTensor(dtype, self._checkpoint.array(part.name)[part.rows])
+        if part.sharding is Sharding.INPUTS:
+            stored = cut_between_blocks(stored, self._shard.num_ranks)
+        own = own_part(stored.array, part.sharding, self._shard, self._num_kv_parts)
+        return StoredTensor(stored.dtype, own if part.order is None else reorder(own, part.order))
 
     def _count(self, *names: str) -> None:
         """Parts of one tensor count once."""

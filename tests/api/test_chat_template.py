@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from forge_api.chat_template import ChatTemplate
+from forge_common.checkpoint import model_files
 from forge_common.errors import RequestError
 
 USER = {"role": "user", "content": "hi"}
@@ -26,7 +27,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
     def make_template(source: Any = None, **config: Any) -> ChatTemplate:
         config = config if source is None else {**config, "chat_template": source}
         (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
-        made.append(ChatTemplate.from_directory(tmp_path))
+        made.append(ChatTemplate.of(model_files(tmp_path)))
         return made[-1]
 
     yield make_template

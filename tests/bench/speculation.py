@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from forge_common.config import DeviceSettings
-from forge_common.demo_model import model_directory
+from forge_common.demo_model import model_location
 from forge_common.protocol.api_scheduler import Submit
 from forge_common.protocol.scheduler_worker import RunBatch
 from forge_common.sampling import SamplingParams
@@ -136,8 +136,8 @@ class Served:
 
 def measure() -> Iterator[Figure]:
     device = DeviceSettings(backend="cpu", threads=available_threads())
-    tokenizer = Tokenizer.from_directory(model_directory(None))
-    demo = ScriptedModel(load_model(model_directory(None), device, lambda done, total: None))
+    tokenizer = Tokenizer.open(model_location(None))
+    demo = ScriptedModel(load_model(model_location(None), device, lambda done, total: None))
     with tempfile.TemporaryDirectory() as directory:
         write_random_model(Path(directory), SHAPE_110M)
         large = ScriptedModel(load_model(Path(directory), device, lambda done, total: None))

@@ -14,7 +14,7 @@ import zmq
 
 from forge_common.checkpoint import Checkpoint
 from forge_common.config import WorkerConfig
-from forge_common.demo_model import model_directory
+from forge_common.demo_model import model_location
 from forge_common.errors import ConfigError
 from forge_common.protocol.message import PROTOCOL_VERSION
 from forge_common.protocol.scheduler_worker import (
@@ -70,7 +70,7 @@ def ready(config: WorkerConfig, vocabulary: Vocabulary) -> WorkerReady:
 
 
 def vocabulary_of(config: WorkerConfig) -> Vocabulary:
-    with Checkpoint.open(model_directory(config.model.model_path)) as checkpoint:
+    with Checkpoint.open(model_location(config.model.model_path)) as checkpoint:
         return Vocabulary(checkpoint.config.vocab_size)
 
 

@@ -62,7 +62,7 @@ def is_valid(text: str) -> bool:
 
 def test_hot_texts_of_the_demo_model_are_valid_also_over_a_lost_worker(launch: Launch) -> None:
     forge = launch(model=None).wait_until_ready()
-    tokenizer = Tokenizer.from_directory(demo_model_path())
+    tokenizer = Tokenizer.open(demo_model_path())
     undisturbed = [text_of(forge, tokenizer, seed) for seed in SEEDS]
     assert all(is_valid(text) for text in undisturbed)
     with ThreadPoolExecutor(len(SEEDS)) as threads:

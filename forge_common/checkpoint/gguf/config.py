@@ -50,7 +50,7 @@ SAMPLING_KEYS = {
 
 def architecture_of(metadata: Metadata) -> GgufArchitecture:
     name = metadata.text("general.architecture")
-    if name not in ARCHITECTURES:
+    if name is None or name not in ARCHITECTURES:
         raise ModelError(
             f"{metadata.source}: architecture {name or '(none stated)'} is unknown;"
             f" known: {', '.join(ARCHITECTURES)}"

@@ -20,7 +20,7 @@ FLOATS = "fd"
 
 class StoredArray(NamedTuple):
     item_type: int
-    count: int
+    num_items: int
     start: int  # in the file, of the first item
 
 
@@ -82,7 +82,7 @@ class Metadata:
             raise self._mistyped(key, "a list of strings")
         data, position, found = self._cursor.data, array.start, []
         try:
-            for _ in range(array.count):
+            for _ in range(array.num_items):
                 start = position + 8
                 position = start + U64.unpack_from(data, position)[0]
                 found.append(data[start:position].decode("utf-8"))
@@ -106,7 +106,7 @@ class Metadata:
         code = SCALAR_CODES.get(array.item_type, "")
         if not code or code not in codes or array.item_type == BOOL:
             raise self._mistyped(key, what)
-        return list(struct.unpack_from(f"<{array.count}{code}", self._cursor.data, array.start))
+        return list(struct.unpack_from(f"<{array.num_items}{code}", self._cursor.data, array.start))
 
     def _array(self, key: str, what: str) -> StoredArray | None:
         value = self._values.get(key)

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from forge_common.checkpoint.chat_templates import DEFAULT, MAX_TEMPLATE_BYTES
 from forge_common.checkpoint.generation_config import GenerationDefaults
 from forge_common.checkpoint.gguf.config import architecture_of, read_config, read_generation
 from forge_common.checkpoint.gguf.container import Container
@@ -25,7 +26,6 @@ from forge_common.errors import ModelError
 
 TEMPLATE = "tokenizer.chat_template"
 TEMPLATE_NAMES = "tokenizer.chat_templates"
-DEFAULT_TEMPLATE = "default"
 
 
 class GgufModel:
@@ -59,10 +59,14 @@ class GgufModel:
 
     def chat_templates(self) -> dict[str, str]:
         metadata = self._container.metadata
-        keys = {DEFAULT_TEMPLATE: TEMPLATE} | {
+        keys = {DEFAULT: TEMPLATE} | {
             name: f"{TEMPLATE}.{name}" for name in metadata.texts(TEMPLATE_NAMES) or ()
         }
         found = {name: metadata.text(key) for name, key in keys.items()}
+        if any(text is not None and len(text) > MAX_TEMPLATE_BYTES for text in found.values()):
+            raise ModelError(
+                f"{self._path}: a chat template is larger than {MAX_TEMPLATE_BYTES} bytes"
+            )
         return {name: text for name, text in found.items() if text is not None}
 
     @cached_property

@@ -21,10 +21,10 @@ SHARD_NAME = re.compile(r"(?P<base>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gg
 class ShardName(NamedTuple):
     base: str
     number: int  # from 1
-    count: int
+    num_shards: int
 
     def of(self, number: int) -> str:
-        return f"{self.base}-{number:05d}-of-{self.count:05d}{SUFFIX}"
+        return f"{self.base}-{number:05d}-of-{self.num_shards:05d}{SUFFIX}"
 
 
 def shard_name(file_name: str) -> ShardName | None:
@@ -35,7 +35,7 @@ def shard_name(file_name: str) -> ShardName | None:
     return ShardName(match["base"], int(match["number"]), int(match["count"]))
 
 
-def model_name(path: Path) -> str:
+def gguf_name(path: Path) -> str:
     """What a file's name says of the model: without the ending, or the number of the shard."""
     shard = shard_name(path.name)
     return path.name.removesuffix(SUFFIX) if shard is None else shard.base
@@ -55,11 +55,11 @@ def read_model(path: Path) -> Container:
         if (whole.metadata.integer("split.count") or 1) > 1:
             raise ModelError(f"{path}: is a part of a model, but its name does not say which")
         return whole
-    if not 1 <= shard.number <= shard.count <= MAX_SHARDS:
+    if not 1 <= shard.number <= shard.num_shards <= MAX_SHARDS:
         raise ModelError(f"{path}: its name is that of no part of a model")
     first = _read_shard(path.with_name(shard.of(1)), shard._replace(number=1))
     tensors = dict(first.tensors)
-    for number in range(2, shard.count + 1):
+    for number in range(2, shard.num_shards + 1):
         part = _read_shard(path.with_name(shard.of(number)), shard._replace(number=number))
         if twice := tensors.keys() & part.tensors.keys():
             raise ModelError(f"{path}: tensor `{min(twice)}` is in two files")
@@ -73,7 +73,7 @@ def _read_shard(path: Path, shard: ShardName) -> Container:
         raise ModelError(f"{path}: this part of the model is missing")
     part = read_container(path)
     stated = part.metadata.integer("split.no"), part.metadata.integer("split.count")
-    if stated != (shard.number - 1, shard.count):
+    if stated != (shard.number - 1, shard.num_shards):
         raise ModelError(
             f"{path}: `split.no` and `split.count` say it is another part than its name does"
         )

@@ -12,10 +12,11 @@ from tests.common.checkpoint.files import write_json
 
 
 def test_both_files_are_read(tmp_path: Path) -> None:
-    write_json(tmp_path / "tokenizer.json", {"decoder": {"type": "BPE"}, "model": {}})
+    path = write_json(tmp_path / "tokenizer.json", {"decoder": {"type": "BPE"}, "model": {}})
     write_json(tmp_path / "tokenizer_config.json", {"bos_token": "<s>"})
-    files = read_tokenizer_files(tmp_path)
-    assert files == (TokenizerFile(decoder={"type": "BPE"}), {"bos_token": "<s>"})
+    description = TokenizerFile(decoder={"type": "BPE"})
+    expected = (path.read_bytes(), str(path), description, {"bos_token": "<s>"})
+    assert read_tokenizer_files(tmp_path) == expected
 
 
 def test_the_config_may_be_absent(tmp_path: Path) -> None:

@@ -34,8 +34,8 @@ def test_directory_names_its_model(tmp_path: Path) -> None:
     ("name", "sentence"),
     [
         ("absent", "there is no such model directory"),
-        ("model.gguf", "GGUF files are not supported yet"),
-        ("file", "is a file; give the directory"),
+        ("model.gguf", r"model\.gguf: there is no such file"),
+        ("file", "is a file; give a model directory"),
         (".", r"is no model directory: it has no config\.json"),
     ],
 )

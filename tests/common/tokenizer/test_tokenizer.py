@@ -90,16 +90,14 @@ def test_special_tokens_in_text_are_read_unless_told_otherwise() -> None:
 
 def test_special_tokens_are_gathered_from_both_files(tmp_path: Path) -> None:
     config = {"bos_token": None, "eos_token": {"content": "<think>"}}
-    tokenizer = Tokenizer.from_directory(
-        write_model_directory(tmp_path, byte_level_encoder(), config)
-    )
+    tokenizer = Tokenizer.open(write_model_directory(tmp_path, byte_level_encoder(), config))
     assert (tokenizer.bos_token, tokenizer.eos_token) == (None, "<think>")
     think = tokenizer.encode("<think>")
     assert tokenizer.special_token_ids == {0, 1, *think}
 
 
 def test_a_directory_without_a_config_is_enough(tmp_path: Path) -> None:
-    tokenizer = Tokenizer.from_directory(write_model_directory(tmp_path, byte_level_encoder()))
+    tokenizer = Tokenizer.open(write_model_directory(tmp_path, byte_level_encoder()))
     assert tokenizer.special_token_ids == {0, 1}
     assert tokenizer.vocab_size == byte_level_encoder().get_vocab_size()
 
@@ -108,7 +106,7 @@ def test_truncation_asked_for_by_the_file_is_not_done(tmp_path: Path) -> None:
     encoder = tokenizers.Tokenizer.from_str(byte_level_encoder().to_str())
     encoder.enable_truncation(2)
     encoder.enable_padding(length=100)
-    tokenizer = Tokenizer.from_directory(write_model_directory(tmp_path, encoder))
+    tokenizer = Tokenizer.open(write_model_directory(tmp_path, encoder))
     assert len(tokenizer.encode("a b c d e")) == 9
 
 
@@ -123,7 +121,7 @@ def test_half_a_surrogate_pair_is_the_requests_fault() -> None:
 def test_an_unusable_file_is_one_sentence(tmp_path: Path, content: str) -> None:
     (tmp_path / "tokenizer.json").write_text(content)
     with pytest.raises(ModelError, match=r"tokenizer\.json"):
-        Tokenizer.from_directory(tmp_path)
+        Tokenizer.open(tmp_path)
 
 
 def test_what_makes_the_library_panic_is_one_sentence(tmp_path: Path) -> None:
@@ -132,7 +130,7 @@ def test_what_makes_the_library_panic_is_one_sentence(tmp_path: Path) -> None:
     text = f'{{"model": {model}, "normalizer": {normalizer}}}'
     (tmp_path / "tokenizer.json").write_text(text)
     with pytest.raises(ModelError, match=r"tokenizer\.json is not a usable tokenizer"):
-        Tokenizer.from_directory(tmp_path)
+        Tokenizer.open(tmp_path)
 
 
 def test_other_threads_go_on_while_a_long_text_is_encoded() -> None:
@@ -148,14 +146,14 @@ def test_other_threads_go_on_while_a_long_text_is_encoded() -> None:
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"there is no tokenizer\.json"):
-        Tokenizer.from_directory(tmp_path)
+        Tokenizer.open(tmp_path)
 
 
 def test_a_config_that_is_no_object_is_refused(tmp_path: Path) -> None:
     write_model_directory(tmp_path, byte_level_encoder())
     (tmp_path / "tokenizer_config.json").write_text("[1]")
     with pytest.raises(ModelError, match=r"tokenizer_config\.json"):
-        Tokenizer.from_directory(tmp_path)
+        Tokenizer.open(tmp_path)
 
 
 def test_pieces_are_remembered_for_each_choice_of_special_tokens() -> None:

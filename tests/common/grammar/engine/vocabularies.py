@@ -55,6 +55,6 @@ def odd_vocabulary() -> Vocabulary:
 
 @cache
 def demo_vocabulary() -> Vocabulary:
-    tokenizer = Tokenizer.from_directory(Path(forge_common.demo_model.__path__[0]) / "assets")
+    tokenizer = Tokenizer.open(Path(forge_common.demo_model.__path__[0]) / "assets")
     (end_id,) = tokenizer.encode(tokenizer.eos_token or "")
     return Vocabulary.of_tokenizer(tokenizer, [end_id])
