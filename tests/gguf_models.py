@@ -104,8 +104,10 @@ def gguf_name(name: str, architecture: GgufArchitecture) -> str:
 
 
 def tokenizer_metadata(directory: Path) -> dict[str, Any]:
-    tree = json.loads((directory / "tokenizer.json").read_text())
-    config_path = directory / "tokenizer_config.json"
+    path, config_path = directory / "tokenizer.json", directory / "tokenizer_config.json"
+    if not path.exists():
+        return {}
+    tree = json.loads(path.read_text())
     config = json.loads(config_path.read_text()) if config_path.exists() else {}
     return {**vocabulary_metadata(tree), **special_metadata(tree, config)}
 

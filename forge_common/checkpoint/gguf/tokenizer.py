@@ -16,6 +16,7 @@ from forge_common.checkpoint.gguf.vocabulary import PREFIX, TokenKind, Vocabular
 from forge_common.errors import ModelError
 
 SPACE_MARK = "▁"
+MAX_PIECE_CHARS = 1024  # of a token that is put together from others; real ones have up to 128
 
 
 class Pair(NamedTuple):
@@ -119,6 +120,8 @@ def _merges_by_score(vocabulary: Vocabulary) -> Iterator[Pair]:
         token = tokens[id_]
         if kinds[id_] not in made_of_others:
             continue
+        if len(token) > MAX_PIECE_CHARS:
+            raise ModelError(f"{vocabulary.metadata.source}: token {id_} is too long")
         halves = [Pair(token[:cut], token[cut:]) for cut in range(1, len(token))]
         known = [pair for pair in halves if pair.left in ids and pair.right in ids]
         yield from sorted(known, key=lambda pair: (ids[pair.left], ids[pair.right]))

@@ -1,4 +1,4 @@
-"""A model directory as a whole: single file or shards, arrays as views."""
+"""A model as a whole: single file or shards, arrays as views."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import pytest
 from safetensors.numpy import save_file
 
 from forge_common.checkpoint import Checkpoint
+from forge_common.checkpoint.checkpoint import separate_pairs
 from forge_common.errors import ModelError
 from tests.common.checkpoint.files import tensor, write_config, write_json, write_safetensors
+from tests.common.checkpoint.gguf.small_model import metadata, tensors
+from tests.gguf_files import write_gguf
 
 INDEX = "model.safetensors.index.json"
 
@@ -108,3 +111,19 @@ def test_dtype_without_numpy_equivalent_is_refused_when_read(tmp_path: Path) -> 
     checkpoint = Checkpoint.open(tmp_path)
     with pytest.raises(ModelError, match="`a` is F8_E4M3"):
         checkpoint.array("a")
+
+
+def test_gguf_blocks_come_as_bytes(tmp_path: Path) -> None:
+    path = write_gguf(tmp_path / "m.gguf", metadata(), tensors())
+    with Checkpoint.open(path) as checkpoint:
+        gate = checkpoint.array("model.layers.0.mlp.gate_proj.weight")
+        norm = checkpoint.array("model.norm.weight")
+        assert (gate.dtype, gate.shape) == (np.uint8, (64, 34))
+        assert (norm.dtype, norm.shape) == (np.float32, (32,))
+        assert not gate.flags.writeable
+
+
+def test_rows_in_pairs_come_apart() -> None:
+    rows = np.array([[0], [4], [1], [5], [2], [6], [3], [7], [10], [14], [11], [15]])
+    assert separate_pairs(rows[:8], 1)[:, 0].tolist() == list(range(8))
+    assert separate_pairs(rows[:8], 2)[:, 0].tolist() == [0, 1, 4, 5, 2, 3, 6, 7]
