@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 from forge_common.checkpoint import Checkpoint
-from forge_common.checkpoint.block_formats import BLOCK_FORMATS
 from forge_common.checkpoint.gguf.architectures import ARCHITECTURES, GgufArchitecture
 from forge_common.checkpoint.gguf.vocabulary import TokenKind
-from forge_worker.quantization.encode import ENCODERS, encode
+from forge_worker.quantization.encode import encode, format_for
 from forge_worker.weights.stored_tensor import StoredTensor, widen
 from tests.gguf_files import FileTensor, plain, write_gguf
 
@@ -61,7 +60,7 @@ def model_metadata(directory: Path) -> dict[str, Any]:
 
 
 def model_tensors(directory: Path, dtype: str) -> dict[str, FileTensor]:
-    """Matrices in `dtype`, or F32 where their rows are no whole blocks of it; vectors in F32."""
+    """Matrices in `dtype`, or in what fits where rows are no whole blocks of it; vectors in F32."""
     architecture = architecture_of(directory)
     with Checkpoint.open(directory) as checkpoint:
         config = checkpoint.config
@@ -90,9 +89,10 @@ def in_format(wide: np.ndarray[Any, Any], dtype: str) -> FileTensor:
         return plain(wide.astype(np.float16))
     if dtype == "BF16":
         return plain((wide.view(np.uint32) >> 16).astype(np.uint16))
-    if wide.shape[-1] % BLOCK_FORMATS[dtype].block_elements or dtype not in ENCODERS:
+    fitting = format_for(dtype, wide.shape[-1])
+    if fitting is None:
         return plain(wide)
-    return FileTensor(dtype, wide.shape, encode(dtype, wide).tobytes())
+    return FileTensor(fitting, wide.shape, encode(fitting, wide).tobytes())
 
 
 def gguf_name(name: str, architecture: GgufArchitecture) -> str:

@@ -30,6 +30,10 @@ ENCODERS: Mapping[str, EncodeBlocks] = MappingProxyType(
     }
 )
 
+SMALLER_BLOCKS: Mapping[str, str] = MappingProxyType(
+    {"Q4_K": "Q8_0", "Q5_K": "Q8_0", "Q6_K": "Q8_0"}
+)
+
 
 def encode(dtype: str, values: Floats) -> Bytes:
     """float32 [..., elements] to blocks [..., row_bytes]; rows must be whole blocks, and finite."""
@@ -42,3 +46,12 @@ def encode(dtype: str, values: Floats) -> Bytes:
         slab = blocks[start : start + num_blocks]
         encoded[start : start + num_blocks] = encode_blocks(slab)
     return encoded.reshape(*values.shape[:-1], row_bytes)
+
+
+def format_for(dtype: str, num_elements: int) -> str | None:
+    """`dtype` where rows of `num_elements` are whole blocks of it, else one with smaller blocks
+    that loses no more; None where no format fits, so that the numbers stay as they are."""
+    for candidate in (dtype, SMALLER_BLOCKS.get(dtype, dtype)):
+        if num_elements % BLOCK_FORMATS[candidate].block_elements == 0:
+            return candidate
+    return None
