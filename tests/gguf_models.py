@@ -1,11 +1,12 @@
 """Turns HuggingFace model directories into GGUF files, as llama.cpp's converter does.
 
-Only what the tests' own models need: Llama, Qwen 2 and Qwen 3, and the two kinds of tokenizer.
+Only what the tests' own models need of it: every family, and the two kinds of tokenizer.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from forge_worker.weights.stored_tensor import StoredTensor, widen
 from tests.gguf_files import FileTensor, plain, write_gguf
 
 Convert = Callable[[np.ndarray[Any, Any]], FileTensor]
+EXPERT = re.compile(r"(?<=\.experts)\.\d+\.")
 TOP_LEVEL = {
     "model.embed_tokens.weight": "token_embd.weight",
     "model.norm.weight": "output_norm.weight",
@@ -36,44 +38,90 @@ def write_gguf_model(directory: Path, path: Path, dtype: str = "F32", **changes:
 
 
 def architecture_of(directory: Path) -> GgufArchitecture:
-    family = json.loads((directory / "config.json").read_text())["architectures"][0]
+    family = stated_config(directory)["architectures"][0]
     return next(found for found in ARCHITECTURES.values() if found.family == family)
 
 
+def stated_config(directory: Path) -> dict[str, Any]:
+    stated: dict[str, Any] = json.loads((directory / "config.json").read_text())
+    return stated
+
+
 def model_metadata(directory: Path) -> dict[str, Any]:
-    architecture = architecture_of(directory).name
+    architecture, stated = architecture_of(directory), stated_config(directory)
+    prefix = architecture.name + "."
     with Checkpoint.open(directory) as checkpoint:
         config = checkpoint.config
+    further = {key: stated.get(field) for key, field in architecture.keys.items()}
+    rope = rope_parameters(stated)
     return {
-        "general.architecture": architecture,
-        f"{architecture}.embedding_length": config.hidden_size,
-        f"{architecture}.feed_forward_length": config.intermediate_size,
-        f"{architecture}.block_count": config.num_layers,
-        f"{architecture}.attention.head_count": config.num_heads,
-        f"{architecture}.attention.head_count_kv": config.num_kv_heads,
-        f"{architecture}.attention.key_length": config.head_dim,
-        f"{architecture}.attention.value_length": config.head_dim,
-        f"{architecture}.context_length": config.max_position_embeddings,
-        f"{architecture}.attention.layer_norm_rms_epsilon": config.rms_norm_eps,
-        f"{architecture}.rope.freq_base": config.rope_theta,
+        "general.architecture": architecture.name,
+        f"{prefix}embedding_length": config.hidden_size,
+        f"{prefix}feed_forward_length": config.intermediate_size,
+        f"{prefix}block_count": config.num_layers,
+        f"{prefix}attention.head_count": config.num_heads,
+        f"{prefix}attention.head_count_kv": config.num_kv_heads,
+        f"{prefix}attention.key_length": config.head_dim,
+        f"{prefix}attention.value_length": config.head_dim,
+        f"{prefix}context_length": config.max_position_embeddings,
+        f"{prefix}attention.layer_norm_rms_epsilon": config.rms_norm_eps,
+        f"{prefix}rope.freq_base": config.ropes[-1].theta,
+        f"{prefix}rope.dimension_count": max(rope.num_dims for rope in config.ropes),
+        f"{prefix}rope.scaling.original_context_length": rope.get(
+            "original_max_position_embeddings"
+        ),
+        f"{prefix}rope.scaling.attn_factor": rope.get("attention_factor"),
+        f"{prefix}rope.scaling.factor": rope.get("factor"),
+        f"{prefix}rope.scaling.type": rope.get("rope_type", "default").replace("default", "none"),
+        **{f"{prefix}{key}": value for key, value in further.items()},
     }
 
 
 def model_tensors(directory: Path, dtype: str) -> dict[str, FileTensor]:
     """Matrices in `dtype`, or in what fits where rows are no whole blocks of it; vectors in F32."""
     architecture = architecture_of(directory)
+    experts: dict[str, list[np.ndarray[Any, Any]]] = {}
+    found = {}
     with Checkpoint.open(directory) as checkpoint:
         config = checkpoint.config
-        found = {}
-        for name, info in checkpoint.tensors.items():
+        for name, info in sorted(checkpoint.tensors.items(), key=lambda item: by_expert(item[0])):
             wide = np.empty(info.shape, np.float32)
             widen(StoredTensor(info.dtype, checkpoint.array(name)), wide)  # type: ignore[arg-type]
             if architecture.pairs_heads and ".q_proj." in name:
                 wide = paired(wide, config.num_heads)
             if architecture.pairs_heads and ".k_proj." in name:
                 wide = paired(wide, config.num_kv_heads)
-            found[gguf_name(name, architecture)] = in_format(wide, dtype)
-    return found
+            if name.endswith("norm.weight"):
+                wide = wide + np.float32(config.norm_offset)
+            theirs = gguf_name(name, architecture)
+            if ".experts." in name:
+                experts.setdefault(theirs, []).append(wide)
+            else:
+                found[theirs] = in_format(wide, dtype)
+    stacked = {name: in_format(np.stack(parts), dtype) for name, parts in experts.items()}
+    return {**found, **stacked, **divisors(stated_config(directory))}
+
+
+def by_expert(name: str) -> tuple[str, int]:
+    """Experts in the order of their numbers."""
+    number = re.search(r"\.experts\.(\d+)\.", name)
+    return EXPERT.sub(".{}.", name), int(number[1]) if number else 0
+
+
+def rope_parameters(stated: dict[str, Any]) -> dict[str, Any]:
+    """Of the layers that see everything."""
+    rope: dict[str, Any] = stated.get("rope_parameters") or stated.get("rope_scaling") or {}
+    full: dict[str, Any] = rope.get("full_attention", rope)
+    return full
+
+
+def divisors(stated: dict[str, Any]) -> dict[str, FileTensor]:
+    rope = rope_parameters(stated)
+    return {
+        f"rope_factors_{kind}.weight": plain(np.array(rope[f"{kind}_factor"], np.float32))
+        for kind in ("short", "long")
+        if f"{kind}_factor" in rope
+    }
 
 
 def paired(rows: np.ndarray[Any, Any], num_heads: int) -> np.ndarray[Any, Any]:
@@ -98,7 +146,7 @@ def in_format(wide: np.ndarray[Any, Any], dtype: str) -> FileTensor:
 def gguf_name(name: str, architecture: GgufArchitecture) -> str:
     if name in TOP_LEVEL:
         return TOP_LEVEL[name]
-    _, _, layer, *parts, kind = name.split(".")
+    _, _, layer, *parts, kind = EXPERT.sub(".{}.", name).split(".")
     names = {theirs: ours for ours, theirs in architecture.layer_tensors.items()}
     return f"blk.{layer}.{names['.'.join(parts)]}.{kind}"
 

@@ -94,6 +94,8 @@ class Checkpoint:
         stored = flat.reshape(*tensor.shape[:-1], -1) if is_blocks else flat.reshape(tensor.shape)
         if tensor.num_paired_heads is None:
             return stored
+        if len(stored) % (2 * tensor.num_paired_heads):
+            raise ModelError(f"{tensor.file}: rows of tensor `{name}` are no pairs in heads")
         return separate_pairs(stored, tensor.num_paired_heads)
 
     def close(self) -> None:

@@ -24,7 +24,49 @@ from tests.worker.tiny_models import write_tiny_model
 PROMPT = [3, 1, 4, 1, 5, 9, 2, 6]
 CHAT = "<|im_start|>user\nWhat is Forge?<|im_end|>\n<|im_start|>assistant\nForge is"
 DOWN = "model.layers.0.mlp.down_proj.weight"
-FAMILIES = ["LlamaForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"]
+GOLDEN = Path(__file__).parent.parent / "golden" / "models"
+GOLDEN_NAMES = [
+    "granite",
+    "llama2",
+    "llama_biased",
+    "mixtral",
+    "olmo2",
+    "phi3",
+    "phi3_long",
+    "phi3_short",
+    "qwen2",
+    "qwen3",
+    "rope_linear",
+    "rope_yarn",
+    "tinyllama",
+]
+GELU = {"hidden_activation": "gelu_pytorch_tanh", "head_dim": 8, "query_pre_attn_scalar": 8}
+# Families whose golden models differ in what a GGUF file cannot say, as their real ones do not.
+REAL = {
+    "Gemma2ForCausalLM": {
+        **GELU,
+        "sliding_window": 4,
+        "attn_logit_softcapping": 5.0,
+        "final_logit_softcapping": 3.0,
+    },
+    "Gemma3ForCausalLM": {
+        **GELU,
+        "num_hidden_layers": 6,
+        "sliding_window": 4,
+        "rope_parameters": {
+            "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1e6},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+        },
+    },
+    "Qwen3MoeForCausalLM": {
+        "head_dim": 8,
+        "num_experts": 6,
+        "num_experts_per_tok": 2,
+        "moe_intermediate_size": 24,
+        "norm_topk_prob": True,
+    },
+    "SmolLM3ForCausalLM": {"num_hidden_layers": 4},
+}
 
 
 def loaded(path: Path) -> Model:
@@ -35,18 +77,25 @@ def logits(path: Path, prompt: list[int] = PROMPT) -> np.ndarray:
     return Runner(loaded(path)).step({0: prompt})[0]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("tied", [True, False])
-def test_float32_file_gives_the_same_logits(tmp_path: Path, family: str, tied: bool) -> None:
-    directory = write_tiny_model(
-        tmp_path, architectures=[family], tie_word_embeddings=tied, head_dim=8
-    )
+@pytest.mark.parametrize("name", GOLDEN_NAMES)
+def test_golden_models_give_the_same_logits(tmp_path: Path, name: str) -> None:
+    check_same_logits(GOLDEN / name, tmp_path)
+
+
+@pytest.mark.parametrize("family", REAL)
+def test_other_families_give_the_same_logits(tmp_path: Path, family: str) -> None:
+    check_same_logits(write_tiny_model(tmp_path, architectures=[family], **REAL[family]), tmp_path)
+
+
+def check_same_logits(directory: Path, tmp_path: Path) -> None:
     gguf = write_gguf_model(directory, tmp_path / "m.gguf")
-    assert (logits(gguf) == logits(directory)).all()
+    ours, original = logits(gguf), logits(directory)
+    assert np.abs(ours - original).max() <= 1e-5 * np.abs(original).max()
 
 
-def test_biases_of_llama_come_apart_as_their_rows_do(tmp_path: Path) -> None:
-    directory = write_tiny_model(tmp_path, attention_bias=True, mlp_bias=True)
+@pytest.mark.parametrize("tied", [True, False])
+def test_head_may_be_tied_or_not(tmp_path: Path, tied: bool) -> None:
+    directory = write_tiny_model(tmp_path, tie_word_embeddings=tied)
     gguf = write_gguf_model(directory, tmp_path / "m.gguf")
     assert (logits(gguf) == logits(directory)).all()
 

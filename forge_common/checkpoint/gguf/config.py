@@ -7,62 +7,86 @@ not what a model computes.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from forge_common.checkpoint.generation_config import (
     GenerationDefaults,
     StatedGeneration,
     resolve_generation,
 )
-from forge_common.checkpoint.gguf.architectures import ARCHITECTURES, GgufArchitecture
+from forge_common.checkpoint.gguf.architectures import ARCHITECTURES, GgufArchitecture, Variant
 from forge_common.checkpoint.gguf.container import Container
-from forge_common.checkpoint.gguf.divisors import read_divisors
 from forge_common.checkpoint.gguf.end_tokens import end_token_ids
-from forge_common.checkpoint.gguf.metadata import Metadata, StoredArray
+from forge_common.checkpoint.gguf.metadata import Metadata
+from forge_common.checkpoint.gguf.rope_fields import head_dim, rope_fields
 from forge_common.checkpoint.gguf.tensors import OUTPUT
 from forge_common.checkpoint.model_config import ModelConfig, parse_model_config
 from forge_common.errors import ModelError
 
 # Keys behind `{architecture}.`, by the field of `config.json` that says the same.
-INTEGER_KEYS = {
-    "hidden_size": "embedding_length",
-    "intermediate_size": "feed_forward_length",
-    "num_hidden_layers": "block_count",
-    "num_attention_heads": "attention.head_count",
-    "num_key_value_heads": "attention.head_count_kv",
-    "head_dim": "attention.key_length",
-    "max_position_embeddings": "context_length",
-}
-NUMBER_KEYS = {
-    "rms_norm_eps": "attention.layer_norm_rms_epsilon",
-    "rope_theta": "rope.freq_base",
-}
-YARN_KEYS = {"beta_fast": "rope.scaling.yarn_beta_fast", "beta_slow": "rope.scaling.yarn_beta_slow"}
-SAMPLING_KEYS = {
-    "temperature": "general.sampling.temp",
-    "top_p": "general.sampling.top_p",
-    "min_p": "general.sampling.min_p",
-    "repetition_penalty": "general.sampling.penalty_repeat",
-}
+INTEGER_KEYS: Mapping[str, str] = MappingProxyType(
+    {
+        "hidden_size": "embedding_length",
+        "intermediate_size": "feed_forward_length",
+        "num_hidden_layers": "block_count",
+        "num_attention_heads": "attention.head_count",
+        "num_key_value_heads": "attention.head_count_kv",
+        "head_dim": "attention.key_length",
+        "max_position_embeddings": "context_length",
+    }
+)
+NUMBER_KEYS: Mapping[str, str] = MappingProxyType(
+    {"rms_norm_eps": "attention.layer_norm_rms_epsilon", "rope_theta": "rope.freq_base"}
+)
+SAMPLING_KEYS: Mapping[str, str] = MappingProxyType(
+    {
+        "temperature": "general.sampling.temp",
+        "top_p": "general.sampling.top_p",
+        "min_p": "general.sampling.min_p",
+        "repetition_penalty": "general.sampling.penalty_repeat",
+    }
+)
+# What changes what a model computes, and must not be passed over where the family knows it not.
+MEANT_KEYS = (
+    "attention.sliding_window",
+    "attention.scale",
+    "attention.clamp_kqv",
+    "attention.max_alibi_bias",
+    "attention.temperature_scale",
+    "attn_logit_softcapping",
+    "final_logit_softcapping",
+    "embedding_scale",
+    "residual_scale",
+    "logit_scale",
+    "expert_count",
+    "expert_shared_count",
+    "leading_dense_block_count",
+    "nextn_predict_layers",
+    "rope.freq_base_swa",
+)
 
 
 def architecture_of(metadata: Metadata) -> GgufArchitecture:
     name = metadata.text("general.architecture")
-    if name is None or name not in ARCHITECTURES:
-        raise ModelError(
-            f"{metadata.source}: architecture {name or '(none stated)'} is unknown;"
-            f" known: {', '.join(ARCHITECTURES)}"
-        )
-    return ARCHITECTURES[name]
+    has_experts = bool(name and metadata.integer(f"{name}.expert_count"))
+    if name is None or Variant(name, has_experts) not in ARCHITECTURES:
+        known = ", ".join(dict.fromkeys(variant.name for variant in ARCHITECTURES))
+        asked = f"{(name or '(none stated)')[:100]}{' with experts' if has_experts else ''}"
+        raise ModelError(f"{metadata.source}: architecture {asked} is unknown; known: {known}")
+    return ARCHITECTURES[Variant(name, has_experts)]
 
 
 def read_config(container: Container) -> ModelConfig:
     """ModelError names the file and the field of `config.json` at fault."""
     metadata = container.metadata
-    text = msgspec.json.encode(_fields(container, architecture_of(metadata)))
-    return parse_model_config(text, metadata.source)
+    architecture = architecture_of(metadata)
+    text = msgspec.json.encode(_fields(container, architecture))
+    config = parse_model_config(text, metadata.source)
+    return replace(config, norm_offset=0.0) if architecture.adds_norm_offset else config
 
 
 def read_generation(metadata: Metadata) -> GenerationDefaults:
@@ -82,12 +106,7 @@ def read_generation(metadata: Metadata) -> GenerationDefaults:
 
 def _fields(container: Container, architecture: GgufArchitecture) -> dict[str, Any]:
     metadata, tensors = container
-    prefix = architecture.name + "."
-    integers = {field: uniform(metadata, prefix + key) for field, key in INTEGER_KEYS.items()}
-    numbers = {field: metadata.number(prefix + key) for field, key in NUMBER_KEYS.items()}
-    further = {field: _any(metadata, prefix + key) for key, field in architecture.keys.items()}
-    stated = {**integers, **numbers, **further, **_rope_fields(container, prefix)}
-    _check_heads(metadata, prefix)
+    stated = {**_stated(metadata, architecture), **rope_fields(container, architecture.name)}
     return {
         "architectures": [architecture.family],
         "vocab_size": _vocab_size(container),
@@ -95,24 +114,40 @@ def _fields(container: Container, architecture: GgufArchitecture) -> dict[str, A
         "tie_word_embeddings": OUTPUT not in tensors,
         "attention_bias": "blk.0.attn_output.bias" in tensors,
         "mlp_bias": "blk.0.ffn_up.bias" in tensors,
+        "query_pre_attn_scalar": _query_scalar(metadata, architecture),
         **architecture.fields,
         **{field: value for field, value in stated.items() if value is not None},
     }
 
 
-def uniform(metadata: Metadata, key: str) -> int | None:
-    """A whole number, or a list of one for each layer that are all the same."""
-    if not isinstance(metadata.value(key), StoredArray):
-        return metadata.integer(key)
-    numbers = set(metadata.integers(key) or ())
-    if len(numbers) != 1:
-        raise ModelError(f"{metadata.source}: `{key}` differs between layers, which is unsupported")
-    return numbers.pop()
+def _stated(metadata: Metadata, architecture: GgufArchitecture) -> dict[str, Any]:
+    """What the keys say, by fields; None where the file has no such key."""
+    prefix = architecture.name + "."
+    _check_keys(metadata, architecture)
+    integers = {field: metadata.uniform(prefix + key) for field, key in INTEGER_KEYS.items()}
+    numbers = {field: metadata.number(prefix + key) for field, key in NUMBER_KEYS.items()}
+    further = {field: _either(metadata, prefix + key) for key, field in architecture.keys.items()}
+    return {**integers, **numbers, **further}
 
 
-def _any(metadata: Metadata, key: str) -> Any:
-    value = metadata.value(key)
-    return metadata.floats(key) if isinstance(value, StoredArray) else value
+def _either(metadata: Metadata, key: str) -> int | float | None:
+    """A whole number as it is; 0 stands for none there."""
+    value = metadata.number(key)
+    if value is None or value == 0:
+        return None
+    return int(value) if value.is_integer() else value
+
+
+def _query_scalar(metadata: Metadata, architecture: GgufArchitecture) -> float | None:
+    """Whose root queries are divided by, for the families that have such a field."""
+    prefix = architecture.name + "."
+    if architecture.depth_scaled_by_width is None:
+        return None
+    if metadata.integer(prefix + "block_count") != architecture.depth_scaled_by_width:
+        return head_dim(metadata, architecture.name)
+    width = metadata.integer(prefix + "embedding_length")
+    heads = metadata.uniform(prefix + "attention.head_count")
+    return width / heads if width and heads else None
 
 
 def _vocab_size(container: Container) -> int | None:
@@ -121,53 +156,17 @@ def _vocab_size(container: Container) -> int | None:
     return None if embedding is None else embedding.shape[0]
 
 
-def _check_heads(metadata: Metadata, prefix: str) -> None:
-    """Heads of values are as wide as those of keys in every family that is served."""
-    key, value = (metadata.integer(f"{prefix}attention.{n}_length") for n in ("key", "value"))
-    if key != value:
+def _check_keys(metadata: Metadata, architecture: GgufArchitecture) -> None:
+    prefix = architecture.name + "."
+    for key in MEANT_KEYS:
+        if key not in architecture.keys and metadata.number(prefix + key):
+            raise ModelError(
+                f"{metadata.source}: `{prefix}{key}` is not supported for this architecture"
+            )
+    # Heads of values are as wide as those of keys in every family that is served.
+    widths = [metadata.integer(f"{prefix}attention.{part}_length") for part in ("key", "value")]
+    if widths[0] != widths[1]:
         raise ModelError(
-            f"{metadata.source}: keys of {key} and values of {value} numbers a head are unsupported"
+            f"{metadata.source}: keys of {widths[0]} and values of {widths[1]} numbers a head are"
+            " unsupported"
         )
-
-
-def _rope_fields(container: Container, prefix: str) -> dict[str, Any]:
-    """`rope_scaling`, and `partial_rotary_factor` where a head is not turned as a whole."""
-    metadata = container.metadata
-    fields: dict[str, Any] = {"rope_scaling": _scaling(container, prefix)}
-    turned = metadata.integer(prefix + "rope.dimension_count")
-    head_dim = _head_dim(metadata, prefix)
-    if turned is not None and head_dim and turned != head_dim:
-        fields["partial_rotary_factor"] = turned / head_dim
-    return fields
-
-
-def _head_dim(metadata: Metadata, prefix: str) -> int | None:
-    stated = metadata.integer(prefix + "attention.key_length")
-    if stated is not None:
-        return stated
-    width, heads = (
-        metadata.integer(prefix + "embedding_length"),
-        uniform(metadata, prefix + "attention.head_count"),
-    )
-    return width // heads if width and heads else None
-
-
-def _scaling(container: Container, prefix: str) -> Mapping[str, Any] | None:
-    metadata = container.metadata
-    if divisors := read_divisors(container.tensors):
-        return {"rope_type": "divisors", "divisors": divisors}
-    kind = metadata.text(prefix + "rope.scaling.type") or "none"
-    factor = metadata.number(prefix + "rope.scaling.factor")
-    original = metadata.integer(prefix + "rope.scaling.original_context_length")
-    match kind:
-        case "none":
-            linear = metadata.number(prefix + "rope.scale_linear")
-            return {"rope_type": "linear", "factor": linear} if linear and linear != 1 else None
-        case "linear":
-            return {"rope_type": "linear", "factor": factor or 1.0}
-        case "yarn":
-            ramp = {field: metadata.number(prefix + key) for field, key in YARN_KEYS.items()}
-            stated = {"factor": factor, "original_max_position_embeddings": original, **ramp}
-            return {"rope_type": "yarn"} | {k: v for k, v in stated.items() if v is not None}
-        case _:
-            raise ModelError(f"{metadata.source}: rope scaling `{kind[:100]}` is unsupported")

@@ -43,10 +43,6 @@ class Metadata:
     def keys(self) -> list[str]:
         return list(self._values)
 
-    def value(self, key: str) -> MetadataValue | None:
-        """As it is stored; None where the file has no such key."""
-        return self._values.get(key)
-
     def integer(self, key: str) -> int | None:
         """None where the file has no such key; ModelError where its value is of another type."""
         value = self._values.get(key)
@@ -91,6 +87,15 @@ class Metadata:
                 f"{self.source}: `{key}` has a string that is no valid UTF-8"
             ) from error
         return found
+
+    def uniform(self, key: str) -> int | None:
+        """A whole number, or a list of one for each layer that are all the same."""
+        if not isinstance(self._values.get(key), StoredArray):
+            return self.integer(key)
+        numbers = set(self.integers(key) or ())
+        if len(numbers) != 1:
+            raise ModelError(f"{self.source}: `{key}` differs between layers, which is unsupported")
+        return numbers.pop()
 
     def integers(self, key: str) -> list[int] | None:
         return self._numbers(key, INTEGERS, "a list of whole numbers")

@@ -15,9 +15,12 @@ from msgspec.structs import replace
 from forge_common.checkpoint.gguf.architectures import GgufArchitecture
 from forge_common.checkpoint.model_config import ModelConfig
 from forge_common.checkpoint.tensor_info import TensorInfo
+from forge_common.errors import ModelError
 
 OUTPUT = "output.weight"
 ROPE_DIVISORS = "rope_freqs.weight"
+LONG_DIVISORS = "rope_factors_long.weight"
+SHORT_DIVISORS = "rope_factors_short.weight"
 TOP_LEVEL: Mapping[str, str] = MappingProxyType(
     {
         "token_embd.weight": "model.embed_tokens.weight",
@@ -26,8 +29,9 @@ TOP_LEVEL: Mapping[str, str] = MappingProxyType(
     }
 )
 # What the config has taken from them is all there is in them.
-IN_CONFIG = frozenset({ROPE_DIVISORS, "rope_factors_long.weight", "rope_factors_short.weight"})
+IN_CONFIG = frozenset({ROPE_DIVISORS, LONG_DIVISORS, SHORT_DIVISORS})
 LAYER_TENSOR = re.compile(r"blk\.(?P<layer>\d{1,5})\.(?P<part>\w+)\.(?P<kind>weight|bias)")
+MAX_EXPERTS = 2**10
 QUERY, KEY = "self_attn.q_proj", "self_attn.k_proj"
 
 
@@ -54,10 +58,29 @@ def _renamed(
     if match is None or part is None:
         yield stored
         return
-    prefix, kind = f"model.layers.{int(match['layer'])}.", match["kind"]
+    name = f"model.layers.{int(match['layer'])}.{part}.{match['kind']}"
     heads = {QUERY: config.num_heads, KEY: config.num_kv_heads}.get(part)
-    yield replace(
-        stored,
-        name=f"{prefix}{part}.{kind}",
-        num_paired_heads=heads if architecture.pairs_heads else None,
-    )
+    if "{}" in name:
+        yield from _of_experts(stored, name)
+    elif architecture.pairs_heads:
+        yield replace(stored, name=name, num_paired_heads=heads)
+    else:
+        yield replace(stored, name=name)
+
+
+def _of_experts(stored: TensorInfo, name: str) -> Iterator[TensorInfo]:
+    """A tensor [num_experts, ...] as one for each of them."""
+    num_experts, *shape = stored.shape
+    if not shape or num_experts > MAX_EXPERTS:
+        raise ModelError(
+            f"{stored.file}: tensor `{stored.name}` should be that of 1 to {MAX_EXPERTS} experts"
+        )
+    num_bytes = stored.num_bytes // max(1, num_experts)
+    for expert in range(num_experts):
+        yield replace(
+            stored,
+            name=name.format(expert),
+            shape=tuple(shape),
+            offset=stored.offset + expert * num_bytes,
+            num_bytes=num_bytes,
+        )

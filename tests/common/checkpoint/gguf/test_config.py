@@ -10,7 +10,7 @@ import pytest
 
 from forge_common.checkpoint import GenerationDefaults, ModelConfig
 from forge_common.checkpoint.gguf import GgufModel
-from forge_common.checkpoint.rope_scaling import DivisorScaling, LinearScaling, YarnScaling
+from forge_common.checkpoint.rope_scaling import LinearScaling, LongRopeScaling, YarnScaling
 from forge_common.errors import ModelError
 from tests.common.checkpoint.gguf.small_model import metadata, tensors, zeros
 from tests.gguf_files import FileTensor, write_gguf
@@ -33,9 +33,9 @@ def test_shape_is_that_of_the_keys(tmp_path: Path) -> None:
     assert found.architecture == "LlamaForCausalLM"
     assert (found.vocab_size, found.hidden_size, found.intermediate_size) == (8, 32, 64)
     assert (found.num_layers, found.num_heads, found.num_kv_heads, found.head_dim) == (1, 2, 1, 16)
-    assert (found.max_position_embeddings, found.rope_theta) == (128, 10000.0)
+    assert (found.max_position_embeddings, found.ropes[0].theta) == (128, 10000.0)
     assert found.rms_norm_eps == pytest.approx(1e-5)
-    assert found.rope_scaling is None
+    assert found.ropes[0].scaling is None
     assert (found.has_qkv_bias, found.has_attention_output_bias, found.has_mlp_bias) == (False,) * 3
 
 
@@ -65,18 +65,23 @@ def test_values_of_layers_may_be_listed_where_they_are_the_same(tmp_path: Path) 
 
 def test_linear_scaling(tmp_path: Path) -> None:
     keys = {"llama__rope__scaling__type": "linear", "llama__rope__scaling__factor": 4.0}
-    assert config(tmp_path, **keys).rope_scaling == LinearScaling(factor=4.0)
-    assert config(tmp_path, llama__rope__scale_linear=2.0).rope_scaling == LinearScaling(factor=2.0)
+    assert config(tmp_path, **keys).ropes[0].scaling == LinearScaling(factor=4.0)
+    old = config(tmp_path, llama__rope__scale_linear=2.0)
+    assert old.ropes[0].scaling == LinearScaling(factor=2.0)
 
 
 def test_yarn_scaling(tmp_path: Path) -> None:
-    scaling = config(
-        tmp_path,
-        llama__rope__scaling__type="yarn",
-        llama__rope__scaling__factor=4.0,
-        llama__rope__scaling__original_context_length=32,
-        llama__rope__scaling__yarn_beta_fast=16.0,
-    ).rope_scaling
+    scaling = (
+        config(
+            tmp_path,
+            llama__rope__scaling__type="yarn",
+            llama__rope__scaling__factor=4.0,
+            llama__rope__scaling__original_context_length=32,
+            llama__rope__scaling__yarn_beta_fast=16.0,
+        )
+        .ropes[0]
+        .scaling
+    )
     assert scaling == YarnScaling(factor=4.0, original_max_position_embeddings=32, beta_fast=16.0)
 
 
@@ -84,7 +89,10 @@ def test_divisors_come_from_their_tensor(tmp_path: Path) -> None:
     divisors = (1.0, 1.0, 1.5, 2.0, 4.0, 8.0, 8.0, 8.0)
     tensor = FileTensor("F32", (8,), struct.pack("<8f", *divisors))
     found = model(tmp_path, {"rope_freqs.weight": tensor})
-    assert found.config().rope_scaling == DivisorScaling(divisors=divisors)
+    scaling = found.config().ropes[0].scaling
+    assert isinstance(scaling, LongRopeScaling)
+    assert scaling.divisors == divisors
+    assert scaling.factor == 1.0
     assert not any("rope" in name for name in found.tensors())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from forge_common.checkpoint import ModelConfig, TensorInfo
-from forge_common.checkpoint.gguf.architectures import ARCHITECTURES
+from forge_common.checkpoint.gguf.architectures import ARCHITECTURES, Variant
 from forge_common.checkpoint.gguf.tensors import model_tensors
 from tests.common.checkpoint.gguf.test_config import config
 
@@ -15,7 +15,7 @@ def info(name: str) -> TensorInfo:
 
 
 def renamed(name: str, architecture: str, shape: ModelConfig) -> list[TensorInfo]:
-    found = model_tensors({name: info(name)}, ARCHITECTURES[architecture], shape)
+    found = model_tensors({name: info(name)}, ARCHITECTURES[Variant(architecture, False)], shape)
     assert list(found) == [tensor.name for tensor in found.values()]
     return list(found.values())
 
