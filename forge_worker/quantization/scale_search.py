@@ -14,9 +14,9 @@ import numpy as np
 from forge_worker.quantization.fields import Floats
 
 # How far the largest number is taken beyond the last step, in steps: found by trying on weights of
-# models; more candidates gained less than a hundredth of the error.
+# a model, where 20 candidates had an error less than a hundredth smaller.
 SYMMETRIC_REACHES = (-0.9, -0.5, -0.2, 0.0, 0.2, 0.5, 0.9)
-AFFINE_REACHES = (-1.0, -0.5, 0.0, 0.5, 1.0)
+AFFINE_REACHES = (-1.0, -0.6, -0.3, 0.0, 0.3, 0.6)
 
 
 class AffineScales(NamedTuple):

@@ -11,7 +11,8 @@ from forge_worker.cuda import weight_upload
 from forge_worker.cuda.device import Device
 from forge_worker.cuda.precision import Precision
 from forge_worker.cuda.weight_upload import WeightUpload
-from forge_worker.weights.stored_tensor import StoredTensor
+from forge_worker.quantization.encode import encode
+from forge_worker.weights.stored_tensor import StoredTensor, widen
 from tests.cuda_emulator.delayed import DelayedDevice
 from tests.worker.cuda.arrays import empty_on, to_host
 
@@ -27,7 +28,7 @@ def stored(dtype: str, array: np.ndarray) -> StoredTensor:
 
 
 def uploaded(device: Device, precision: Precision, parts: list[StoredTensor]) -> np.ndarray:
-    shape = (sum(len(part.array) for part in parts), *parts[0].array.shape[1:])
+    shape = (sum(len(part.array) for part in parts), *parts[0].shape[1:])
     target = empty_on(device, shape, precision.dtype)
     with closing(WeightUpload(device, precision)) as upload:
         upload.put(parts, target)
@@ -64,4 +65,16 @@ def test_large_weights_go_through_small_buffers(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(weight_upload, "BUFFER_BYTES", 64)
     parts = [stored("BF16", values(rows, 8)) for rows in (21, 10)]
     expected = np.concatenate([part.array for part in parts])
+    assert (uploaded(DelayedDevice(), Precision.BFLOAT16, parts) == expected).all()
+
+
+@pytest.mark.parametrize("dtype", ["Q8_0", "Q4_K"])
+def test_blocks_are_widened_on_the_way(monkeypatch: pytest.MonkeyPatch, dtype: str) -> None:
+    """A piece of rows at a time, beside parts that are no blocks."""
+    monkeypatch.setattr(weight_upload, "BUFFER_BYTES", 2048)
+    blocks = StoredTensor(dtype, encode(dtype, values(9, 256)))
+    wide = np.empty((9, 256), np.float32)
+    widen(blocks, wide)
+    parts = [blocks, stored("F32", values(2, 256))]
+    expected = Precision.BFLOAT16.rounded(np.concatenate([wide, values(2, 256)]))
     assert (uploaded(DelayedDevice(), Precision.BFLOAT16, parts) == expected).all()
