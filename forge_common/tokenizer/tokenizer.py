@@ -159,6 +159,21 @@ def load_encoder(files: TokenizerFiles, special: SpecialTokens) -> tokenizers.To
         raise ModelError(f"{files.source} is not a usable tokenizer: {error}.") from error
     encoder.no_truncation()
     encoder.no_padding()
-    known = [token for token in special.all_tokens if encoder.token_to_id(token) is not None]
-    encoder.add_special_tokens(sorted(known))
+    encoder.add_special_tokens(newly_special(encoder, special))
     return encoder
+
+
+def newly_special(
+    encoder: tokenizers.Tokenizer, special: SpecialTokens
+) -> list[tokenizers.AddedToken]:
+    """Tokens of the vocabulary that the encoder itself does not take for special ones. What else it
+    knows of them stays: adding one anew by its text alone would forget, say, which spaces it takes
+    along."""
+    added = {token.content: token for token in encoder.get_added_tokens_decoder().values()}
+    found = []
+    for content in sorted(special.all_tokens):
+        token = added.get(content) or tokenizers.AddedToken(content, normalized=False)
+        if encoder.token_to_id(content) is not None and not token.special:
+            token.special = True
+            found.append(token)
+    return found

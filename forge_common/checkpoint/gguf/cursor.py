@@ -92,4 +92,6 @@ class Cursor:
             raise ModelError(f"{self.source}: {what} is no valid UTF-8") from error
 
     def _incomplete(self, what: str) -> ModelError:
+        if self.end < len(self.data):
+            return ModelError(f"{self.source}: the header is longer than {self.end} bytes")
         return ModelError(f"{self.source}: the header ends inside {what}: it is incomplete")

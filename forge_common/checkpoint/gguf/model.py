@@ -36,14 +36,14 @@ class GgufModel:
         self._path = path
 
     def config(self) -> ModelConfig:
-        return read_config(self._container)
+        return self._config
 
     def generation(self) -> GenerationDefaults:
         return read_generation(self._container.metadata)
 
     def tensors(self) -> dict[str, TensorInfo]:
         metadata, tensors = self._container
-        return model_tensors(tensors, architecture_of(metadata), self.config())
+        return model_tensors(tensors, architecture_of(metadata), self._config)
 
     def tokenizer(self) -> TokenizerFiles:
         description = tokenizer_json(self._vocabulary)
@@ -72,6 +72,10 @@ class GgufModel:
     @cached_property
     def _container(self) -> Container:
         return read_model(self._path)
+
+    @cached_property
+    def _config(self) -> ModelConfig:
+        return read_config(self._container)
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:

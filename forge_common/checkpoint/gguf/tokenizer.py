@@ -98,7 +98,7 @@ def _sentencepiece(vocabulary: Vocabulary) -> dict[str, Any]:
         "pre_tokenizer": None,
         "decoder": {"type": "Sequence", "decoders": steps},
         "model": _model(vocabulary, list(_merges_by_score(vocabulary)))
-        | {"unk_token": _unknown(vocabulary), "fuse_unk": True, "byte_fallback": True},
+        | {"unk_token": vocabulary.unknown_token, "fuse_unk": True, "byte_fallback": True},
     }
 
 
@@ -125,15 +125,6 @@ def _merges_by_score(vocabulary: Vocabulary) -> Iterator[Pair]:
         halves = [Pair(token[:cut], token[cut:]) for cut in range(1, len(token))]
         known = [pair for pair in halves if pair.left in ids and pair.right in ids]
         yield from sorted(known, key=lambda pair: (ids[pair.left], ids[pair.right]))
-
-
-def _unknown(vocabulary: Vocabulary) -> str | None:
-    unknown = [
-        token
-        for token, kind in zip(vocabulary.tokens, vocabulary.kinds, strict=True)
-        if kind == TokenKind.UNKNOWN
-    ]
-    return vocabulary.named.get("unk_token") or (unknown[0] if unknown else None)
 
 
 def _model(vocabulary: Vocabulary, merges: list[Pair]) -> dict[str, Any]:

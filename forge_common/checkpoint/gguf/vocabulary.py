@@ -18,6 +18,7 @@ NAMED_IDS = {
     "mask_token": "mask_token_id",
 }
 MAX_TOKENS = 2**21
+PHI_3_PLAIN = frozenset({"<unk>", "<s>", "<|endoftext|>"})  # do not swallow spaces
 
 
 class TokenKind(IntEnum):
@@ -42,12 +43,35 @@ class Vocabulary(NamedTuple):
 
     def added_tokens(self) -> list[dict[str, Any]]:
         """Tokens that are found in a text before it is cut, as tokenizer.json has them."""
-        special = (TokenKind.CONTROL, TokenKind.UNKNOWN)
+        unknown = self.unknown_token
+        swallowing = self._swallows_spaces()
         return [
-            added_token(id_, token, is_special=kind in special)
+            {
+                "id": id_,
+                "content": token,
+                "single_word": False,
+                "lstrip": False,
+                "rstrip": swallowing and token not in PHI_3_PLAIN,
+                "normalized": False,
+                "special": kind != TokenKind.USER_DEFINED,
+            }
             for id_, (token, kind) in enumerate(zip(self.tokens, self.kinds, strict=True))
-            if kind in special or kind == TokenKind.USER_DEFINED
+            if kind in (TokenKind.CONTROL, TokenKind.USER_DEFINED) or token == unknown
         ]
+
+    @property
+    def unknown_token(self) -> str | None:
+        """The stated one, or the first of the kind; the others only fill the list up."""
+        stated = self.named.get("unk_token")
+        if stated is not None or TokenKind.UNKNOWN not in self.kinds:
+            return stated
+        return self.tokens[self.kinds.index(TokenKind.UNKNOWN)]
+
+    def _swallows_spaces(self) -> bool:
+        """Whether special tokens take the spaces behind them along. No key says so: of the families
+        that are served it is Phi 3, where it has SentencePiece's tokenizer."""
+        architecture = self.metadata.text("general.architecture")
+        return architecture == "phi3" and self.metadata.text(PREFIX + "model") == "llama"
 
     def flag(self, name: str, default: bool) -> bool:
         """`add_bos_token` and its like."""
@@ -64,18 +88,6 @@ def read_vocabulary(metadata: Metadata) -> Vocabulary:
         raise ModelError(f"{metadata.source}: tokens and token types differ in number")
     written = [token or f"[EMPTY_{id_}]" for id_, token in enumerate(tokens)]
     return Vocabulary(metadata, written, kinds, _named(metadata, written))
-
-
-def added_token(id_: int, content: str, *, is_special: bool) -> dict[str, Any]:
-    return {
-        "id": id_,
-        "content": content,
-        "single_word": False,
-        "lstrip": False,
-        "rstrip": False,
-        "normalized": False,
-        "special": is_special,
-    }
 
 
 def _named(metadata: Metadata, tokens: list[str]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from forge_common.config import HttpSettings, LaunchConfig, LinkSettings, ModelS
 from forge_common.demo_model import demo_model_path
 from forge_common.errors import ConfigError, ModelError
 from forge_common.supervisor.preflight import check_port, find_model, plan_for, settle_links
+from tests.gguf_models import write_gguf_model
 
 
 def find(model_path: str | None, name: str | None = None) -> tuple[Path, str]:
@@ -43,6 +44,25 @@ def test_wrong_path_is_one_sentence(tmp_path: Path, name: str, sentence: str) ->
     (tmp_path / "file").touch()
     with pytest.raises(ModelError, match=sentence):
         find(str(tmp_path / name))
+
+
+def test_gguf_file_names_its_model_and_is_planned_by_its_header(tmp_path: Path) -> None:
+    path = write_gguf_model(demo_model_path(), tmp_path / "demo-Q8_0.gguf", "Q8_0")
+    assert find(str(path)) == (path, "demo-Q8_0")
+    assert find(str(tmp_path)) == (tmp_path, "demo-Q8_0")
+    plan, original = (
+        plan_for(find_model(ModelSettings(model_path=model)), LaunchConfig())
+        for model in (str(path), None)
+    )
+    assert plan.weights_bytes == original.weights_bytes
+    assert plan.longest_context == original.longest_context
+
+
+def test_gguf_file_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
+    keys = {"tokenizer.ggml.model": "bert"}
+    path = write_gguf_model(demo_model_path(), tmp_path / "m.gguf", **keys)
+    with pytest.raises(ModelError, match="tokenizer bert is unknown"):
+        plan_for(find_model(ModelSettings(model_path=str(path))), LaunchConfig())
 
 
 def test_hub_id_needs_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,6 +96,18 @@ def test_special_tokens_are_gathered_from_both_files(tmp_path: Path) -> None:
     assert tokenizer.special_token_ids == {0, 1, *think}
 
 
+@pytest.mark.parametrize("is_special", [True, False])
+def test_spaces_a_special_token_takes_along_stay_taken(tmp_path: Path, is_special: bool) -> None:
+    encoder = tokenizers.Tokenizer.from_str(byte_level_encoder().to_str())
+    added = tokenizers.AddedToken("<|user|>", rstrip=True, normalized=False, special=is_special)
+    (encoder.add_special_tokens if is_special else encoder.add_tokens)([added])
+    config = {"additional_special_tokens": ["<|user|>"]}
+    tokenizer = Tokenizer.open(write_model_directory(tmp_path, encoder, config))
+    user = tokenizer.encode("<|user|>")
+    assert tokenizer.special_token_ids >= {*user}
+    assert tokenizer.encode("<|user|>\n hello") == [*user, *tokenizer.encode("hello")]
+
+
 def test_a_directory_without_a_config_is_enough(tmp_path: Path) -> None:
     tokenizer = Tokenizer.open(write_model_directory(tmp_path, byte_level_encoder()))
     assert tokenizer.special_token_ids == {0, 1}

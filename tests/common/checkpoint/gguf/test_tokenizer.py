@@ -163,6 +163,28 @@ def test_tokens_written_alike_are_told_apart_by_the_first(tmp_path: Path) -> Non
     assert tokenizer.encode("a") == [3]
 
 
+def test_special_tokens_of_phi_3_take_spaces_behind_them_along(tmp_path: Path) -> None:
+    tree = tree_of(sentencepiece_encoder())
+    for architecture, takes in (("llama", False), ("phi3", True)):
+        tokenizer = from_gguf(tmp_path, tree, CONFIG, general__architecture=architecture)
+        end, start = tokenizer.encode("</s>")[0], tokenizer.encode("<s>")[0]
+        assert (tokenizer.encode("</s>\n  cat")[1:] == tokenizer.encode("cat")) == takes
+        assert tokenizer.encode("</s>\n  cat")[0] == end
+        assert tokenizer.encode("<s> cat") == [start, *tokenizer.encode(" cat")]
+
+
+def test_tokens_that_fill_the_list_up_are_not_found_in_a_text(tmp_path: Path) -> None:
+    tokens = ["<unk>", "<s>", "</s>", "a", "b", "ab", "Ġ", "[PAD7]"]
+    values = metadata(
+        tokenizer__ggml__tokens=tokens,
+        tokenizer__ggml__token_type=[2, 3, 3, 1, 1, 1, 1, 2],
+        tokenizer__ggml__merges=["a b"],
+    )
+    tokenizer = Tokenizer.open(write_gguf(tmp_path / "m.gguf", values))
+    assert 7 not in tokenizer.encode("[PAD7]")
+    assert tokenizer.encode("<unk>") == [0]
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
