@@ -80,23 +80,31 @@ class Checkpoint:
         Block formats come as bytes: uint8 [..., row_bytes]. Rows that GGUF keeps in pairs for
         rotation come in HuggingFace's order, and so as a copy.
         """
-        import numpy as np  # here, since most who open a checkpoint read only its headers
-
         tensor = self.tensors[name]
-        is_blocks = tensor.dtype in BLOCK_FORMATS
-        if not is_blocks and tensor.dtype not in NUMPY_DTYPES:
+        if tensor.dtype in BLOCK_FORMATS:
+            *rows, width = tensor.shape
+            stored = self._view(tensor, "u1", (*rows, BLOCK_FORMATS[tensor.dtype].row_bytes(width)))
+        elif tensor.dtype in NUMPY_DTYPES:
+            stored = self._view(tensor, NUMPY_DTYPES[tensor.dtype], tensor.shape)
+        else:
             raise ModelError(
                 f"{tensor.file}: tensor `{name}` is {tensor.dtype}, no supported dtype"
             )
-        dtype = np.dtype("u1" if is_blocks else NUMPY_DTYPES[tensor.dtype])
-        count = tensor.num_bytes // dtype.itemsize
-        flat = np.frombuffer(self._mapped(tensor.file), dtype, count, tensor.offset)
-        stored = flat.reshape(*tensor.shape[:-1], -1) if is_blocks else flat.reshape(tensor.shape)
         if tensor.num_paired_heads is None:
             return stored
         if len(stored) % (2 * tensor.num_paired_heads):
             raise ModelError(f"{tensor.file}: rows of tensor `{name}` are no pairs in heads")
         return separate_pairs(stored, tensor.num_paired_heads)
+
+    def _view(
+        self, tensor: TensorInfo, dtype_name: str, shape: tuple[int, ...]
+    ) -> npt.NDArray[Any]:
+        import numpy as np  # here, since most who open a checkpoint read only its headers
+
+        dtype = np.dtype(dtype_name)
+        count = tensor.num_bytes // dtype.itemsize
+        flat = np.frombuffer(self._mapped(tensor.file), dtype, count, tensor.offset)
+        return flat.reshape(shape)
 
     def close(self) -> None:
         """Forget the mapped files; each goes once the last view of it is gone."""

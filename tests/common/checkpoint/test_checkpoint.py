@@ -12,7 +12,7 @@ from forge_common.checkpoint import Checkpoint
 from forge_common.checkpoint.checkpoint import separate_pairs
 from forge_common.errors import ModelError
 from tests.common.checkpoint.files import tensor, write_config, write_json, write_safetensors
-from tests.common.checkpoint.gguf.small_model import metadata, tensors
+from tests.common.checkpoint.gguf.small_model import metadata, tensors, zeros
 from tests.gguf_files import write_gguf
 
 INDEX = "model.safetensors.index.json"
@@ -127,3 +127,25 @@ def test_rows_in_pairs_come_apart() -> None:
     rows = np.array([[0], [4], [1], [5], [2], [6], [3], [7], [10], [14], [11], [15]])
     assert separate_pairs(rows[:8], 1)[:, 0].tolist() == list(range(8))
     assert separate_pairs(rows[:8], 2)[:, 0].tolist() == [0, 1, 4, 5, 2, 3, 6, 7]
+
+
+def test_rows_that_are_no_pairs_are_refused(tmp_path: Path) -> None:
+    odd = {"llama__attention__key_length": 20, "llama__attention__value_length": 20}
+    path = write_gguf(
+        tmp_path / "m.gguf", metadata(**odd, llama__attention__head_count=3), tensors()
+    )
+    with (
+        Checkpoint.open(path) as checkpoint,
+        pytest.raises(
+            ModelError, match=r"rows of tensor `model\.layers\.0.*` are no pairs in heads"
+        ),
+    ):
+        checkpoint.array("model.layers.0.self_attn.q_proj.weight")
+
+
+@pytest.mark.parametrize("shape", [(0, 32), (4, 0)])
+def test_tensor_of_no_numbers_is_an_empty_view(tmp_path: Path, shape: tuple[int, int]) -> None:
+    more = {"blk.0.attn_v.bias": zeros(shape)}
+    path = write_gguf(tmp_path / "m.gguf", metadata(), tensors() | more)
+    with Checkpoint.open(path) as checkpoint:
+        assert checkpoint.array("model.layers.0.self_attn.v_proj.bias").size == 0
