@@ -66,8 +66,9 @@ class ForgeClient:
         curve_keys: str | Path | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
     ) -> Self:
-        """`model_path`, the directory that is served, is only needed for text; `curve_keys`, a
-        directory of keys as `forge-launch keys` makes it, only over tcp from another host.
+        """`model_path`, the directory or file that is served, is only needed for text;
+        `curve_keys`, a directory of keys as `forge-launch keys` makes it, only over tcp from
+        another host.
 
         Raises LinkError where no scheduler with a worker answers within `timeout_s`, which is also
         how long it may later take to accept a request.

@@ -8,7 +8,7 @@ Knows both formats, and encodes nothing itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from forge_common.checkpoint.gguf.pre_tokenizers import PRE_TOKENIZERS, PreTokenizer
@@ -49,7 +49,6 @@ def _pre_tokenizer(vocabulary: Vocabulary) -> PreTokenizer:
 
 
 def _byte_level(vocabulary: Vocabulary, pre_tokenizer: PreTokenizer) -> dict[str, Any]:
-    merges = [_pair(merge, vocabulary) for merge in _required_merges(vocabulary)]
     normalizer = pre_tokenizer.normalizer
     return {
         **_common(vocabulary, adds_bos=pre_tokenizer.adds_bos),
@@ -64,25 +63,21 @@ def _byte_level(vocabulary: Vocabulary, pre_tokenizer: PreTokenizer) -> dict[str
             "trim_offsets": True,
             "use_regex": True,
         },
-        "model": _model(vocabulary, merges) | {"ignore_merges": pre_tokenizer.ignores_merges},
+        "model": _model(vocabulary, _merges(vocabulary))
+        | {"ignore_merges": pre_tokenizer.ignores_merges},
     }
 
 
-def _required_merges(vocabulary: Vocabulary) -> list[str]:
-    merges = vocabulary.metadata.texts(PREFIX + "merges")
-    if merges is None:
-        raise ModelError(f"{vocabulary.metadata.source}: the list of merges is missing")
+def _merges(vocabulary: Vocabulary) -> list[list[str]]:
+    """Each is the text of two tokens with a space between, which no byte-level token has."""
+    source = vocabulary.metadata.source
+    stated = vocabulary.metadata.texts(PREFIX + "merges")
+    if stated is None:
+        raise ModelError(f"{source}: the list of merges is missing")
+    merges = [merge.split(" ") for merge in stated]
+    if wrong := next((merge for merge in merges if len(merge) != 2), None):
+        raise ModelError(f"{source}: the merge `{' '.join(wrong)[:100]}` has no two parts")
     return merges
-
-
-def _pair(merge: str, vocabulary: Vocabulary) -> Pair:
-    """Of the text of two tokens with a space between, of which the first may begin with one."""
-    position = merge.find(" ", 1)
-    if position < 0:
-        raise ModelError(
-            f"{vocabulary.metadata.source}: the merge `{merge[:100]}` has no two parts"
-        )
-    return Pair(merge[:position], merge[position + 1 :])
 
 
 def _sentencepiece(vocabulary: Vocabulary) -> dict[str, Any]:
@@ -127,7 +122,7 @@ def _merges_by_score(vocabulary: Vocabulary) -> Iterator[Pair]:
         yield from sorted(known, key=lambda pair: (ids[pair.left], ids[pair.right]))
 
 
-def _model(vocabulary: Vocabulary, merges: list[Pair]) -> dict[str, Any]:
+def _model(vocabulary: Vocabulary, merges: Sequence[Sequence[str]]) -> dict[str, Any]:
     return {
         "type": "BPE",
         "dropout": None,

@@ -34,12 +34,8 @@ class Vocabulary(NamedTuple):
     metadata: Metadata
     tokens: list[str]
     kinds: list[int]  # of each token
+    ids: dict[str, int]  # by text; the first of tokens that are written alike
     named: dict[str, str]  # `bos_token` and its like, as far as the model has them
-
-    @property
-    def ids(self) -> dict[str, int]:
-        """By text; the first of tokens that are written alike."""
-        return {token: id_ for id_, token in reversed(list(enumerate(self.tokens)))}
 
     def added_tokens(self) -> list[dict[str, Any]]:
         """Tokens that are found in a text before it is cut, as tokenizer.json has them."""
@@ -87,7 +83,8 @@ def read_vocabulary(metadata: Metadata) -> Vocabulary:
     if len(kinds) != len(tokens):
         raise ModelError(f"{metadata.source}: tokens and token types differ in number")
     written = [token or f"[EMPTY_{id_}]" for id_, token in enumerate(tokens)]
-    return Vocabulary(metadata, written, kinds, _named(metadata, written))
+    ids = dict(zip(reversed(written), range(len(written) - 1, -1, -1), strict=True))
+    return Vocabulary(metadata, written, kinds, ids, _named(metadata, written))
 
 
 def _named(metadata: Metadata, tokens: list[str]) -> dict[str, str]:
