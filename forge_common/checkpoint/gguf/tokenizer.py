@@ -68,15 +68,15 @@ def _byte_level(vocabulary: Vocabulary, pre_tokenizer: PreTokenizer) -> dict[str
     }
 
 
-def _merges(vocabulary: Vocabulary) -> list[list[str]]:
+def _merges(vocabulary: Vocabulary) -> list[str]:
     """Each is the text of two tokens with a space between, which no byte-level token has."""
     source = vocabulary.metadata.source
-    stated = vocabulary.metadata.texts(PREFIX + "merges")
-    if stated is None:
+    merges = vocabulary.metadata.texts(PREFIX + "merges")
+    if merges is None:
         raise ModelError(f"{source}: the list of merges is missing")
-    merges = [merge.split(" ") for merge in stated]
-    if wrong := next((merge for merge in merges if len(merge) != 2), None):
-        raise ModelError(f"{source}: the merge `{' '.join(wrong)[:100]}` has no two parts")
+    wrong = next((merge for merge in merges if merge.count(" ") != 1), None)
+    if wrong is not None:
+        raise ModelError(f"{source}: the merge `{wrong[:100]}` has no two parts")
     return merges
 
 
@@ -122,7 +122,7 @@ def _merges_by_score(vocabulary: Vocabulary) -> Iterator[Pair]:
         yield from sorted(known, key=lambda pair: (ids[pair.left], ids[pair.right]))
 
 
-def _model(vocabulary: Vocabulary, merges: Sequence[Sequence[str]]) -> dict[str, Any]:
+def _model(vocabulary: Vocabulary, merges: Sequence[Pair | str]) -> dict[str, Any]:
     return {
         "type": "BPE",
         "dropout": None,
