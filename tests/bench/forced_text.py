@@ -19,7 +19,7 @@ import msgspec
 
 from forge_common.checkpoint import Checkpoint
 from forge_common.config import DeviceSettings
-from forge_common.demo_model import model_directory
+from forge_common.demo_model import model_location
 from forge_common.grammar.engine import Engine
 from forge_common.grammar.schema.compiler import SchemaOptions, compile_schema
 from forge_common.grammar.vocabulary import Vocabulary
@@ -92,8 +92,8 @@ def _scripted(directory: Path) -> Setup:
 
 
 def _demo() -> Setup:
-    directory = model_directory(None)
-    tokenizer = Tokenizer.from_directory(directory)
+    directory = model_location(None)
+    tokenizer = Tokenizer.open(directory)
     with Checkpoint.open(directory) as checkpoint:
         end_ids = checkpoint.generation.eos_token_ids
     loads = [

@@ -72,7 +72,7 @@ def unconstrained(forge: LaunchedForge, question: str) -> Reply:
     sampling = SamplingParams(max_tokens=MAX_TOKENS, seed=1, temperature=0.0, eos_token_ids=END_IDS)
     with ForgeClient.connect(forge.client_endpoint, timeout_s=30.0) as client:
         ids = [id_ for output in client.generate(prompt, sampling) for id_ in output.token_ids]
-    text = Tokenizer.from_directory(demo_model_path()).decode(ids, skip_special_tokens=True)
+    text = Tokenizer.open(demo_model_path()).decode(ids, skip_special_tokens=True)
     parser = ToolCallParser(FORMATS["hermes"], frozenset({"calculator"}))
     return joined([*parser.push(text), *parser.finish()])
 

@@ -156,7 +156,7 @@ class Demo:
     """The demo model as it is, with its own tokenizer."""
 
     def __init__(self) -> None:
-        self.tokenizer = Tokenizer.from_directory(demo_model_path())
+        self.tokenizer = Tokenizer.open(demo_model_path())
         device = DeviceSettings(threads=1)
         self.model = load_model(demo_model_path(), device, lambda done, total: None)
         self.constraints = Constraints(engine_for(demo_model_path()))

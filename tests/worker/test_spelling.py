@@ -18,7 +18,7 @@ from tests.small_tokenizers import (
     sentencepiece_encoder,
 )
 
-DEMO = Tokenizer.from_directory(demo_model_path())
+DEMO = Tokenizer.open(demo_model_path())
 KINDS: dict[str, Callable[[], Tokenizer]] = {
     "demo model": lambda: DEMO,
     "byte level": lambda: make_tokenizer(byte_level_encoder()),
