@@ -17,9 +17,12 @@ from forge_common.config import (
 from forge_common.errors import ModelError
 from forge_worker.cuda.start import GRAPH_BYTES, load_on, prepare_environment
 from forge_worker.loaded_model import LoadedModel
+from forge_worker.models.load import load_model
 from tests.cuda_emulator import EmulatedDevice
+from tests.gguf_models import write_gguf_model
 from tests.worker.cuda.engines import PlainLibrary
 from tests.worker.fakes import FakeSequence, generate
+from tests.worker.forward import Runner
 
 MIB = 2**20
 MODEL = Path(__file__).parents[2] / "golden" / "models" / "qwen3"
@@ -34,10 +37,9 @@ def config_of(utilization: float = 0.9, **cache: object) -> WorkerConfig:
     )
 
 
-def loaded(device: EmulatedDevice, config: WorkerConfig, free_before: int | None = None):
-    free_bytes = device.free_bytes() if free_before is None else free_before
+def loaded(device: EmulatedDevice, config: WorkerConfig, model: Path = MODEL) -> LoadedModel:
     library = PlainLibrary(device)
-    return load_on(device, library, config, MODEL, lambda done, total: None, free_bytes)
+    return load_on(device, library, config, model, lambda done, total: None, device.free_bytes())
 
 
 def output_of(model: LoadedModel) -> list[int]:
@@ -89,6 +91,14 @@ def test_a_device_that_is_too_full_is_said_in_one_sentence() -> None:
     device = EmulatedDevice(total_bytes=200 * MIB)
     with pytest.raises(ModelError, match=r"the weights need .* GiB are available on emulator"):
         loaded(device, config_of())
+
+
+@pytest.mark.parametrize("dtype", ["F32", "Q8_0"])
+def test_gguf_file_gives_the_tokens_the_cpu_gives(tmp_path: Path, dtype: str) -> None:
+    path = write_gguf_model(MODEL, tmp_path / "m.gguf", dtype)
+    model = loaded(EmulatedDevice(total_bytes=512 * MIB), config_of(num_blocks=20), path)
+    host = load_model(path, DeviceSettings(threads=1), lambda done, total: None)
+    assert output_of(model) == Runner(host).greedy({0: [5, 6, 7]}, 5)[0]
 
 
 def test_gpus_are_counted_as_the_launcher_counts_them() -> None:
