@@ -13,7 +13,9 @@ from forge_common.errors import ModelError
 from forge_common.sharding import Shard
 from forge_worker.cpu.numpy_ops import NumpyOps
 from forge_worker.parallel.sharding import Sharding
+from forge_worker.quantization.encode import encode
 from forge_worker.weights.loader import OnProgress, TensorPart, WeightLoader
+from forge_worker.weights.stored_tensor import StoredTensor
 from tests.common.checkpoint.files import tensor, write_safetensors
 from tests.worker.tiny_models import random_tensors, write_model_config
 
@@ -76,6 +78,20 @@ def test_bfloat16_is_widened_exactly(tmp_path: Path) -> None:
     write_bfloat16(tmp_path / "model.safetensors", bits)
     loaded = loader_of(Checkpoint.open(tmp_path)).load(UP)
     assert (loaded.view(np.uint32) == bits[UP] << 16).all()
+
+
+def test_parts_of_different_formats_are_joined(tmp_path: Path) -> None:
+    """As files have them that keep V wider than Q and K."""
+    values = np.random.default_rng(1).standard_normal((6, 64)).astype(np.float32)
+    parts = [
+        StoredTensor("Q8_0", encode("Q8_0", values[:2])),
+        StoredTensor("F16", values[2:3].astype(np.float16)),
+        StoredTensor("Q4_0", encode("Q4_0", values[3:])),
+    ]
+    joined = NumpyOps().place(parts)
+    assert joined.shape == (6, 64)
+    assert np.abs(joined[:3] - values[:3]).max() < 0.02
+    assert np.abs(joined[3:] - values[3:]).max() < 0.4
 
 
 def test_progress_ends_at_the_total(tmp_path: Path) -> None:
