@@ -1,0 +1,1 @@
+"""`make bench-cpu`: the CPU worker beside llama.cpp, run alternately on the same numbers."""

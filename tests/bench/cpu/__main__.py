@@ -1,0 +1,104 @@
+"""`make bench-cpu`: random models in several formats, Forge and llama.cpp in turns, one table.
+
+`ARGS="--models 110M --formats q8_0 --threads 1"` runs a part. Without a C++ compiler, or with
+`--alone`, Forge runs by itself. Everything fetched or made stays in `--directory`.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from tests.bench.cpu.cases import FORMATS, LOADS, LONG, Load, goal
+from tests.bench.cpu.engine import Asked
+from tests.bench.cpu.llama_cpp import LlamaCpp, obtain
+from tests.bench.cpu.models import SHAPES, write_gguf_model, write_model
+from tests.bench.cpu.rivals import Peer, Speeds, compare, forge
+from tests.bench.report import machine
+
+KV_TOKENS = {False: 2**12, True: 2**15}  # by whether long contexts are measured
+
+
+def names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
+    return tuple(value.split(","))
+
+
+@click.command()
+@click.option("--models", default="110M,1B", callback=names)
+@click.option("--formats", default=",".join(FORMATS), callback=names)
+@click.option("--threads", default="1,2", callback=names)
+@click.option("--rounds", default=3, help="Runs of each engine that count.")
+@click.option("--alone", is_flag=True, help="Without llama.cpp.")
+@click.option("--long", "with_long", is_flag=True, help="A context of 1024 at batch 16 too.")
+@click.option("--directory", type=Path, default=Path(".bench-cpu"))
+def main(
+    models: tuple[str, ...],
+    formats: tuple[str, ...],
+    threads: tuple[str, ...],
+    rounds: int,
+    alone: bool,
+    with_long: bool,
+    directory: Path,
+) -> None:
+    peer = None if alone else obtain(directory)
+    loads = (*LOADS, LONG) if with_long else LOADS
+    print(f"{machine()}\n\n{HEAD}", flush=True)
+    for model in models:
+        folder = directory / model
+        write_model(folder, SHAPES[model])
+        for format_name in formats:
+            for num_threads in map(int, threads):
+                asked = Asked(
+                    str(folder), FORMATS[format_name].forge, num_threads, KV_TOKENS[with_long]
+                )
+                rival = None if peer is None else _peer(peer, folder, format_name, num_threads)
+                for line in _lines(asked, rival, loads, rounds):
+                    print(f"| {model} {format_name}, {num_threads} {line}", flush=True)
+
+
+HEAD = (
+    "| model, threads | load | Forge tok/s (spread) | llama.cpp | ratio (of turns) | goal |\n"
+    "|---|---|---|---|---|---|"
+)
+
+
+def _peer(programs: LlamaCpp, folder: Path, format_name: str, num_threads: int) -> Peer:
+    source = folder / "BF16.gguf"
+    if not source.exists():
+        write_gguf_model(folder, source)
+    wanted = FORMATS[format_name].llama_cpp
+    target = folder / f"{wanted}.gguf"
+    if not target.exists():
+        print(f"… {target}", file=sys.stderr, flush=True)
+        programs.quantize(source, target, wanted)
+    return Peer(programs, target, num_threads)
+
+
+def _lines(
+    asked: Asked, rival: Peer | None, loads: tuple[Load, ...], num_rounds: int
+) -> Iterator[str]:
+    format_name = next(name for name, peer in FORMATS.items() if peer.forge == asked.quantize)
+    with forge(asked) as ours:
+        for load in loads:
+            speeds = compare(ours, rival, load, num_rounds)
+            yield f"| {load.name} | {_cells(speeds)} | {goal(format_name, load)} |"
+
+
+def _cells(speeds: Speeds) -> str:
+    ours = _spread(speeds.forge)
+    if not speeds.llama_cpp:
+        return f"{ours} | | "
+    turns = f"{min(speeds.pairs):.2f}–{max(speeds.pairs):.2f}"
+    return f"{ours} | {_spread(speeds.llama_cpp)} | {speeds.ratio:.2f} ({turns})"
+
+
+def _spread(speeds: list[float]) -> str:
+    return f"{statistics.median(speeds):.1f} ({min(speeds):.1f}–{max(speeds):.1f})"
+
+
+if __name__ == "__main__":
+    main()
