@@ -58,14 +58,17 @@ def chat_body(max_tokens: int, prompt: str = "Tell me a story.") -> bytes:
     ).encode()
 
 
-async def stream_once(base_url: str, body: bytes) -> StreamResult:
+async def stream_once(
+    base_url: str, body: bytes, path: str = "/v1/chat/completions"
+) -> StreamResult:
     """One POST, read to its end."""
     url = urlsplit(base_url)
     result = StreamResult(started=perf_counter())
     reader, writer = await asyncio.open_connection(url.hostname, url.port)
     writer.write(
-        b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-        b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        b"POST %b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+        % (path.encode(), len(body), body)
     )
     result.status = int((await reader.readline()).split()[1])
     tail = b""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,7 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from forge_common.checkpoint.gguf.architectures import ARCHITECTURES
+from forge_common.checkpoint.gguf.vocabulary import TokenKind
 from forge_common.checkpoint.model_config import ModelConfig, read_model_config
+from forge_common.demo_model import model_directory
 from forge_worker.weights.names import expected_tensors
 from tests.bench.gpu.llamas import LLAMAS
 from tests.gguf_files import (
@@ -28,7 +30,7 @@ from tests.gguf_files import (
     tensor_bytes,
     typed_value,
 )
-from tests.gguf_models import gguf_name
+from tests.gguf_models import gguf_name, tokenizer_metadata
 
 _SMALL = {
     "architectures": ["LlamaForCausalLM"],
@@ -86,14 +88,36 @@ def numbers(shapes: Mapping[str, tuple[int, ...]]) -> Iterator[Bits]:
         yield (values.view(np.uint32) >> BFLOAT16_SHIFT).astype(np.uint16)
 
 
-def write_gguf_model(directory: Path, path: Path) -> None:
-    """The same numbers as GGUF, without a vocabulary: llama.cpp's benchmark needs none."""
+def without_vocabulary(config: ModelConfig) -> dict[str, Any]:
+    """llama.cpp's benchmark needs none."""
+    return {"llama.vocab_size": config.vocab_size, "tokenizer.ggml.model": "no_vocab"}
+
+
+def with_vocabulary(config: ModelConfig) -> dict[str, Any]:
+    """The demo model's tokens, and as many behind them as the model has logits."""
+    found = tokenizer_metadata(model_directory(None))
+    tokens, kinds = found["tokenizer.ggml.tokens"], found["tokenizer.ggml.token_type"]
+    num_more = config.vocab_size - len(tokens)
+    more = [f"[{number}]" for number in range(num_more)]
+    return {
+        **found,
+        "tokenizer.ggml.tokens": tokens + more,
+        "tokenizer.ggml.token_type": kinds + [int(TokenKind.NORMAL)] * num_more,
+    }
+
+
+def write_gguf_model(
+    directory: Path,
+    path: Path,
+    vocabulary: Callable[[ModelConfig], Mapping[str, Any]] = without_vocabulary,
+) -> None:
+    """The same numbers as GGUF."""
     config = read_model_config(directory / "config.json")
     shapes = expected_tensors(config)
     tensors = {_gguf_name(name): _as_gguf(shape) for name, shape in shapes.items()}
     unfinished = path.with_suffix(".unfinished")
     with unfinished.open("wb") as file:
-        file.write(_gguf_header(_metadata(config), tensors))
+        file.write(_gguf_header({**_metadata(config), **vocabulary(config)}, tensors))
         for tensor, bits in zip(tensors.values(), numbers(shapes), strict=True):
             is_wide = tensor.dtype == "F32"
             raw = bits.astype(np.uint32) << BFLOAT16_SHIFT if is_wide else bits
@@ -137,13 +161,9 @@ def _metadata(config: ModelConfig) -> dict[str, Any]:
         "attention.layer_norm_rms_epsilon": config.rms_norm_eps,
         "rope.freq_base": config.ropes[0].theta,
         "rope.dimension_count": config.head_dim,
-        "vocab_size": config.vocab_size,
     }
-    return {
-        "general.architecture": "llama",
-        "tokenizer.ggml.model": "no_vocab",
-        **{f"llama.{key}": value for key, value in own.items()},
-    }
+    stated = {f"llama.{key}": value for key, value in own.items()}
+    return {"general.architecture": "llama", **stated}
 
 
 def _header(shapes: Mapping[str, tuple[int, ...]]) -> bytes:
