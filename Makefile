@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 LOCK   := deploy/requirements-dev.txt
 ARGS   ?=
 
-.PHONY: install serve test check format bench bench-grammar test-gpu bench-gpu demo-model golden lock clean
+.PHONY: install serve test check format bench bench-cpu bench-grammar test-gpu bench-gpu demo-model golden lock clean
 
 install: $(VENV)/installed
 
@@ -34,6 +34,11 @@ format: install
 
 bench: install
 	$(BIN)/python -m tests.bench $(ARGS)
+
+# Beside llama.cpp, which is fetched and built in .bench-cpu/ where there is a C++ compiler; parts:
+# ARGS="--models 110M --formats q8_0 --threads 1", or ARGS=--alone for Forge by itself.
+bench-cpu: install
+	$(BIN)/python -m tests.bench.cpu $(ARGS)
 
 # Beside other engines of grammars, which are installed into a venv of their own and are no part of
 # Forge; whichever cannot be had is left out, and the table says so. ARGS="forge" runs Forge alone.

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from forge_common.checkpoint.gguf.architectures import ARCHITECTURES
+from forge_common.checkpoint.gguf.architectures import GgufArchitecture
 from forge_common.checkpoint.gguf.vocabulary import TokenKind
 from forge_common.checkpoint.model_config import ModelConfig, read_model_config
-from forge_common.demo_model import model_directory
+from forge_common.demo_model import demo_model_path
 from forge_worker.weights.names import expected_tensors
 from tests.bench.gpu.llamas import LLAMAS
 from tests.gguf_files import (
@@ -95,7 +95,7 @@ def without_vocabulary(config: ModelConfig) -> dict[str, Any]:
 
 def with_vocabulary(config: ModelConfig) -> dict[str, Any]:
     """The demo model's tokens, and as many behind them as the model has logits."""
-    found = tokenizer_metadata(model_directory(None))
+    found = tokenizer_metadata(demo_model_path())
     tokens, kinds = found["tokenizer.ggml.tokens"], found["tokenizer.ggml.token_type"]
     num_more = config.vocab_size - len(tokens)
     more = [f"[{number}]" for number in range(num_more)]
@@ -145,7 +145,7 @@ def _gguf_header(metadata: Mapping[str, Any], tensors: Mapping[str, FileTensor])
 
 
 def _gguf_name(name: str) -> str:
-    return gguf_name(name, ARCHITECTURES["llama"])
+    return gguf_name(name, GgufArchitecture(name="llama", family="LlamaForCausalLM"))
 
 
 def _metadata(config: ModelConfig) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from typing import NamedTuple
 import click
 
 from tests.bench.cpu.cases import FORMATS
-from tests.bench.cpu.llama_cpp import obtain
+from tests.bench.cpu.llama_cpp import LlamaCpp, obtain
 from tests.bench.cpu.models import SHAPES, with_vocabulary, write_gguf_model, write_model
 from tests.bench.http_load import LoadResult, stream_once
 from tests.bench.report import machine
@@ -33,20 +33,7 @@ from tests.bench.servers import free_port, launched
 
 NUM_STREAMS = 16
 SHARED = "You are a patient assistant who answers in short, plain sentences. " * 12
-WORDS = [
-    "river",
-    "stone",
-    "cloud",
-    "paper",
-    "green",
-    "seven",
-    "often",
-    "under",
-    "light",
-    "story",
-    "garden",
-    "winter",
-]
+WORDS = ("river", "stone", "cloud", "paper", "green", "seven", "under", "light", "story", "garden")
 READY_TIMEOUT_S = 120.0
 COMPLETIONS = "/v1/completions"
 
@@ -145,7 +132,7 @@ def main(model: str, format_name: str, threads: int, rounds: int, directory: Pat
     print(f"{machine()}\n\n{_table(ours[1:], theirs[1:])}")
 
 
-def _model(programs, folder: Path, model: str, format_name: str) -> Path:
+def _model(programs: LlamaCpp, folder: Path, model: str, format_name: str) -> Path:
     """One file that both serve: the demo model's tokens, and others behind them."""
     write_model(folder, SHAPES[model])
     source, wanted = folder / "served-BF16.gguf", FORMATS[format_name].llama_cpp
