@@ -16,6 +16,7 @@ Port = Annotated[int, Meta(ge=0, le=65535)]
 # Empty is what a shell makes of a variable that is not set: an empty key would let everybody in, an
 # empty path or host would stand for another one than was meant.
 Text = Annotated[str, Meta(min_length=1)]
+CpuKernels = Literal["auto", "avx512-bf16", "avx512-vnni", "avx512", "avx2", "neon", "numpy"]
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -56,6 +57,10 @@ class DeviceSettings(Settings, frozen=True):
         bool,
         Meta(description="On a GPU, let no result depend on what else is in the batch; slower."),
     ] = False
+    cpu_kernels: Annotated[
+        CpuKernels,
+        Meta(description="Instructions a CPU computes with; by default the best it has."),
+    ] = "auto"
     threads: Annotated[
         Annotated[int, Meta(ge=1, le=1024)] | None,
         Meta(description="CPU threads of the worker; by default every core it may use."),
