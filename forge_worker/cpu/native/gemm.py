@@ -1,0 +1,203 @@
+"""Products of packed weights with activations, and what is done with them at once.
+
+    task       some neighbouring pairs of tiles, with all activations
+    finish     store, add to what is there, or gate: silu(first tile) · second tile
+
+Activations come in groups of a size that the weights' format likes, as alike as may be. Long
+batches go in chunks that stay in a core's cache while all pairs of the task meet them. What was
+computed beyond the last row of weights, or for activations that are not there, is dropped. Knows
+formats only as Microkernels.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from forge_worker.cpu.native.kernel import Kernel, compile_kernel, inlined
+from forge_worker.cpu.native.lanes import (
+    add16,
+    div16,
+    exp16,
+    load16,
+    mul16,
+    splat16,
+    store16,
+    sub16,
+)
+from forge_worker.cpu.native.memory import read_float, read_long, write_float
+from forge_worker.cpu.native.microkernel import Microkernel, compile_variants
+
+CHUNK_ROWS = 504  # activations that meet a task's weights at a time: a multiple of group sizes
+MIN_PREFETCHED_ROWS = 5  # fewer wait for memory anyhow, which then runs ahead by itself
+MAX_GROUP = 12
+TILE_OUTPUT_BYTES = 64
+PAIR_OUTPUT_BYTES = 2 * TILE_OUTPUT_BYTES
+
+
+class Finish(IntEnum):
+    STORE = 0
+    ADD = 1
+    SILU_MUL = 2
+
+
+class GemmArguments(NamedTuple):
+    """Addresses, and sizes in bytes where the names say so, in the order of the record."""
+
+    tiles: int
+    tile_bytes: int
+    pair_bytes: int  # from one pair's first tile to the next pair's
+    second_bytes: int  # from a pair's first tile to its second
+    num_pairs: int
+    pairs_per_task: int
+    length: int  # padded number of columns
+    activations: int
+    activation_bytes: int  # of a row
+    scales: int  # float32 [rows][length / 32], of int8 activations
+    offsets: int  # int32, likewise
+    num_rows_address: int  # of an int64: how many activations there are
+    out: int  # float32, of the first row and the first pair
+    out_bytes: int  # of a row
+    num_outputs: int  # of a row, beyond which nothing is written
+    bias: int  # float32, padded to whole pairs; 0 for none
+    finish: int
+
+
+AT = GemmArguments(*range(0, 8 * len(GemmArguments._fields), 8))
+
+
+def compile_gemm(microkernel: Microkernel, name: str) -> Kernel:
+    multiply = compile_variants(microkernel)
+    sizes = microkernel.group_sizes
+    min_groups = tuple(level.min_groups for level in microkernel.prefetch)
+    lines = (0, *(level.num_lines for level in microkernel.prefetch))
+    turn_columns = microkernel.turn_columns
+    num_sizes, num_levels, largest = len(sizes), len(min_groups), sizes[-1]
+
+    @inlined
+    def size_index(num_rows: int) -> int:
+        """The smallest group that holds so many."""
+        for index in range(num_sizes):
+            if sizes[index] >= num_rows:
+                return index
+        return num_sizes - 1
+
+    @inlined
+    def prefetch_level(num_rows: int, num_groups: int) -> int:
+        level = 0
+        if num_rows >= MIN_PREFETCHED_ROWS:
+            for index in range(num_levels):
+                if num_groups >= min_groups[index]:
+                    level = index + 1
+        return level
+
+    @inlined
+    def multiply_pair(
+        arguments: int, pair: int, first_row: int, num_rows: int, outputs: int
+    ) -> None:
+        """Some rows of activations with one pair of tiles."""
+        tile = read_long(arguments + AT.tiles) + pair * read_long(arguments + AT.pair_bytes)
+        second = tile + read_long(arguments + AT.second_bytes)
+        length = read_long(arguments + AT.length)
+        table_bytes = length // 8
+        num_groups = (num_rows + largest - 1) // largest
+        level = prefetch_level(num_rows, num_groups)
+        ahead = read_long(arguments + AT.pair_bytes)
+        end = ahead + read_long(arguments + AT.tile_bytes)
+        row, end_row = first_row, first_row + num_rows
+        while row < end_row:
+            wanted = (end_row - row + num_groups - 1) // num_groups
+            index = size_index(wanted)
+            multiply(
+                level * num_sizes + index,
+                tile,
+                second,
+                read_long(arguments + AT.activations)
+                + row * read_long(arguments + AT.activation_bytes),
+                read_long(arguments + AT.scales) + row * table_bytes,
+                read_long(arguments + AT.offsets) + row * table_bytes,
+                length,
+                outputs,
+                tile + ahead,
+                second + ahead,
+            )
+            done = min(sizes[index], end_row - row)
+            finish_group(arguments, pair, row, done, outputs)
+            row += done
+            num_groups -= 1
+            ahead += length // turn_columns * 64 * lines[level]
+            if ahead >= end:
+                level = 0
+
+    def gemm(arguments: int, task: int, scratch: int) -> None:
+        first_pair = task * read_long(arguments + AT.pairs_per_task)
+        end_pair = first_pair + read_long(arguments + AT.pairs_per_task)
+        end_pair = min(end_pair, read_long(arguments + AT.num_pairs))
+        num_rows = read_long(read_long(arguments + AT.num_rows_address))
+        for first_row in range(0, num_rows, CHUNK_ROWS):
+            chunk = min(CHUNK_ROWS, num_rows - first_row)
+            for pair in range(first_pair, end_pair):
+                multiply_pair(arguments, pair, first_row, chunk, scratch)
+
+    return compile_kernel(gemm, name)
+
+
+@inlined
+def finish_group(arguments: int, pair: int, first_row: int, num_rows: int, outputs: int) -> None:
+    out_bytes = read_long(arguments + AT.out_bytes)
+    out = read_long(arguments + AT.out) + first_row * out_bytes
+    num_outputs = read_long(arguments + AT.num_outputs)
+    finish = read_long(arguments + AT.finish)
+    bias = read_long(arguments + AT.bias)
+    for row in range(num_rows):
+        values = outputs + row * PAIR_OUTPUT_BYTES
+        if bias != 0:
+            add_bias(arguments, pair, values)
+        if finish == Finish.SILU_MUL:
+            gate(values)
+            put(out + pair * TILE_OUTPUT_BYTES, values, num_outputs - 16 * pair, False)
+        else:
+            place, left = out + pair * PAIR_OUTPUT_BYTES, num_outputs - 32 * pair
+            put(place, values, left, finish == Finish.ADD)
+            put(
+                place + TILE_OUTPUT_BYTES,
+                values + TILE_OUTPUT_BYTES,
+                left - 16,
+                finish == Finish.ADD,
+            )
+        out += out_bytes
+
+
+@inlined
+def add_bias(arguments: int, pair: int, values: int) -> None:
+    """That of a tile's outputs stands where its rows stand among all rows."""
+    tile_bytes = read_long(arguments + AT.tile_bytes)
+    first = pair * read_long(arguments + AT.pair_bytes) // tile_bytes
+    second = first + read_long(arguments + AT.second_bytes) // tile_bytes
+    bias = read_long(arguments + AT.bias)
+    for place, tile in ((values, first), (values + TILE_OUTPUT_BYTES, second)):
+        store16(place, add16(load16(place), load16(bias + TILE_OUTPUT_BYTES * tile)))
+
+
+@inlined
+def gate(values: int) -> None:
+    """silu(first tile) · second tile, over the first."""
+    x = load16(values)
+    opened = add16(splat16(1.0), exp16(sub16(splat16(0.0), x)))
+    store16(values, mul16(div16(x, opened), load16(values + TILE_OUTPUT_BYTES)))
+
+
+@inlined
+def put(out: int, values: int, count: int, is_adding: bool) -> None:
+    """The first `count` of 16 numbers, all of them where it is more."""
+    if count >= 16:
+        numbers = load16(values)
+        if is_adding:
+            numbers = add16(load16(out), numbers)
+        store16(out, numbers)
+        return
+    for lane in range(count):
+        number = read_float(values + 4 * lane)
+        if is_adding:
+            number += read_float(out + 4 * lane)
+        write_float(out + 4 * lane, number)

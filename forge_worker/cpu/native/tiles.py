@@ -1,0 +1,25 @@
+"""How weights lie in memory: 16 rows to a tile, so that a vector holds one column of 16 outputs.
+
+    matrix [num_rows, num_columns]  ->  tiles [ceil(num_rows / 16)], columns padded to a multiple of 32
+
+What a tile holds is for its format to say. Kernels take two tiles at a time, a pair: neighbours, or
+a tile of a gate and one of what it gates. Knows no instructions.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+TILE_ROWS = 16
+BLOCK = 32  # columns that share what a format holds once a block; all formats are padded to it
+
+FormatName = Literal["f32", "f16", "bf16", "q8_0"]
+ActivationKind = Literal["float32", "bfloat16", "int8"]  # what a product reads beside weights
+
+
+def padded_columns(num_columns: int) -> int:
+    return -(-num_columns // BLOCK) * BLOCK
+
+
+def num_tiles(num_rows: int) -> int:
+    return -(-num_rows // TILE_ROWS)
