@@ -6,7 +6,7 @@ from llvmlite import ir
 from numba.core import types
 
 from forge_worker.cpu.native.kernel import ADDRESS, emitting
-from forge_worker.cpu.native.vector_ir import FLOAT, INT, LONG, SHORT, Emitter, Value
+from forge_worker.cpu.native.vector_ir import BYTE, FLOAT, HALF, INT, LONG, SHORT, Emitter, Value
 
 
 @emitting(ADDRESS, ADDRESS)
@@ -30,6 +30,29 @@ def read_bfloat(e: Emitter, address: Value) -> Value:
     """A bfloat16, widened."""
     wide = e.builder.zext(e.load(address, SHORT, 2), INT)
     return e.builder.bitcast(e.builder.shl(wide, ir.Constant(INT, 16)), FLOAT)
+
+
+@emitting(types.float32, ADDRESS)
+def read_half(e: Emitter, address: Value) -> Value:
+    """A float16, widened."""
+    return e.builder.fpext(e.load(address, HALF, 2), FLOAT)
+
+
+@emitting(ADDRESS, ADDRESS)
+def read_byte(e: Emitter, address: Value) -> Value:
+    """0 .. 255"""
+    return e.builder.zext(e.load(address, BYTE), LONG)
+
+
+@emitting(None, ADDRESS, ADDRESS)
+def write_byte(e: Emitter, address: Value, value: Value) -> None:
+    e.store(e.builder.trunc(value, BYTE), address)
+
+
+@emitting(None, ADDRESS, types.float32)
+def write_half(e: Emitter, address: Value, value: Value) -> None:
+    """Rounded to nearest."""
+    e.store(e.builder.fptrunc(value, HALF), address, 2)
 
 
 @emitting(None, ADDRESS, ADDRESS)

@@ -11,6 +11,7 @@ so that a result does not depend on what else is in the batch. Knows no format.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from llvmlite import ir
@@ -57,10 +58,12 @@ def compile_variants(microkernel: Microkernel) -> Callable[..., None]:
     @emitting(None, *[ADDRESS] * 10)
     def multiply(e: Emitter, variant: Value, *values: Value) -> None:
         operands = _operands(values)
-        cases = [(lines, size) for lines in levels for size in microkernel.group_sizes]
-        emit_switch(
-            e, variant, [lambda c=case: microkernel.emit(e, operands, c[1], c[0]) for case in cases]
-        )
+        cases = [
+            partial(microkernel.emit, e, operands, size, num_lines)
+            for num_lines in levels
+            for size in microkernel.group_sizes
+        ]
+        emit_switch(e, variant, cases)
 
     return multiply
 

@@ -1,0 +1,147 @@
+"""NativeOps: the operations of a decoder in compiled kernels, on packed weights.
+
+Activations are float32 in buffers of its own, which the next operation of the same kind overwrites:
+what an operation returned is to be used before. Knows nothing of models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+import numpy as np
+
+from forge_common.checkpoint import ModelConfig
+from forge_worker.cpu.native.buffers import FLOAT_BYTES, Buffers
+from forge_worker.cpu.native.embedding import EmbedArguments
+from forge_worker.cpu.native.formats import FORMATS
+from forge_worker.cpu.native.gemm import MAX_GROUP, Finish
+from forge_worker.cpu.native.kernels import Kernels
+from forge_worker.cpu.native.launcher import Launcher
+from forge_worker.cpu.native.packing import PackedMatrix, pack_rows
+from forge_worker.cpu.native.pool import NativePool
+from forge_worker.cpu.native.products import Output, Products, Rows, padded_vector
+from forge_worker.cpu.native.step import StepRecord
+from forge_worker.cpu.native.tiles import padded_columns
+from forge_worker.cpu.native.weight_choice import WeightChoice
+from forge_worker.cpu.numpy_ops import NumpyOps, NumpyStep
+from forge_worker.forward_inputs import FloatArray, ForwardInputs
+from forge_worker.ops.protocol import HeadNorms, KVLayer, LinearWeights, RmsNorm
+from forge_worker.weights.stored_tensor import StoredTensor, widen
+
+
+class NativeStep(NamedTuple):
+    num_tokens: int
+    num_logits: int
+    numpy: NumpyStep
+
+
+class NativeOps:
+    def __init__(self, kernels: Kernels, choice: WeightChoice, num_threads: int) -> None:
+        self._kernels = kernels
+        self._choice = choice
+        self._pool = NativePool(num_threads)
+        self.launcher = Launcher(self._pool)
+        self.buffers = Buffers(spare_rows=MAX_GROUP)
+        self._products = Products(kernels, self.launcher, self.buffers)
+        self._step = StepRecord()
+        self._numpy = NumpyOps(num_threads)
+
+    def place(self, parts: Sequence[StoredTensor]) -> PackedMatrix | FloatArray:
+        if parts[0].array.ndim == 1:
+            return padded_vector(_joined(parts))
+        packed = []
+        for name, sources in groupby(parts, key=lambda part: self._choice.format_of(part.dtype)):
+            kernel = self._kernels.pack(name)
+            packed.append(pack_rows(self._pool, kernel, FORMATS[name], list(sources)))
+        return PackedMatrix(tuple(packed))
+
+    def kv_layer(self, num_blocks: int, block_size: int, config: ModelConfig) -> KVLayer:
+        return self._numpy.kv_layer(num_blocks, block_size, config)
+
+    def scrub(self, kv_layer: KVLayer, block_ids: Sequence[int]) -> None:
+        self._numpy.scrub(kv_layer, block_ids)
+
+    def begin_step(self, inputs: ForwardInputs, config: ModelConfig, block_size: int) -> NativeStep:
+        self.buffers.reserve_rows(inputs.num_tokens)
+        self._step.write(inputs)
+        numpy_step = self._numpy.begin_step(inputs, config, block_size)
+        return NativeStep(inputs.num_tokens, len(inputs.logit_rows), numpy_step)
+
+    def embed(self, table: PackedMatrix, step: NativeStep) -> FloatArray:
+        residual = self.buffers.floats("residual", step.num_tokens, table.num_columns)
+        part = table.parts[0]
+        arguments = EmbedArguments(
+            tiles=part.tiles.ctypes.data,
+            tile_bytes=part.tile_bytes,
+            num_columns=part.num_columns,
+            length=padded_columns(part.num_columns),
+            token_ids_address=self._step.token_ids,
+            out=residual.ctypes.data,
+            out_bytes=FLOAT_BYTES * part.num_columns,
+        )
+        self.launcher.reserve_scratch(FLOAT_BYTES * padded_columns(part.num_columns))
+        kernel = self._kernels.embed(part.format.name)
+        self.launcher.launch(kernel, arguments, self._step.num_tokens)
+        return residual
+
+    def norm_linear(
+        self, residual: FloatArray, norm: RmsNorm, weights: LinearWeights
+    ) -> FloatArray:
+        out = self.buffers.floats("linear", len(residual), weights.weight.num_rows)
+        output = Output(out.ctypes.data, out.strides[0], weights.bias)
+        self._products.multiply(self._rows(residual), norm, weights.weight, output)
+        return out
+
+    def norm_gated(self, residual: FloatArray, norm: RmsNorm, gate_up: LinearWeights) -> FloatArray:
+        out = self.buffers.floats("gated", len(residual), gate_up.weight.num_rows // 2)
+        rows = self._rows(residual)
+        self._products.gated(rows, norm, gate_up.weight, gate_up.bias, out.ctypes.data)
+        return out
+
+    def add_linear(self, residual: FloatArray, x: FloatArray, weights: LinearWeights) -> None:
+        output = Output(residual.ctypes.data, residual.strides[0], weights.bias, Finish.ADD)
+        self._products.multiply(self._rows(x), None, weights.weight, output)
+
+    def clear(self, residual: FloatArray) -> None:
+        residual.fill(0)
+
+    def rotate_and_store(
+        self, qkv: FloatArray, norms: HeadNorms | None, step: NativeStep, kv_layer: KVLayer
+    ) -> FloatArray:
+        return self._numpy.rotate_and_store(qkv, norms, step.numpy, kv_layer)
+
+    def attention(
+        self, query: FloatArray, step: NativeStep, kv_layer: KVLayer, window: int | None
+    ) -> FloatArray:
+        return self._numpy.attention(query, step.numpy, kv_layer, window)
+
+    def final_norm(self, residual: FloatArray, norm: RmsNorm, step: NativeStep) -> FloatArray:
+        normed = self.buffers.floats("final", step.num_logits, residual.shape[1])
+        rows = self._rows(residual)._replace(
+            count_address=self._step.num_logits, rows_address=self._step.logit_rows
+        )
+        self._products.norm(rows, norm, normed.ctypes.data)
+        return normed
+
+    def logits(self, x: FloatArray, weight: PackedMatrix) -> FloatArray:
+        logits = np.empty((len(x), weight.num_rows), np.float32)
+        count = np.array([len(x)], np.int64)
+        rows = Rows(x.ctypes.data, x.strides[0], x.shape[1], count.ctypes.data)
+        output = Output(logits.ctypes.data, logits.strides[0])
+        self._products.multiply(rows, None, weight, output)
+        return logits
+
+    def _rows(self, x: FloatArray) -> Rows:
+        """All tokens of the step."""
+        return Rows(x.ctypes.data, x.strides[0], x.shape[1], self._step.num_tokens)
+
+
+def _joined(parts: Sequence[StoredTensor]) -> FloatArray:
+    joined = np.empty(sum(len(part.array) for part in parts), np.float32)
+    first = 0
+    for part in parts:
+        widen(part, joined[first : first + len(part.array)])
+        first += len(part.array)
+    return joined
