@@ -31,7 +31,8 @@ LOWEST_EXPONENT = -87.0  # exp of it is about the smallest normal float32
 HIGHEST_EXPONENT = 88.0
 LOG2_E = 1.44269504
 LN2_HIGH, LN2_LOW = 0.693145752, 1.42860677e-6  # ln 2 in two parts, so that x - n·ln 2 is exact
-EXP_SERIES = (1 / 720, 1 / 120, 1 / 24, 1 / 6, 0.5, 1.0, 1.0)
+ROUNDER = 12582912.0  # 1.5 · 2**23: what is added to it is rounded to an integer in its lowest bits
+EXP_POLYNOMIAL = (0.49999993, 0.1666652, 0.04166839, 0.00836878, 0.00138145)  # off by 3e-9 at most
 
 
 Type: Any = types.Type
@@ -184,23 +185,18 @@ def round_to_bfloats(e: Emitter, values: Value) -> Value:
 
 
 def exponential(e: Emitter, x: Value) -> Value:
-    """2ⁿ · e^r with n whole and |r| <= ln 2 / 2, e^r by its series."""
-    builder = e.builder
-
-    def constant(value: float) -> Value:
-        return splat_constant(FLOATS, value)
-
-    low = builder.fcmp_ordered("<", x, constant(LOWEST_EXPONENT))
-    x = builder.select(
-        builder.fcmp_ordered(">", x, constant(HIGHEST_EXPONENT)), constant(HIGHEST_EXPONENT), x
-    )
-    scaled = e.call("llvm.roundeven.v16f32", FLOATS, [builder.fmul(x, constant(LOG2_E))])
-    rest = e.fma(scaled, constant(-LN2_HIGH), x)
-    rest = e.fma(scaled, constant(-LN2_LOW), rest)
-    series = constant(EXP_SERIES[0])
-    for coefficient in EXP_SERIES[1:]:
-        series = e.fma(series, rest, constant(coefficient))
-    whole = e.call("llvm.fptosi.sat.v16i32.v16f32", INTS, [scaled])
-    exponent = builder.shl(builder.add(whole, splat_constant(INTS, 127)), splat_constant(INTS, 23))
-    power = builder.fmul(series, builder.bitcast(exponent, FLOATS))
-    return builder.select(low, constant(0.0), power)
+    """2ⁿ · e^r with n whole and |r| <= ln 2 / 2, and e^r = 1 + r + r² · a polynomial."""
+    b = e.builder
+    is_low = b.fcmp_ordered("<", x, splat_constant(FLOATS, LOWEST_EXPONENT))
+    highest, rounder = (splat_constant(FLOATS, value) for value in (HIGHEST_EXPONENT, ROUNDER))
+    x = b.select(b.fcmp_ordered(">", x, highest), highest, x)
+    shifted = e.fma(x, splat_constant(FLOATS, LOG2_E), rounder)
+    whole = b.fsub(shifted, rounder)
+    r = e.fma(whole, splat_constant(FLOATS, -LN2_HIGH), x)
+    r = e.fma(whole, splat_constant(FLOATS, -LN2_LOW), r)
+    total = splat_constant(FLOATS, EXP_POLYNOMIAL[-1])
+    for coefficient in (*EXP_POLYNOMIAL[-2::-1], 1.0, 1.0):
+        total = e.fma(total, r, splat_constant(FLOATS, coefficient))
+    exponent = b.shl(b.bitcast(shifted, INTS), splat_constant(INTS, 23))
+    power = b.bitcast(b.add(exponent, splat_constant(INTS, 127 << 23)), FLOATS)
+    return b.select(is_low, splat_constant(FLOATS, 0.0), b.fmul(total, power))
