@@ -17,6 +17,8 @@ Port = Annotated[int, Meta(ge=0, le=65535)]
 # empty path or host would stand for another one than was meant.
 Text = Annotated[str, Meta(min_length=1)]
 CpuKernels = Literal["auto", "avx512-bf16", "avx512-vnni", "avx512", "avx2", "neon", "numpy"]
+DtypeName = Literal["auto", "bfloat16", "float16", "float32"]
+QuantizeName = Literal["none", "q8_0"]
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -46,9 +48,13 @@ class DeviceSettings(Settings, frozen=True):
     ] = "auto"
     device: Annotated[int, Meta(ge=0, le=63, description="Index of the CUDA device.")] = 0
     dtype: Annotated[
-        Literal["auto", "bfloat16", "float16", "float32"],
-        Meta(description="Precision of weights and KV; a GPU keeps what the files hold, by half."),
+        DtypeName,
+        Meta(description="Precision of weights; by default as the files have it, by half on a GPU."),
     ] = "auto"
+    quantize: Annotated[
+        QuantizeName,
+        Meta(description="Narrower weights, made at load, on a CPU: 8 bits in blocks of 32."),
+    ] = "none"
     gpu_memory_utilization: Annotated[
         float,
         Meta(gt=0, le=1, description="Share of the GPU's memory to use, KV blocks included."),

@@ -37,6 +37,7 @@ from forge_worker.cpu.native.tiles import (
 
 FillTile = Callable[[int, int, int], None]  # (rows float32 [16][length], length, tile)
 ReadRow = Callable[[int, int, int, int], None]  # (tile, lane, length, float32 [length])
+LINE_BYTES = 64
 EXPONENT, FRACTION_BIT = 0x7F80_0000, 0x40
 
 
@@ -49,7 +50,9 @@ class WeightFormat(NamedTuple):
     activation: Callable[[InstructionSet], ActivationKind]
 
     def tile_bytes(self, num_columns: int) -> int:
-        return padded_columns(num_columns) // BLOCK * self.bytes_per_block
+        """Whole cache lines, since vectors are read from where a tile begins."""
+        num_bytes = padded_columns(num_columns) // BLOCK * self.bytes_per_block
+        return -(-num_bytes // LINE_BYTES) * LINE_BYTES
 
 
 @inlined

@@ -47,6 +47,7 @@ class NativeOps:
         self._products = Products(kernels, self.launcher, self.buffers)
         self._step = StepRecord()
         self._numpy = NumpyOps(num_threads)
+        self._hidden_size = 0
 
     def place(self, parts: Sequence[StoredTensor]) -> PackedMatrix | FloatArray:
         if parts[0].array.ndim == 1:
@@ -118,12 +119,22 @@ class NativeOps:
         return self._numpy.attention(query, step.numpy, kv_layer, window)
 
     def final_norm(self, residual: FloatArray, norm: RmsNorm, step: NativeStep) -> FloatArray:
+        self._hidden_size = residual.shape[1]
         normed = self.buffers.floats("final", step.num_logits, residual.shape[1])
         rows = self._rows(residual)._replace(
             count_address=self._step.num_logits, rows_address=self._step.logit_rows
         )
         self._products.norm(rows, norm, normed.ctypes.data)
         return normed
+
+    def final_states(self, step: NativeStep) -> FloatArray:
+        """What `final_norm` returned, of a step that was repeated."""
+        return self.buffers.floats("final", step.num_logits, self._hidden_size)
+
+    @property
+    def generation(self) -> int:
+        """Goes up when memory moves that recorded launches name."""
+        return self.buffers.generation
 
     def logits(self, x: FloatArray, weight: PackedMatrix) -> FloatArray:
         logits = np.empty((len(x), weight.num_rows), np.float32)

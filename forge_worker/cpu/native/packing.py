@@ -8,6 +8,7 @@ Knows no names and no layers.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -70,7 +71,8 @@ class PackedPart(NamedTuple):
         return self.format.tile_bytes(self.num_columns)
 
 
-class PackedMatrix(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PackedMatrix:
     """[num_rows, num_columns]"""
 
     parts: tuple[PackedPart, ...]  # one below the other
@@ -86,6 +88,21 @@ class PackedMatrix(NamedTuple):
     @property
     def num_bytes(self) -> int:
         return sum(part.tiles.nbytes for part in self.parts)
+
+    def __len__(self) -> int:
+        return self.num_rows
+
+    def __getitem__(self, rows: slice) -> PackedMatrix:
+        """Some rows, not copied: from a pair of tiles on to the end of one, or to the end."""
+        start, stop, step = rows.indices(self.num_rows)
+        pair_rows = PAIR * TILE_ROWS
+        is_cut = start % pair_rows != 0 or (stop % pair_rows != 0 and stop != self.num_rows)
+        if step != 1 or is_cut or len(self.parts) != 1:
+            raise ValueError(f"rows {start}..{stop} of a packed matrix begin or end inside a tile")
+        part = self.parts[0]
+        last = num_tiles(stop) + num_tiles(stop) % PAIR
+        tiles = part.tiles[start // TILE_ROWS * part.tile_bytes : last * part.tile_bytes]
+        return PackedMatrix((part._replace(tiles=tiles, num_rows=stop - start),))
 
 
 def pack_rows(

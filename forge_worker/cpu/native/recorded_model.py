@@ -1,0 +1,55 @@
+"""RecordedModel: a model whose steps after the first are one native call.
+
+The first step runs the model as it is, and notes what is launched. All that differs in the next one,
+however many tokens it has, stands where kernels read it, so the launches are repeated as they were
+until a buffer had to grow. Of a model whose operations depend on nothing but its layers, which is
+any that is composed of Ops alone. Knows no architecture.
+"""
+
+from __future__ import annotations
+
+from forge_common.checkpoint import ModelConfig
+from forge_worker.cpu.native.launcher import Program
+from forge_worker.cpu.native.ops import NativeOps, NativeStep
+from forge_worker.forward_inputs import FloatArray
+from forge_worker.kv_cache import KVCache
+from forge_worker.models.registry import Model
+
+
+class RecordedModel:
+    def __init__(self, model: Model, ops: NativeOps) -> None:
+        self._model = model
+        self._ops = ops
+        self._program: Program | None = None
+        self._generation = -1
+        self._kv_cache: KVCache | None = None
+
+    @property
+    def config(self) -> ModelConfig:
+        return self._model.config
+
+    @property
+    def ops(self) -> NativeOps:
+        return self._ops
+
+    def hidden(self, step: NativeStep, kv_cache: KVCache) -> FloatArray:
+        if self._program is None or not self._is_valid(kv_cache):
+            return self._record(step, kv_cache)
+        self._ops.launcher.repeat(self._program)
+        return self._ops.final_states(step)
+
+    def logits(self, hidden: FloatArray) -> FloatArray:
+        logits: FloatArray = self._model.logits(hidden)
+        return logits
+
+    def _is_valid(self, kv_cache: KVCache) -> bool:
+        return self._generation == self._ops.generation and self._kv_cache is kv_cache
+
+    def _record(self, step: NativeStep, kv_cache: KVCache) -> FloatArray:
+        generation = self._ops.generation
+        with self._ops.launcher.recording() as programs:
+            hidden: FloatArray = self._model.hidden(step, kv_cache)
+        grew = generation != self._ops.generation
+        self._program = None if grew else programs[0]
+        self._generation, self._kv_cache = generation, kv_cache
+        return hidden
