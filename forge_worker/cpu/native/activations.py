@@ -17,11 +17,10 @@ from typing import NamedTuple
 import numpy as np
 from llvmlite import ir
 
+from forge_worker.cpu.native.gates import gate16
 from forge_worker.cpu.native.kernel import ADDRESS, Kernel, compile_kernel, emitting, inlined
 from forge_worker.cpu.native.lanes import (
     add16,
-    div16,
-    exp16,
     fma16,
     fold,
     load16,
@@ -30,7 +29,6 @@ from forge_worker.cpu.native.lanes import (
     splat16,
     store16,
     store16_bfloats,
-    sub16,
     sum16,
     zeros16,
 )
@@ -83,7 +81,9 @@ def compile_prepare(kind: ActivationKind) -> Kernel:
         rows_address = read_long(arguments + AT.rows_address)
         row = task if rows_address == 0 else read_int(read_long(rows_address) + 4 * task)
         x = read_long(arguments + AT.x) + row * read_long(arguments + AT.x_bytes)
-        copy_padded(x, read_long(arguments + AT.num_columns), read_long(arguments + AT.length), scratch)
+        copy_padded(
+            x, read_long(arguments + AT.num_columns), read_long(arguments + AT.length), scratch
+        )
         if read_long(arguments + AT.norm) != 0:
             normalise(arguments, scratch)
         convert(arguments, task, scratch)
@@ -172,13 +172,14 @@ CONVERTERS: Mapping[ActivationKind, Convert] = MappingProxyType(
 
 
 class GateArguments(NamedTuple):
-    """Of silu(gate) · up, where gate and up lie side by side in the rows of x."""
+    """Of act(gate) · up, where gate and up lie side by side in the rows of x."""
 
     x: int
     x_bytes: int
     num_columns: int  # of either
     out: int
     out_bytes: int
+    code: int
 
 
 GATE_AT = GateArguments(*range(0, 8 * len(GateArguments._fields), 8))
@@ -187,6 +188,7 @@ GATE_AT = GateArguments(*range(0, 8 * len(GateArguments._fields), 8))
 def compile_gate() -> Kernel:
     def gate(arguments: int, task: int, scratch: int) -> None:
         num_columns = read_long(arguments + GATE_AT.num_columns)
+        code = read_long(arguments + GATE_AT.code)
         x = read_long(arguments + GATE_AT.x) + task * read_long(arguments + GATE_AT.x_bytes)
         out = read_long(arguments + GATE_AT.out) + task * read_long(arguments + GATE_AT.out_bytes)
         length = (num_columns + 15) // 16 * 16
@@ -194,9 +196,46 @@ def compile_gate() -> Kernel:
         copy_padded(x, num_columns, length, scratch)
         copy_padded(x + 4 * num_columns, num_columns, length, up)
         for first in range(0, 4 * length, 64):
-            number = load16(scratch + first)
-            opened = add16(splat16(1.0), exp16(sub16(splat16(0.0), number)))
-            store16(scratch + first, mul16(div16(number, opened), load16(up + first)))
+            gated = gate16(load16(scratch + first), load16(up + first), code)
+            store16(scratch + first, gated)
         copy_padded(scratch, num_columns, num_columns, out)
 
     return compile_kernel(gate, "gate")
+
+
+class JoinArguments(NamedTuple):
+    """Of residual += scale · norm(x). The first are those of PrepareArguments, for the norm."""
+
+    x: int
+    x_bytes: int
+    rows_address: int  # 0
+    num_columns: int
+    length: int
+    norm: int  # or 0 for none
+    eps_bits: int
+    residual: int
+    residual_bytes: int
+    scale_bits: int
+
+
+JOIN_AT = JoinArguments(*range(0, 8 * len(JoinArguments._fields), 8))
+
+
+def compile_join() -> Kernel:
+    def join(arguments: int, task: int, scratch: int) -> None:
+        x = read_long(arguments + JOIN_AT.x) + task * read_long(arguments + JOIN_AT.x_bytes)
+        num_columns, length = (
+            read_long(arguments + AT.num_columns),
+            read_long(arguments + AT.length),
+        )
+        copy_padded(x, num_columns, length, scratch)
+        if read_long(arguments + AT.norm) != 0:
+            normalise(arguments, scratch)
+        place = read_long(arguments + JOIN_AT.residual)
+        place += task * read_long(arguments + JOIN_AT.residual_bytes)
+        scale = read_float(arguments + JOIN_AT.scale_bits)
+        for column in range(num_columns):
+            number = read_float(place + 4 * column) + read_float(scratch + 4 * column) * scale
+            write_float(place + 4 * column, number)
+
+    return compile_kernel(join, "join")

@@ -1,4 +1,7 @@
-"""Rows of a packed table, one for each token. Knows formats only by what reads a row of a tile."""
+"""Rows of a packed table, one for each token, times a scale.
+
+Knows formats only by what reads a row of a tile.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import NamedTuple
 from forge_worker.cpu.native.activations import copy_padded
 from forge_worker.cpu.native.formats import WeightFormat
 from forge_worker.cpu.native.kernel import Kernel, compile_kernel
-from forge_worker.cpu.native.memory import read_int, read_long
+from forge_worker.cpu.native.memory import read_float, read_int, read_long, write_float
 from forge_worker.cpu.native.tiles import TILE_ROWS
 
 
@@ -21,6 +24,7 @@ class EmbedArguments(NamedTuple):
     token_ids_address: int  # where the address of the int32 ids stands
     out: int  # float32
     out_bytes: int  # of a row
+    scale_bits: int  # float32
 
 
 AT = EmbedArguments(*range(0, 8 * len(EmbedArguments._fields), 8))
@@ -34,6 +38,10 @@ def compile_embed(format_: WeightFormat) -> Kernel:
         tile_bytes, length = read_long(arguments + AT.tile_bytes), read_long(arguments + AT.length)
         tile = read_long(arguments + AT.tiles) + token_id // TILE_ROWS * tile_bytes
         read_row(tile, token_id % TILE_ROWS, length, scratch)
+        scale = read_float(arguments + AT.scale_bits)
+        if scale != 1:
+            for column in range(length):
+                write_float(scratch + 4 * column, read_float(scratch + 4 * column) * scale)
         num_columns = read_long(arguments + AT.num_columns)
         out = read_long(arguments + AT.out) + task * read_long(arguments + AT.out_bytes)
         copy_padded(scratch, num_columns, num_columns, out)

@@ -1,7 +1,7 @@
 """Products of packed weights with activations, and what is done with them at once.
 
     task       some neighbouring pairs of tiles, with all activations
-    finish     store, add to what is there, or gate: silu(first tile) · second tile
+    finish     store, add to what is there, bend, or gate: act(first tile) · second tile
 
 Activations come in groups of a size that the weights' format likes, as alike as may be. Long
 batches go in chunks that stay in a core's cache while all pairs of the task meet them. What was
@@ -11,20 +11,13 @@ formats only as Microkernels.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import NamedTuple
 
+from forge_worker.cpu.native.gates import bend16, gate16
 from forge_worker.cpu.native.kernel import Kernel, compile_kernel, inlined
-from forge_worker.cpu.native.lanes import (
-    add16,
-    div16,
-    exp16,
-    load16,
-    mul16,
-    splat16,
-    store16,
-    sub16,
-)
+from forge_worker.cpu.native.lanes import add16, load16, mul16, splat16, store16
 from forge_worker.cpu.native.memory import read_float, read_long, write_float
 from forge_worker.cpu.native.microkernel import Microkernel, compile_variants
 
@@ -37,8 +30,9 @@ PAIR_OUTPUT_BYTES = 2 * TILE_OUTPUT_BYTES
 
 class Finish(IntEnum):
     STORE = 0
-    ADD = 1
-    SILU_MUL = 2
+    ADD = 1  # scale · the product, to what is there
+    GATE = 2  # act(first tile) · second tile
+    BEND = 3  # by a soft cap
 
 
 class GemmArguments(NamedTuple):
@@ -61,73 +55,22 @@ class GemmArguments(NamedTuple):
     num_outputs: int  # of a row, beyond which nothing is written
     bias: int  # float32, padded to whole pairs; 0 for none
     finish: int
+    gate_code: int
+    scale_bits: int  # float32: of ADD its scale, of BEND its cap
 
 
 AT = GemmArguments(*range(0, 8 * len(GemmArguments._fields), 8))
 
 
+class Choice(NamedTuple):
+    """What a format's microkernel does with so many rows."""
+
+    size_index: Callable[[int], int]  # the smallest group that holds so many
+    prefetch_level: Callable[[int, int], int]  # (num_rows, num_groups)
+
+
 def compile_gemm(microkernel: Microkernel, name: str) -> Kernel:
-    multiply = compile_variants(microkernel)
-    sizes = microkernel.group_sizes
-    min_groups = tuple(level.min_groups for level in microkernel.prefetch)
-    lines = (0, *(level.num_lines for level in microkernel.prefetch))
-    turn_columns = microkernel.turn_columns
-    num_sizes, num_levels, largest = len(sizes), len(min_groups), sizes[-1]
-
-    @inlined
-    def size_index(num_rows: int) -> int:
-        """The smallest group that holds so many."""
-        for index in range(num_sizes):
-            if sizes[index] >= num_rows:
-                return index
-        return num_sizes - 1
-
-    @inlined
-    def prefetch_level(num_rows: int, num_groups: int) -> int:
-        level = 0
-        if num_rows >= MIN_PREFETCHED_ROWS:
-            for index in range(num_levels):
-                if num_groups >= min_groups[index]:
-                    level = index + 1
-        return level
-
-    @inlined
-    def multiply_pair(
-        arguments: int, pair: int, first_row: int, num_rows: int, outputs: int
-    ) -> None:
-        """Some rows of activations with one pair of tiles."""
-        tile = read_long(arguments + AT.tiles) + pair * read_long(arguments + AT.pair_bytes)
-        second = tile + read_long(arguments + AT.second_bytes)
-        length = read_long(arguments + AT.length)
-        table_bytes = length // 8
-        num_groups = (num_rows + largest - 1) // largest
-        level = prefetch_level(num_rows, num_groups)
-        ahead = read_long(arguments + AT.pair_bytes)
-        end = ahead + read_long(arguments + AT.tile_bytes)
-        row, end_row = first_row, first_row + num_rows
-        while row < end_row:
-            wanted = (end_row - row + num_groups - 1) // num_groups
-            index = size_index(wanted)
-            multiply(
-                level * num_sizes + index,
-                tile,
-                second,
-                read_long(arguments + AT.activations)
-                + row * read_long(arguments + AT.activation_bytes),
-                read_long(arguments + AT.scales) + row * table_bytes,
-                read_long(arguments + AT.offsets) + row * table_bytes,
-                length,
-                outputs,
-                tile + ahead,
-                second + ahead,
-            )
-            done = min(sizes[index], end_row - row)
-            finish_group(arguments, pair, row, done, outputs)
-            row += done
-            num_groups -= 1
-            ahead += length // turn_columns * 64 * lines[level]
-            if ahead >= end:
-                level = 0
+    multiply_pair = _multiply_pair(microkernel)
 
     def gemm(arguments: int, task: int, scratch: int) -> None:
         first_pair = task * read_long(arguments + AT.pairs_per_task)
@@ -142,6 +85,79 @@ def compile_gemm(microkernel: Microkernel, name: str) -> Kernel:
     return compile_kernel(gemm, name)
 
 
+def _choice(microkernel: Microkernel) -> Choice:
+    sizes = microkernel.group_sizes
+    min_groups = tuple(level.min_groups for level in microkernel.prefetch)
+    num_sizes, num_levels = len(sizes), len(min_groups)
+
+    @inlined
+    def size_index(num_rows: int) -> int:
+        for index in range(num_sizes):
+            if sizes[index] >= num_rows:
+                return index
+        return num_sizes - 1
+
+    @inlined
+    def prefetch_level(num_rows: int, num_groups: int) -> int:
+        level = 0
+        if num_rows >= MIN_PREFETCHED_ROWS:
+            for index in range(num_levels):
+                if num_groups >= min_groups[index]:
+                    level = index + 1
+        return level
+
+    return Choice(size_index, prefetch_level)
+
+
+def _multiply_pair(microkernel: Microkernel) -> Callable[[int, int, int, int, int], None]:
+    """(arguments, pair, first_row, num_rows, room for outputs)"""
+    multiply = compile_variants(microkernel)
+    size_index, prefetch_level = _choice(microkernel)
+    sizes = microkernel.group_sizes
+    lines = (0, *(level.num_lines for level in microkernel.prefetch))
+    num_sizes, largest, turn_columns = len(sizes), sizes[-1], microkernel.turn_columns
+
+    @inlined
+    def multiply_pair(
+        arguments: int, pair: int, first_row: int, num_rows: int, outputs: int
+    ) -> None:
+        tile = read_long(arguments + AT.tiles) + pair * read_long(arguments + AT.pair_bytes)
+        second = tile + read_long(arguments + AT.second_bytes)
+        activations = read_long(arguments + AT.activations)
+        activation_bytes = read_long(arguments + AT.activation_bytes)
+        scales, offsets = read_long(arguments + AT.scales), read_long(arguments + AT.offsets)
+        length = read_long(arguments + AT.length)
+        table_bytes = length // 8
+        num_groups = (num_rows + largest - 1) // largest
+        level = prefetch_level(num_rows, num_groups)
+        ahead = read_long(arguments + AT.pair_bytes)
+        end = ahead + read_long(arguments + AT.tile_bytes)
+        row, end_row = first_row, first_row + num_rows
+        while row < end_row:
+            index = size_index((end_row - row + num_groups - 1) // num_groups)
+            multiply(
+                level * num_sizes + index,
+                tile,
+                second,
+                activations + row * activation_bytes,
+                scales + row * table_bytes,
+                offsets + row * table_bytes,
+                length,
+                outputs,
+                tile + ahead,
+                second + ahead,
+            )
+            done = min(sizes[index], end_row - row)
+            finish_group(arguments, pair, row, done, outputs)
+            row += done
+            num_groups -= 1
+            ahead += length // turn_columns * 64 * lines[level]
+            if ahead >= end:
+                level = 0
+
+    return multiply_pair
+
+
 @inlined
 def finish_group(arguments: int, pair: int, first_row: int, num_rows: int, outputs: int) -> None:
     out_bytes = read_long(arguments + AT.out_bytes)
@@ -149,22 +165,25 @@ def finish_group(arguments: int, pair: int, first_row: int, num_rows: int, outpu
     num_outputs = read_long(arguments + AT.num_outputs)
     finish = read_long(arguments + AT.finish)
     bias = read_long(arguments + AT.bias)
+    code, scale = read_long(arguments + AT.gate_code), read_float(arguments + AT.scale_bits)
     for row in range(num_rows):
         values = outputs + row * PAIR_OUTPUT_BYTES
+        second = values + TILE_OUTPUT_BYTES
         if bias != 0:
             add_bias(arguments, pair, values)
-        if finish == Finish.SILU_MUL:
-            gate(values)
+        if finish == Finish.GATE:
+            store16(values, gate16(load16(values), load16(second), code))
             put(out + pair * TILE_OUTPUT_BYTES, values, num_outputs - 16 * pair, False)
         else:
+            if finish == Finish.ADD:
+                store16(values, mul16(load16(values), splat16(scale)))
+                store16(second, mul16(load16(second), splat16(scale)))
+            elif finish == Finish.BEND:
+                store16(values, bend16(load16(values), scale))
+                store16(second, bend16(load16(second), scale))
             place, left = out + pair * PAIR_OUTPUT_BYTES, num_outputs - 32 * pair
             put(place, values, left, finish == Finish.ADD)
-            put(
-                place + TILE_OUTPUT_BYTES,
-                values + TILE_OUTPUT_BYTES,
-                left - 16,
-                finish == Finish.ADD,
-            )
+            put(place + TILE_OUTPUT_BYTES, second, left - 16, finish == Finish.ADD)
         out += out_bytes
 
 
@@ -177,14 +196,6 @@ def add_bias(arguments: int, pair: int, values: int) -> None:
     bias = read_long(arguments + AT.bias)
     for place, tile in ((values, first), (values + TILE_OUTPUT_BYTES, second)):
         store16(place, add16(load16(place), load16(bias + TILE_OUTPUT_BYTES * tile)))
-
-
-@inlined
-def gate(values: int) -> None:
-    """silu(first tile) · second tile, over the first."""
-    x = load16(values)
-    opened = add16(splat16(1.0), exp16(sub16(splat16(0.0), x)))
-    store16(values, mul16(div16(x, opened), load16(values + TILE_OUTPUT_BYTES)))
 
 
 @inlined

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from forge_worker.cpu.native.activations import compile_gate, compile_prepare
+from forge_worker.cpu.native.activations import compile_gate, compile_join, compile_prepare
 from forge_worker.cpu.native.embedding import compile_embed
 from forge_worker.cpu.native.formats import FORMATS
 from forge_worker.cpu.native.gemm import compile_gemm
@@ -37,6 +37,9 @@ class Kernels:
 
     def gate(self) -> Kernel:
         return self._once("gate", lambda _: compile_gate())
+
+    def join(self) -> Kernel:
+        return self._once("join", lambda _: compile_join())
 
     def activation(self, name: FormatName) -> ActivationKind:
         return FORMATS[name].activation(self.instructions)

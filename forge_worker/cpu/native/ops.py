@@ -13,21 +13,34 @@ from typing import NamedTuple
 import numpy as np
 
 from forge_common.checkpoint import ModelConfig
+from forge_common.checkpoint.families import Activation
+from forge_common.checkpoint.rope_scaling import Rope
+from forge_worker.cpu.native.activations import bits_of
 from forge_worker.cpu.native.buffers import FLOAT_BYTES, Buffers
 from forge_worker.cpu.native.embedding import EmbedArguments
+from forge_worker.cpu.native.experts import Experts
 from forge_worker.cpu.native.formats import FORMATS
+from forge_worker.cpu.native.gates import GATE_CODES
 from forge_worker.cpu.native.gemm import MAX_GROUP, Finish
 from forge_worker.cpu.native.kernels import Kernels
 from forge_worker.cpu.native.launcher import Launcher
 from forge_worker.cpu.native.packing import PackedMatrix, pack_rows
 from forge_worker.cpu.native.pool import NativePool
-from forge_worker.cpu.native.products import Output, Products, Rows, padded_vector
+from forge_worker.cpu.native.products import Gate, Output, Products, Rows, padded_vector
 from forge_worker.cpu.native.step import StepRecord
 from forge_worker.cpu.native.tiles import padded_columns
 from forge_worker.cpu.native.weight_choice import WeightChoice
 from forge_worker.cpu.numpy_ops import NumpyOps, NumpyStep
 from forge_worker.forward_inputs import FloatArray, ForwardInputs
-from forge_worker.ops.protocol import HeadNorms, KVLayer, LinearWeights, RmsNorm
+from forge_worker.ops.protocol import (
+    Expert,
+    ExpertChoice,
+    HeadNorms,
+    Joining,
+    KVLayer,
+    LinearWeights,
+    RmsNorm,
+)
 from forge_worker.weights.stored_tensor import StoredTensor, widen
 
 
@@ -45,6 +58,7 @@ class NativeOps:
         self.launcher = Launcher(self._pool)
         self.buffers = Buffers(spare_rows=MAX_GROUP)
         self._products = Products(kernels, self.launcher, self.buffers)
+        self._experts = Experts(self._products, self.buffers)
         self._step = StepRecord()
         self._numpy = NumpyOps(num_threads)
         self._hidden_size = 0
@@ -81,6 +95,7 @@ class NativeOps:
             token_ids_address=self._step.token_ids,
             out=residual.ctypes.data,
             out_bytes=FLOAT_BYTES * part.num_columns,
+            scale_bits=bits_of(step.numpy.config.embedding_scale),
         )
         self.launcher.reserve_scratch(FLOAT_BYTES * padded_columns(part.num_columns))
         kernel = self._kernels.embed(part.format.name)
@@ -88,30 +103,63 @@ class NativeOps:
         return residual
 
     def norm_linear(
-        self, residual: FloatArray, norm: RmsNorm, weights: LinearWeights
+        self, residual: FloatArray, norm: RmsNorm | None, weights: LinearWeights
     ) -> FloatArray:
         out = self.buffers.floats("linear", len(residual), weights.weight.num_rows)
         output = Output(out.ctypes.data, out.strides[0], weights.bias)
         self._products.multiply(self._rows(residual), norm, weights.weight, output)
         return out
 
-    def norm_gated(self, residual: FloatArray, norm: RmsNorm, gate_up: LinearWeights) -> FloatArray:
+    def norm_gated(
+        self,
+        residual: FloatArray,
+        norm: RmsNorm | None,
+        gate_up: LinearWeights,
+        activation: Activation,
+    ) -> FloatArray:
         out = self.buffers.floats("gated", len(residual), gate_up.weight.num_rows // 2)
-        rows = self._rows(residual)
-        self._products.gated(rows, norm, gate_up.weight, gate_up.bias, out.ctypes.data)
+        gate = Gate(GATE_CODES[activation], out.ctypes.data)
+        self._products.gated(self._rows(residual), norm, gate_up, gate)
         return out
 
-    def add_linear(self, residual: FloatArray, x: FloatArray, weights: LinearWeights) -> None:
-        output = Output(residual.ctypes.data, residual.strides[0], weights.bias, Finish.ADD)
+    def add_linear(
+        self, residual: FloatArray, x: FloatArray, weights: LinearWeights, joining: Joining
+    ) -> None:
+        if joining.norm is None:
+            place = residual.ctypes.data, residual.strides[0]
+            output = Output(*place, weights.bias, Finish.ADD, scale=joining.scale)
+            self._products.multiply(self._rows(x), None, weights.weight, output)
+            return
+        product = self.buffers.floats("product", len(x), weights.weight.num_rows)
+        output = Output(product.ctypes.data, product.strides[0], weights.bias)
         self._products.multiply(self._rows(x), None, weights.weight, output)
+        self.add(residual, product, joining)
+
+    def norm_experts(
+        self,
+        residual: FloatArray,
+        norm: RmsNorm | None,
+        choice: ExpertChoice,
+        experts: Sequence[Expert],
+        activation: Activation,
+    ) -> FloatArray:
+        return self._experts.mix(self._rows(residual), norm, choice, experts, activation)
+
+    def add(self, residual: FloatArray, x: FloatArray, joining: Joining) -> None:
+        self._products.join(residual, self._rows(x), joining)
 
     def clear(self, residual: FloatArray) -> None:
         residual.fill(0)
 
     def rotate_and_store(
-        self, qkv: FloatArray, norms: HeadNorms | None, step: NativeStep, kv_layer: KVLayer
+        self,
+        qkv: FloatArray,
+        norms: HeadNorms | None,
+        rope: Rope,
+        step: NativeStep,
+        kv_layer: KVLayer,
     ) -> FloatArray:
-        return self._numpy.rotate_and_store(qkv, norms, step.numpy, kv_layer)
+        return self._numpy.rotate_and_store(qkv, norms, rope, step.numpy, kv_layer)
 
     def attention(
         self, query: FloatArray, step: NativeStep, kv_layer: KVLayer, window: int | None
@@ -136,11 +184,13 @@ class NativeOps:
         """Goes up when memory moves that recorded launches name."""
         return self.buffers.generation
 
-    def logits(self, x: FloatArray, weight: PackedMatrix) -> FloatArray:
+    def logits(self, x: FloatArray, weight: PackedMatrix, softcap: float | None) -> FloatArray:
         logits = np.empty((len(x), weight.num_rows), np.float32)
         count = np.array([len(x)], np.int64)
         rows = Rows(x.ctypes.data, x.strides[0], x.shape[1], count.ctypes.data)
         output = Output(logits.ctypes.data, logits.strides[0])
+        if softcap is not None:
+            output = output._replace(finish=Finish.BEND, scale=softcap)
         self._products.multiply(rows, None, weight, output)
         return logits
 

@@ -154,8 +154,12 @@ def widen_row(arguments: int, row: int, out: int) -> None:
     for _ in range(read_long(arguments + AT.num_sources)):
         num_rows = read_long(source + SOURCE_AT.num_rows)
         if row < num_rows:
-            at = read_long(source + SOURCE_AT.address) + row * read_long(source + SOURCE_AT.row_bytes)
-            widen(at, read_long(source + SOURCE_AT.dtype), read_long(arguments + AT.num_columns), out)
+            at = read_long(source + SOURCE_AT.address) + row * read_long(
+                source + SOURCE_AT.row_bytes
+            )
+            widen(
+                at, read_long(source + SOURCE_AT.dtype), read_long(arguments + AT.num_columns), out
+            )
             return
         row -= num_rows
         source += SOURCE_BYTES

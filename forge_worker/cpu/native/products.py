@@ -1,17 +1,19 @@
-"""Products: from rows of float32 through prepared activations to what a packed matrix makes of them.
+"""Products: from rows of float32, through prepared activations, to what a matrix makes of them.
 
-A product is two launches or more: prepare the rows, in each kind that the matrix's formats read, and
-multiply, part by part. Knows no model, and no step but the number of its rows.
+A product is two launches or more: prepare the rows, in each kind that the matrix's formats read,
+and multiply, part by part. Knows no model, and no step but the number of its rows.
 """
 
 from __future__ import annotations
 
+import ctypes
 from typing import NamedTuple
 
 import numpy as np
 
 from forge_worker.cpu.native.activations import (
     GateArguments,
+    JoinArguments,
     PrepareArguments,
     bits_of,
 )
@@ -20,9 +22,15 @@ from forge_worker.cpu.native.gemm import Finish, GemmArguments
 from forge_worker.cpu.native.kernels import Kernels
 from forge_worker.cpu.native.launcher import Launcher
 from forge_worker.cpu.native.packing import PackedMatrix, PackedPart
-from forge_worker.cpu.native.tiles import BLOCK, TILE_ROWS, ActivationKind, num_tiles, padded_columns
+from forge_worker.cpu.native.tiles import (
+    BLOCK,
+    TILE_ROWS,
+    ActivationKind,
+    num_tiles,
+    padded_columns,
+)
 from forge_worker.forward_inputs import FloatArray
-from forge_worker.ops.protocol import RmsNorm
+from forge_worker.ops.protocol import Joining, LinearWeights, RmsNorm
 
 NUMBER_BYTES: dict[ActivationKind, int] = {"float32": 4, "bfloat16": 2, "int8": 1}
 TASKS_PER_THREAD = 16  # so that the last task of a product is a small part of it
@@ -37,12 +45,24 @@ class Rows(NamedTuple):
     count_address: int  # of an int64
     rows_address: int = 0  # where the address of int32 numbers of the rows to take stands
 
+    @property
+    def num_rows(self) -> int:
+        """As it is now."""
+        return ctypes.c_int64.from_address(self.count_address).value
+
 
 class Output(NamedTuple):
     address: int  # float32
     row_bytes: int
     bias: FloatArray | None = None  # padded as `NativeOps.place` pads
     finish: Finish = Finish.STORE
+    gate_code: int = 0
+    scale: float = 1.0
+
+
+class Gate(NamedTuple):
+    code: int
+    out: int  # address of float32 rows, close together
 
 
 class Prepared(NamedTuple):
@@ -76,22 +96,40 @@ class Products:
             self._multiply_part(part, prepared[self._kind(part)], output, first_row)
             first_row += part.num_rows
 
-    def gated(
-        self, rows: Rows, norm: RmsNorm, matrix: PackedMatrix, bias: FloatArray | None, out: int
-    ) -> None:
-        """silu(gate) · up of the joined rows gate|up: float32 [rows, matrix rows / 2]."""
+    def gated(self, rows: Rows, norm: RmsNorm | None, gate_up: LinearWeights, gate: Gate) -> None:
+        """act(gate) · up of the joined rows gate|up: float32 [rows, matrix rows / 2]."""
+        matrix: PackedMatrix = gate_up.weight
         width = matrix.num_rows // 2
-        output = Output(out, FLOAT_BYTES * width, bias, Finish.SILU_MUL)
+        row_bytes = FLOAT_BYTES * width
         if len(matrix.parts) == 1 and width % TILE_ROWS == 0:
             prepared = self._prepare_all(rows, norm, matrix)
+            output = Output(gate.out, row_bytes, gate_up.bias, Finish.GATE, gate.code)
             part = matrix.parts[0]
             self._multiply_gated(part, prepared[self._kind(part)], output)
             return
-        joined = self._buffers.address("joined", 2 * FLOAT_BYTES * width)
-        self.multiply(rows, norm, matrix, Output(joined, 2 * FLOAT_BYTES * width, bias))
-        arguments = GateArguments(joined, 2 * FLOAT_BYTES * width, width, out, output.row_bytes)
+        joined = self._buffers.address("joined", 2 * row_bytes)
+        self.multiply(rows, norm, matrix, Output(joined, 2 * row_bytes, gate_up.bias))
+        arguments = GateArguments(joined, 2 * row_bytes, width, gate.out, row_bytes, gate.code)
         self._launcher.reserve_scratch(2 * FLOAT_BYTES * padded_columns(width))
         self._launcher.launch(self._kernels.gate(), arguments, rows.count_address)
+
+    def join(self, residual: FloatArray, rows: Rows, joining: Joining) -> None:
+        """residual += scale · norm(rows)."""
+        norm, length = joining.norm, padded_columns(rows.num_columns)
+        arguments = JoinArguments(
+            x=rows.address,
+            x_bytes=rows.row_bytes,
+            rows_address=0,
+            num_columns=rows.num_columns,
+            length=length,
+            norm=0 if norm is None else norm.weight.ctypes.data,
+            eps_bits=0 if norm is None else bits_of(norm.eps),
+            residual=residual.ctypes.data,
+            residual_bytes=residual.strides[0],
+            scale_bits=bits_of(joining.scale),
+        )
+        self._launcher.reserve_scratch(FLOAT_BYTES * length)
+        self._launcher.launch(self._kernels.join(), arguments, rows.count_address)
 
     def _kind(self, part: PackedPart) -> ActivationKind:
         return self._kernels.activation(part.format.name)
@@ -154,18 +192,16 @@ class Products:
         pairs = Pairs(part.tile_bytes, num_pairs * part.tile_bytes, num_pairs)
         self._launch(part, prepared, output, pairs)
 
-    def _launch(
-        self, part: PackedPart, prepared: Prepared, output: Output, pairs: Pairs
-    ) -> None:
-        num_tasks = min(pairs.count, TASKS_PER_THREAD * self._launcher.num_threads)
-        pairs_per_task = -(-pairs.count // num_tasks)
-        num_outputs = part.num_rows // 2 if output.finish is Finish.SILU_MUL else part.num_rows
+    def _launch(self, part: PackedPart, prepared: Prepared, output: Output, pairs: Pairs) -> None:
+        num_tasks = min(pairs.num_pairs, TASKS_PER_THREAD * self._launcher.num_threads)
+        pairs_per_task = -(-pairs.num_pairs // num_tasks)
+        num_outputs = part.num_rows // 2 if output.finish is Finish.GATE else part.num_rows
         arguments = GemmArguments(
             tiles=part.tiles.ctypes.data,
             tile_bytes=part.tile_bytes,
             pair_bytes=pairs.pair_bytes,
             second_bytes=pairs.second_bytes,
-            num_pairs=pairs.count,
+            num_pairs=pairs.num_pairs,
             pairs_per_task=pairs_per_task,
             length=padded_columns(part.num_columns),
             activations=prepared.address,
@@ -178,9 +214,11 @@ class Products:
             num_outputs=num_outputs,
             bias=0 if output.bias is None else output.bias.ctypes.data,
             finish=output.finish,
+            gate_code=output.gate_code,
+            scale_bits=bits_of(output.scale),
         )
         kernel = self._kernels.gemm(part.format.name)
-        self._launcher.launch_tasks(kernel, arguments, -(-pairs.count // pairs_per_task))
+        self._launcher.launch_tasks(kernel, arguments, -(-pairs.num_pairs // pairs_per_task))
 
 
 class Pairs(NamedTuple):
@@ -188,7 +226,7 @@ class Pairs(NamedTuple):
 
     pair_bytes: int
     second_bytes: int
-    count: int
+    num_pairs: int
 
 
 def padded_vector(values: FloatArray) -> FloatArray:

@@ -1,9 +1,9 @@
 """RecordedModel: a model whose steps after the first are one native call.
 
-The first step runs the model as it is, and notes what is launched. All that differs in the next one,
+The first step runs the model as it is, and notes what is launched. All that differs in the next,
 however many tokens it has, stands where kernels read it, so the launches are repeated as they were
-until a buffer had to grow. Of a model whose operations depend on nothing but its layers, which is
-any that is composed of Ops alone. Knows no architecture.
+until a buffer had to grow. Of a model whose operations follow from its layers alone, which experts
+do not. Knows no architecture.
 """
 
 from __future__ import annotations

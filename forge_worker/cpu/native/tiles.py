@@ -1,9 +1,10 @@
 """How weights lie in memory: 16 rows to a tile, so that a vector holds one column of 16 outputs.
 
-    matrix [num_rows, num_columns]  ->  tiles [ceil(num_rows / 16)] of 16 rows, zeros behind the last
+    matrix [num_rows, num_columns]  ->  tiles of 16 rows, zeros behind the last row
 
-Columns are padded to a multiple of 32; what a tile holds is for its format to say. Kernels take two tiles at a time, a pair: neighbours, or
-a tile of a gate and one of what it gates. Knows no instructions.
+Columns are padded to a multiple of 32; what a tile holds is for its format to say. Kernels take two
+tiles at a time, a pair: neighbours, or a tile of a gate and one of what it gates. Knows no
+instructions.
 """
 
 from __future__ import annotations
