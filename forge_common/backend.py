@@ -46,11 +46,12 @@ def choose_backend(settings: DeviceSettings) -> Backend:
 def choose_precision(
     settings: DeviceSettings, backend: Backend, checkpoint: Checkpoint
 ) -> PrecisionName:
-    """`auto` keeps half precision as the files have it; what is wider becomes bfloat16 on a GPU."""
+    """Of activations and KV. On a GPU, of weights too: `auto` keeps half precision as the files
+    have it, and what is wider becomes bfloat16."""
     if backend.name == "cpu":
-        if settings.dtype not in ("auto", "float32"):
-            raise ConfigError(f"--dtype {settings.dtype} needs --backend cuda: CPUs use float32")
         return "float32"
+    if settings.quantize != "none":
+        raise ConfigError(f"--quantize {settings.quantize} needs --backend cpu")
     if settings.dtype != "auto":
         return settings.dtype
     largest = max(checkpoint.tensors.values(), key=lambda tensor: tensor.num_bytes)

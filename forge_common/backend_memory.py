@@ -7,6 +7,7 @@ no files and allocates nothing.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple, Protocol
 
 from forge_common.backend import (
@@ -16,11 +17,12 @@ from forge_common.backend import (
     PrecisionName,
     choose_precision,
 )
-from forge_common.checkpoint import Checkpoint, ModelConfig
+from forge_common.checkpoint import Checkpoint, ModelConfig, TensorInfo
 from forge_common.config import BatchSettings, DeviceSettings
 from forge_common.device_workspace import StepLimits, workspace_bytes
 from forge_common.errors import DeviceError
 from forge_common.host_memory import available_memory_bytes
+from forge_common.weight_format import WeightChoice, host_weights
 
 MIB = 2**20
 TOKENS_PER_SEQUENCE = 1024
@@ -49,6 +51,13 @@ class BackendMemory(Protocol):
     @property
     def reserved_for(self) -> str: ...
 
+    @property
+    def weight_format(self) -> str:
+        """What weights are kept as, for a person."""
+
+    def weight_bytes(self, checkpoint: Checkpoint) -> int:
+        """Of all tensors, but an output projection that repeats the embedding."""
+
     def workspace_bytes(self, config: ModelConfig, batch: BatchSettings, length: int) -> int:
         """The most a step holds beside weights and KV, with contexts of up to `length` tokens."""
 
@@ -60,14 +69,22 @@ class BackendMemory(Protocol):
 
 
 class HostMemory(NamedTuple):
-    """Float32 throughout, and a good half of what is free left to everybody else."""
+    """Float32 but for weights, and a good half of what is free left to everybody else."""
 
     available_bytes: int
+    choice: WeightChoice = WeightChoice("float32", "none")
     backend: BackendName = "cpu"
     name: str = "the host"
     precision: PrecisionName = "float32"
     reserved_bytes: int = 256 * MIB
     reserved_for: str = "the interpreters and their queues"
+
+    @property
+    def weight_format(self) -> str:
+        return self.choice.text
+
+    def weight_bytes(self, checkpoint: Checkpoint) -> int:
+        return sum(self.choice.num_bytes(tensor) for tensor in kept_tensors(checkpoint))
 
     def workspace_bytes(self, config: ModelConfig, batch: BatchSettings, length: int) -> int:
         """Activations, attention, logits."""
@@ -98,6 +115,13 @@ class DeviceMemory(NamedTuple):
     backend: BackendName = "cuda"
     reserved_for: str = "CUDA's context, our kernels and graphs"
 
+    @property
+    def weight_format(self) -> str:
+        return self.precision
+
+    def weight_bytes(self, checkpoint: Checkpoint) -> int:
+        return weight_bytes(checkpoint, self.precision)
+
     def workspace_bytes(self, config: ModelConfig, batch: BatchSettings, length: int) -> int:
         limits = StepLimits(batch.max_prefill_tokens, batch.max_batch_size, length)
         return workspace_bytes(config, limits, ELEMENT_BYTES[self.precision])
@@ -109,6 +133,21 @@ class DeviceMemory(NamedTuple):
         return None
 
 
+def kept_tensors(checkpoint: Checkpoint) -> list[TensorInfo]:
+    is_tied = checkpoint.config.tie_word_embeddings
+    return [
+        tensor
+        for name, tensor in checkpoint.tensors.items()
+        if not (is_tied and name == "lm_head.weight")
+    ]
+
+
+def weight_bytes(checkpoint: Checkpoint, precision: PrecisionName) -> int:
+    """All in one precision."""
+    num_elements = sum(math.prod(tensor.shape) for tensor in kept_tensors(checkpoint))
+    return ELEMENT_BYTES[precision] * num_elements
+
+
 # A CUDA context with cublasLt loaded, and graphs for every size of batch, before any is there to
 # be measured; a worker replaces it by what its device says once all but the graphs is loaded.
 EXPECTED_OVERHEAD_BYTES = 1024 * MIB
@@ -117,8 +156,7 @@ EXPECTED_OVERHEAD_BYTES = 1024 * MIB
 def memory_of(settings: DeviceSettings, backend: Backend, checkpoint: Checkpoint) -> BackendMemory:
     """What is there to plan with, before anything is started. DeviceError where no GPU answers."""
     if backend.name == "cpu":
-        choose_precision(settings, backend, checkpoint)  # which refuses what a CPU does not do
-        return HostMemory(available_memory_bytes())
+        return HostMemory(available_memory_bytes(), host_weights(settings))
     gpu = backend.gpu
     if gpu is None:
         raise DeviceError(

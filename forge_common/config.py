@@ -49,7 +49,9 @@ class DeviceSettings(Settings, frozen=True):
     device: Annotated[int, Meta(ge=0, le=63, description="Index of the CUDA device.")] = 0
     dtype: Annotated[
         DtypeName,
-        Meta(description="Precision of weights; by default as the files have it, by half on a GPU."),
+        Meta(
+            description="Precision of weights; by default as the files have it, by half on a GPU."
+        ),
     ] = "auto"
     quantize: Annotated[
         QuantizeName,

@@ -14,7 +14,6 @@ model's own, or less where that much KV does not fit. Knows sizes; allocates not
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
 from typing import NamedTuple
 
@@ -37,7 +36,8 @@ GIB = 2**30
 class MemoryPlan(Struct, frozen=True, kw_only=True):
     backend: BackendName
     memory_name: str  # "the host", or the name of a GPU
-    precision: PrecisionName
+    precision: PrecisionName  # of KV blocks
+    weight_format: str
     available_bytes: int
     reserved_bytes: int
     reserved_for: str
@@ -70,12 +70,12 @@ def plan_memory(
     memory: BackendMemory,
 ) -> MemoryPlan:
     """ConfigError or ModelError, with the numbers and the flag to change, where it cannot fit."""
-    weights_bytes = weight_bytes(checkpoint, memory.precision)
+    weights_bytes = memory.weight_bytes(checkpoint)
     usable_bytes = max(0, memory.available_bytes - memory.reserved_bytes)
     free_bytes = usable_bytes - weights_bytes
     if free_bytes <= 0:
         raise ModelError(
-            f"the weights need {_gib(weights_bytes)} of memory in {memory.precision}, but"
+            f"the weights need {_gib(weights_bytes)} of memory in {memory.weight_format}, but"
             f" {_gib(usable_bytes)} are available on {memory.name}: a smaller model,"
             " or more memory, is needed"
         )
@@ -85,6 +85,7 @@ def plan_memory(
         backend=memory.backend,
         memory_name=memory.name,
         precision=memory.precision,
+        weight_format=memory.weight_format,
         available_bytes=memory.available_bytes,
         reserved_bytes=memory.reserved_bytes,
         reserved_for=memory.reserved_for,
@@ -95,16 +96,6 @@ def plan_memory(
         block_size=needs.block_size(length),
         max_model_len=length,
         longest_context=longest_context(checkpoint.config),
-    )
-
-
-def weight_bytes(checkpoint: Checkpoint, precision: PrecisionName) -> int:
-    """All tensors in one precision, but an output projection that repeats the embedding."""
-    is_tied = checkpoint.config.tie_word_embeddings
-    return ELEMENT_BYTES[precision] * sum(
-        math.prod(tensor.shape)
-        for name, tensor in checkpoint.tensors.items()
-        if not (is_tied and name == "lm_head.weight")
     )
 
 

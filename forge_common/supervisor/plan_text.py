@@ -15,7 +15,7 @@ def plan_text(plan: MemoryPlan, model_name: str) -> str:
         f"{plan.num_blocks} blocks of {plan.block_size} tokens, {bytes_text(plan.block_bytes)} each"
     )
     rows = [
-        ("weights", plan.weights_bytes, plan.precision),
+        ("weights", plan.weights_bytes, plan.weight_format),
         ("workspace", plan.workspace_bytes, "the most one step uses"),
         ("KV cache", plan.kv_bytes, blocks),
         ("reserved", plan.reserved_bytes, plan.reserved_for),

@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import NamedTuple
 
 from forge_common.backend import BackendName, PrecisionName, choose_backend, choose_precision
+from forge_common.backend_memory import weight_bytes
 from forge_common.checkpoint import Checkpoint, ModelConfig
 from forge_common.config import BatchSettings, WorkerConfig
 from forge_common.memory_plan import MemoryPlan, plan_memory
@@ -54,6 +55,13 @@ class OpenedMemory(NamedTuple):
     @property
     def name(self) -> str:
         return self.device.info.name
+
+    @property
+    def weight_format(self) -> str:
+        return self.precision
+
+    def weight_bytes(self, checkpoint: Checkpoint) -> int:
+        return weight_bytes(checkpoint, self.precision)
 
     def workspace_bytes(self, config: ModelConfig, batch: BatchSettings, length: int) -> int:
         block_size = self.block_size or length

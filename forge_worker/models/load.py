@@ -6,6 +6,7 @@ from pathlib import Path
 
 from forge_common.checkpoint import Checkpoint
 from forge_common.config import DeviceSettings
+from forge_common.instruction_set import host_instruction_set
 from forge_common.sharding import shard_config
 from forge_worker.blas_environment import available_threads
 from forge_worker.cpu.numpy_ops import NumpyOps
@@ -24,8 +25,17 @@ def load_model(
     Contexts may be as long as the model's own where `max_model_len` says nothing. ModelError if
     the model is unsound.
     """
-    ops = NumpyOps(device.threads or available_threads())
-    return load_shard(path, ops, SingleRank(), on_progress, max_model_len)
+    num_threads = device.threads or available_threads()
+    instructions = host_instruction_set(device.cpu_kernels)
+    if instructions is None:
+        return load_shard(path, NumpyOps(num_threads), SingleRank(), on_progress, max_model_len)
+    # What compiles them takes a second to import.
+    from forge_worker.cpu.native.start import native_ops, recorded
+
+    ops = native_ops(instructions, device, num_threads)
+    model = load_shard(path, ops, SingleRank(), on_progress, max_model_len)
+    ops.compile()
+    return recorded(model, ops)
 
 
 def load_shard(

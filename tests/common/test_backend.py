@@ -69,8 +69,12 @@ def test_a_gpu_keeps_half_precision_as_stored(stored: str, dtype: str, expected:
     assert choose_precision(settings, Backend("cuda", GPU), opened) == expected
 
 
-def test_a_cpu_computes_in_float32_and_says_so() -> None:
-    cpu = Backend("cpu", None)
-    assert choose_precision(DeviceSettings(dtype="float32"), cpu, checkpoint()) == "float32"
-    with pytest.raises(ConfigError, match="--dtype bfloat16 needs --backend cuda"):
-        choose_precision(DeviceSettings(dtype="bfloat16"), cpu, checkpoint())
+def test_a_cpu_computes_in_float32() -> None:
+    settings = DeviceSettings(dtype="bfloat16", quantize="q8_0")
+    assert choose_precision(settings, Backend("cpu", None), checkpoint()) == "float32"
+
+
+def test_a_gpu_does_not_quantize() -> None:
+    settings = DeviceSettings(backend="cuda", quantize="q8_0")
+    with pytest.raises(ConfigError, match="--quantize q8_0 needs --backend cpu"):
+        choose_precision(settings, Backend("cuda", GPU), checkpoint())

@@ -19,7 +19,9 @@ MAX_TOKENS = 50
 
 
 def runner() -> ModelRunner:
-    model = load_model(MODEL, DeviceSettings(threads=1), lambda done, total: None)
+    model = load_model(
+        MODEL, DeviceSettings(threads=1, cpu_kernels="numpy"), lambda done, total: None
+    )
     limits = LIMITS._replace(vocab_size=VOCAB_SIZE)
     cache = allocate_kv_cache(model.config, model.ops, limits.num_blocks, limits.block_size)
     return ModelRunner(model, cache, limits, constraints())

@@ -24,7 +24,7 @@ DENSE_PROMPT = 3
 
 @cache
 def model_of(name: str) -> Model:
-    return load_model(MODELS / name, DeviceSettings(), lambda done, total: None)
+    return load_model(MODELS / name, DeviceSettings(cpu_kernels="numpy"), lambda done, total: None)
 
 
 @cache

@@ -25,7 +25,9 @@ pytestmark = pytest.mark.parametrize("name", ["llama3", "mistral", "qwen3"])
 
 @cache
 def model_of(name: str) -> Model:
-    return load_model(MODELS / name, DeviceSettings(threads=1), lambda done, total: None)
+    return load_model(
+        MODELS / name, DeviceSettings(threads=1, cpu_kernels="numpy"), lambda done, total: None
+    )
 
 
 def runner_of(name: str, block_size: int = LIMITS.block_size) -> ModelRunner:

@@ -45,5 +45,5 @@ def write_tiny_model(directory: Path, **changes: object) -> Path:
 
 
 def make_tiny_model(directory: Path, threads: int = 2, **changes: object) -> Model:
-    device = DeviceSettings(threads=threads)
+    device = DeviceSettings(threads=threads, cpu_kernels="numpy")
     return load_model(write_tiny_model(directory, **changes), device, lambda done, total: None)

@@ -74,7 +74,7 @@ def bits_of(number: float) -> int:
     return int(np.float32(number).view(np.int32))
 
 
-def compile_prepare(kind: ActivationKind) -> Kernel:
+def compile_prepare(kind: ActivationKind, name: str) -> Kernel:
     convert = CONVERTERS[kind]
 
     def prepare(arguments: int, task: int, scratch: int) -> None:
@@ -88,7 +88,7 @@ def compile_prepare(kind: ActivationKind) -> Kernel:
             normalise(arguments, scratch)
         convert(arguments, task, scratch)
 
-    return compile_kernel(prepare, f"prepare_{kind}")
+    return compile_kernel(prepare, name)
 
 
 @inlined
@@ -185,7 +185,7 @@ class GateArguments(NamedTuple):
 GATE_AT = GateArguments(*range(0, 8 * len(GateArguments._fields), 8))
 
 
-def compile_gate() -> Kernel:
+def compile_gate(name: str) -> Kernel:
     def gate(arguments: int, task: int, scratch: int) -> None:
         num_columns = read_long(arguments + GATE_AT.num_columns)
         code = read_long(arguments + GATE_AT.code)
@@ -200,7 +200,7 @@ def compile_gate() -> Kernel:
             store16(scratch + first, gated)
         copy_padded(scratch, num_columns, num_columns, out)
 
-    return compile_kernel(gate, "gate")
+    return compile_kernel(gate, name)
 
 
 class JoinArguments(NamedTuple):
@@ -221,7 +221,7 @@ class JoinArguments(NamedTuple):
 JOIN_AT = JoinArguments(*range(0, 8 * len(JoinArguments._fields), 8))
 
 
-def compile_join() -> Kernel:
+def compile_join(name: str) -> Kernel:
     def join(arguments: int, task: int, scratch: int) -> None:
         x = read_long(arguments + JOIN_AT.x) + task * read_long(arguments + JOIN_AT.x_bytes)
         num_columns, length = (
@@ -238,4 +238,4 @@ def compile_join() -> Kernel:
             number = read_float(place + 4 * column) + read_float(scratch + 4 * column) * scale
             write_float(place + 4 * column, number)
 
-    return compile_kernel(join, "join")
+    return compile_kernel(join, name)

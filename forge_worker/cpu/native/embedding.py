@@ -30,7 +30,7 @@ class EmbedArguments(NamedTuple):
 AT = EmbedArguments(*range(0, 8 * len(EmbedArguments._fields), 8))
 
 
-def compile_embed(format_: WeightFormat) -> Kernel:
+def compile_embed(format_: WeightFormat, name: str) -> Kernel:
     read_row = format_.read_row
 
     def embed(arguments: int, task: int, scratch: int) -> None:
@@ -46,4 +46,4 @@ def compile_embed(format_: WeightFormat) -> Kernel:
         out = read_long(arguments + AT.out) + task * read_long(arguments + AT.out_bytes)
         copy_padded(scratch, num_columns, num_columns, out)
 
-    return compile_kernel(embed, f"embed_{format_.name}")
+    return compile_kernel(embed, name)

@@ -8,21 +8,44 @@ nobody else uses meanwhile. numba compiles what kernels say in Python; what they
 
 from __future__ import annotations
 
+import ctypes
+import hashlib
+import logging
+import os
 from collections.abc import Callable, Sequence
+from functools import cache
 from inspect import Parameter, Signature
+from time import perf_counter
 from typing import Any, NamedTuple
 
+from llvmlite import binding
 from numba import njit
 from numba.core import types
 from numba.core.ccallback import CFunc
 from numba.core.typing import signature
 from numba.extending import intrinsic
 
+from forge_worker.cpu.native.kernel_cache import (
+    KernelCache,
+    ObjectFile,
+    default_folder,
+    fingerprint,
+)
 from forge_worker.cpu.native.vector_ir import Emitter, Value
 
 KernelFunction = Callable[[int, int, int], None]
 Emit = Callable[..., Value]
 ADDRESS = types.intp
+logger = logging.getLogger(__name__)
+
+UNUSED_FUNCTIONS = (
+    "NRT_Free",
+    "numba_do_raise",
+    "numba_gil_ensure",
+    "numba_gil_release",
+    "numba_runtime_build_excinfo_struct",
+    "numba_unpickle",
+)
 OPTIONS = {"nopython": True, "nogil": True, "error_model": "numpy"}
 
 
@@ -35,14 +58,58 @@ class Kernel(NamedTuple):
 
 
 def compile_kernel(function: KernelFunction, name: str) -> Kernel:
+    """`name` stands for all that the code depends on beside this package: it names it on disk."""
     return compile_function(function, name, num_arguments=3)
 
 
 def compile_function(function: Callable[..., None], name: str, num_arguments: int) -> Kernel:
-    """Of 64-bit integers, as C calls it."""
-    compiled: Any = CFunc(function, ((ADDRESS,) * num_arguments, types.void), {}, dict(OPTIONS))
-    compiled.compile()
-    return Kernel(name, compiled.address, compiled)
+    """Of 64-bit integers, as C calls it. Not compiled where an earlier start left the code."""
+    store = _cache()
+    place = f"{name}-{_code_digest(function)}"
+    found = store.load(place)
+    if found is None:
+        started = perf_counter()
+        found = _compiled(function, num_arguments)
+        store.store(place, found)
+        logger.info("compiled %s for this processor in %.1f s", name, perf_counter() - started)
+    return _linked(found, name)
+
+
+def _compiled(function: Callable[..., None], num_arguments: int) -> ObjectFile:
+    made: Any = CFunc(function, ((ADDRESS,) * num_arguments, types.void), {}, dict(OPTIONS))
+    made.compile()
+    return ObjectFile(made.native_name, made._library._get_compiled_object())
+
+
+def _code_digest(function: Callable[..., None]) -> str:
+    """Tells functions of one name apart; what they call is known by its sources."""
+    code = function.__code__
+    facts = (code.co_code, code.co_consts, code.co_names, code.co_freevars, code.co_filename)
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
+
+
+@cache
+def _define_unused() -> None:
+    """numba's code can raise exceptions; ours never does, so what raises them is never called."""
+    abort = ctypes.cast(ctypes.CDLL(None).abort, ctypes.c_void_p).value
+    for name in UNUSED_FUNCTIONS:
+        if binding.address_of_symbol(name) is None:
+            binding.add_symbol(name, abort)
+
+
+def _linked(found: ObjectFile, name: str) -> Kernel:
+    _define_unused()
+    empty = binding.parse_assembly("")
+    machine = binding.Target.from_default_triple().create_target_machine()
+    engine = binding.create_mcjit_compiler(empty, machine)
+    engine.add_object_file(binding.ObjectFileRef.from_data(found.code))
+    engine.finalize_object()
+    return Kernel(name, engine.get_function_address(found.symbol), engine)
+
+
+@cache
+def _cache() -> KernelCache:
+    return KernelCache(default_folder(os.environ), fingerprint())
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:

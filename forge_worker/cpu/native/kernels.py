@@ -5,7 +5,7 @@ Knows which kernels there are, not when they run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from forge_worker.cpu.native.activations import compile_gate, compile_join, compile_prepare
 from forge_worker.cpu.native.embedding import compile_embed
@@ -27,24 +27,35 @@ class Kernels:
         return self._once(f"gemm_{name}", lambda n: compile_gemm(product(self.instructions), n))
 
     def pack(self, name: FormatName) -> Kernel:
-        return self._once(f"pack_{name}", lambda _: compile_pack(FORMATS[name]))
+        return self._once(f"pack_{name}", lambda n: compile_pack(FORMATS[name], n))
 
     def embed(self, name: FormatName) -> Kernel:
-        return self._once(f"embed_{name}", lambda _: compile_embed(FORMATS[name]))
+        return self._once(f"embed_{name}", lambda n: compile_embed(FORMATS[name], n))
 
     def prepare(self, kind: ActivationKind) -> Kernel:
-        return self._once(f"prepare_{kind}", lambda _: compile_prepare(kind))
+        return self._once(f"prepare_{kind}", lambda n: compile_prepare(kind, n))
 
     def gate(self) -> Kernel:
-        return self._once("gate", lambda _: compile_gate())
+        return self._once("gate", compile_gate)
 
     def join(self) -> Kernel:
-        return self._once("join", lambda _: compile_join())
+        return self._once("join", compile_join)
+
+    def compile_all(self, formats: Iterable[FormatName]) -> None:
+        """What steps on weights of these formats may need, so that none waits for a compiler."""
+        for name in formats:
+            self.gemm(name)
+            self.embed(name)
+            self.prepare(self.activation(name))
+        self.prepare("float32")
+        self.gate()
+        self.join()
 
     def activation(self, name: FormatName) -> ActivationKind:
         return FORMATS[name].activation(self.instructions)
 
     def _once(self, name: str, compile_it: Callable[[str], Kernel]) -> Kernel:
         if name not in self._kernels:
-            self._kernels[name] = compile_it(name)
+            tag = f"{self.instructions.name}-{self.instructions.int8_dot}"
+            self._kernels[name] = compile_it(f"{tag}-{name}")
         return self._kernels[name]

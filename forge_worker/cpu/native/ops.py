@@ -15,6 +15,7 @@ import numpy as np
 from forge_common.checkpoint import ModelConfig
 from forge_common.checkpoint.families import Activation
 from forge_common.checkpoint.rope_scaling import Rope
+from forge_common.weight_format import FormatName, WeightChoice
 from forge_worker.cpu.native.activations import bits_of
 from forge_worker.cpu.native.buffers import FLOAT_BYTES, Buffers
 from forge_worker.cpu.native.embedding import EmbedArguments
@@ -29,7 +30,6 @@ from forge_worker.cpu.native.pool import NativePool
 from forge_worker.cpu.native.products import Gate, Output, Products, Rows, padded_vector
 from forge_worker.cpu.native.step import StepRecord
 from forge_worker.cpu.native.tiles import padded_columns
-from forge_worker.cpu.native.weight_choice import WeightChoice
 from forge_worker.cpu.numpy_ops import NumpyOps, NumpyStep
 from forge_worker.forward_inputs import FloatArray, ForwardInputs
 from forge_worker.ops.protocol import (
@@ -61,6 +61,7 @@ class NativeOps:
         self._experts = Experts(self._products, self.buffers)
         self._step = StepRecord()
         self._numpy = NumpyOps(num_threads)
+        self._formats: set[FormatName] = set()
         self._hidden_size = 0
 
     def place(self, parts: Sequence[StoredTensor]) -> PackedMatrix | FloatArray:
@@ -68,9 +69,19 @@ class NativeOps:
             return padded_vector(_joined(parts))
         packed = []
         for name, sources in groupby(parts, key=lambda part: self._choice.format_of(part.dtype)):
+            self._formats.add(name)
             kernel = self._kernels.pack(name)
             packed.append(pack_rows(self._pool, kernel, FORMATS[name], list(sources)))
         return PackedMatrix(tuple(packed))
+
+    def compile(self) -> None:
+        """Whatever steps on the weights that were placed may need."""
+        self._kernels.compile_all(sorted(self._formats))
+
+    @property
+    def is_recordable(self) -> bool:
+        """Whether all of a step's work is launches."""
+        return False
 
     def kv_layer(self, num_blocks: int, block_size: int, config: ModelConfig) -> KVLayer:
         return self._numpy.kv_layer(num_blocks, block_size, config)

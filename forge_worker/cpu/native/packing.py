@@ -130,7 +130,7 @@ def _rows_in_place(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
     return array if is_whole else np.ascontiguousarray(array)
 
 
-def compile_pack(format_: WeightFormat) -> Kernel:
+def compile_pack(format_: WeightFormat, name: str) -> Kernel:
     fill_tile = format_.fill_tile
 
     def pack(arguments: int, task: int, scratch: int) -> None:
@@ -141,7 +141,7 @@ def compile_pack(format_: WeightFormat) -> Kernel:
         tile_bytes = read_long(arguments + AT.tile_bytes)
         fill_tile(scratch, length, read_long(arguments + AT.tiles) + task * tile_bytes)
 
-    return compile_kernel(pack, f"pack_{format_.name}")
+    return compile_kernel(pack, name)
 
 
 @inlined

@@ -215,10 +215,10 @@ def compile_pool_code() -> PoolCode:
         function = ctypes.cast(getattr(library, name), ctypes.c_void_p)
         binding.add_symbol(name, function.value)
     return PoolCode(
-        _callable(compile_function(prepare, "prepare", 1), 1),
-        _callable(compile_function(run, "run", 4), 4),
-        _callable(compile_function(serve, "serve", 2), 2),
-        _callable(compile_function(stop, "stop", 1), 1),
+        _callable(compile_function(prepare, "pool-prepare", 1), 1),
+        _callable(compile_function(run, "pool-run", 4), 4),
+        _callable(compile_function(serve, "pool-serve", 2), 2),
+        _callable(compile_function(stop, "pool-stop", 1), 1),
     )
 
 

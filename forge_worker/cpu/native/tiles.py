@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-TILE_ROWS = 16
-BLOCK = 32  # columns that share what a format holds once a block; all formats are padded to it
+from forge_common.weight_format import TILE_COLUMNS, TILE_ROWS, FormatName
 
-FormatName = Literal["f32", "f16", "bf16", "q8_0"]
+__all__ = ["BLOCK", "TILE_ROWS", "ActivationKind", "FormatName"]
+
+BLOCK = TILE_COLUMNS  # columns that share what a format holds once a block
+
 ActivationKind = Literal["float32", "bfloat16", "int8"]  # what a product reads beside weights
 
 

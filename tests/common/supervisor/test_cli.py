@@ -18,6 +18,7 @@ PLAN = MemoryPlan(
     backend="cpu",
     memory_name="the host",
     precision="float32",
+    weight_format="float32",
     reserved_bytes=256 * 2**20,
     reserved_for="the interpreters",
     available_bytes=2**33,

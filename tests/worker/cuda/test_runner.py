@@ -63,7 +63,10 @@ def memory_is_given_back() -> Iterator[None]:
 
 def on_cpu(name: str, grammars: Constraints | None = None) -> ModelRunner:
     model = load_model(
-        MODELS / name, DeviceSettings(threads=1), lambda done, total: None, LIMITS.max_model_len
+        MODELS / name,
+        DeviceSettings(threads=1, cpu_kernels="numpy"),
+        lambda done, total: None,
+        LIMITS.max_model_len,
     )
     limits = LIMITS._replace(vocab_size=model.config.vocab_size)
     cache = allocate_kv_cache(model.config, model.ops, limits.num_blocks, limits.block_size)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from forge_common.errors import ConfigError
-from forge_worker.cpu.native.host import REQUIRED, choose_instruction_set, host_features
+from forge_common.instruction_set import REQUIRED, choose_instruction_set, host_features
 
 
 def test_auto_takes_the_best_that_all_needed_features_are_there_for() -> None:

@@ -1,0 +1,72 @@
+"""What weights are kept as on a CPU, and how much memory that takes.
+
+    f32, f16, bf16    as the numbers of a file are
+    q8_0              bytes, 32 to a float16 scale: 8.5 bits a weight, the format of ggml's Q8_0
+
+Native kernels keep what a file holds, or what `--dtype` and `--quantize` say, in tiles of 16 rows
+and 32 columns (forge_worker/cpu/native/tiles.py); NumPy widens everything to float32. Knows shapes
+and formats, not what is computed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal, NamedTuple
+
+from forge_common.checkpoint import TensorInfo
+from forge_common.config import DeviceSettings, DtypeName, QuantizeName
+from forge_common.errors import ConfigError
+from forge_common.instruction_set import host_instruction_set
+
+FormatName = Literal["f32", "f16", "bf16", "q8_0"]
+TILE_ROWS, TILE_COLUMNS = 16, 32
+FLOAT_BYTES = 4
+TILE_BYTES: Mapping[FormatName, int] = MappingProxyType(
+    {"f32": 2048, "f16": 1024, "bf16": 1024, "q8_0": 544}
+)
+AS_STORED: Mapping[str, FormatName] = MappingProxyType({"F32": "f32", "F16": "f16", "BF16": "bf16"})
+OF_DTYPE: Mapping[DtypeName, FormatName] = MappingProxyType(
+    {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
+)
+
+
+class WeightChoice(NamedTuple):
+    """What `--dtype` and `--quantize` come to."""
+
+    dtype: DtypeName
+    quantize: QuantizeName
+
+    @property
+    def text(self) -> str:
+        if self.quantize != "none":
+            return self.quantize
+        return "as the files have them" if self.dtype == "auto" else self.dtype
+
+    def format_of(self, stored: str) -> FormatName:
+        """Of a matrix whose numbers a file holds as `stored`, in the names of safetensors."""
+        if self.quantize != "none":
+            return self.quantize
+        return AS_STORED.get(stored, "f32") if self.dtype == "auto" else OF_DTYPE[self.dtype]
+
+    def num_bytes(self, tensor: TensorInfo) -> int:
+        """Vectors stay float32, as they are few."""
+        if len(tensor.shape) != 2:
+            return FLOAT_BYTES * math.prod(tensor.shape)
+        num_rows, num_columns = tensor.shape
+        num_tiles = -(-num_rows // TILE_ROWS) * -(-num_columns // TILE_COLUMNS)
+        return num_tiles * TILE_BYTES[self.format_of(tensor.dtype)]
+
+
+def host_weights(settings: DeviceSettings) -> WeightChoice:
+    """ConfigError where NumPy would have to compute in something else than float32."""
+    if host_instruction_set(settings.cpu_kernels) is not None:
+        return WeightChoice(settings.dtype, settings.quantize)
+    if settings.dtype not in ("auto", "float32"):
+        raise ConfigError(f"--dtype {settings.dtype}: without native kernels a CPU uses float32")
+    if settings.quantize != "none":
+        raise ConfigError(
+            f"--quantize {settings.quantize} needs native kernels: --cpu-kernels auto"
+        )
+    return WeightChoice("float32", "none")

@@ -1,0 +1,125 @@
+"""KernelCache: machine code on disk, so that only the first start pays for compiling.
+
+    <folder>/<fingerprint>/<kernel>.bin     SHA-256 of what follows │ msgpack of an ObjectFile
+
+The fingerprint is of all that code depends on: this package's sources, the compilers' versions,
+the processor. Several workers may share a folder: an entry appears by rename, whole. Entries run as
+they are, so the folder is its owner's alone, and what somebody else wrote, or what is damaged,
+counts as absent. Knows no kernel.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import llvmlite
+import llvmlite.binding
+import msgspec
+import numba
+
+from forge_worker.cuda.whole_file import write_whole
+
+MAX_FINGERPRINTS = 8  # one is about 2 MiB
+PRIVATE = 0o700
+OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+DIGEST_BYTES = hashlib.sha256().digest_size
+
+logger = logging.getLogger(__name__)
+
+
+class ObjectFile(msgspec.Struct, frozen=True, array_like=True):
+    """What the linker takes, and the name of the function in it."""
+
+    symbol: str
+    code: bytes
+
+
+class KernelCache:
+    def __init__(self, folder: Path, fingerprint: str) -> None:
+        self._folder = folder / fingerprint
+        self._is_usable = _make_private(self._folder)
+
+    def load(self, name: str) -> ObjectFile | None:
+        """None where there is none, or none to be trusted."""
+        if not self._is_usable:
+            return None
+        try:
+            content = _read_own(self._path(name))
+        except OSError:
+            return None
+        body = content[DIGEST_BYTES:]
+        if content[:DIGEST_BYTES] != hashlib.sha256(body).digest():
+            return None
+        return msgspec.msgpack.decode(body, type=ObjectFile)
+
+    def store(self, name: str, compiled: ObjectFile) -> None:
+        """A full disk and the like cost only the next start's time."""
+        if not self._is_usable:
+            return
+        body = msgspec.msgpack.encode(compiled)
+        try:
+            write_whole(self._path(name), hashlib.sha256(body).digest() + body)
+            self._forget_old()
+        except OSError as error:
+            logger.warning("compiled kernels cannot be kept in %s: %s", self._folder, error)
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.bin"
+
+    def _forget_old(self) -> None:
+        """Of other versions, the ones written last are kept."""
+        folders = sorted(self._folder.parent.iterdir(), key=lambda f: f.stat().st_mtime)
+        for old in folders[:-MAX_FINGERPRINTS]:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def default_folder(environment: Mapping[str, str]) -> Path:
+    """NUMBA_CACHE_DIR, or where a user's caches lie by the XDG base directory specification."""
+    if stated := environment.get("NUMBA_CACHE_DIR"):
+        return Path(stated) / "forge"
+    cache = Path(environment.get("XDG_CACHE_HOME", ""))
+    home = cache if cache.is_absolute() else Path.home() / ".cache"
+    return home / "forge" / "kernels"
+
+
+def fingerprint() -> str:
+    digest = hashlib.sha256()
+    binding = llvmlite.binding
+    for fact in (
+        sys.version,
+        numba.__version__,
+        llvmlite.__version__,
+        binding.llvm_version_info,
+        binding.get_host_cpu_name(),
+        sorted(binding.get_host_cpu_features().items()),
+    ):
+        digest.update(repr(fact).encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:32]
+
+
+def _make_private(folder: Path) -> bool:
+    try:
+        folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        folder.chmod(PRIVATE)  # fails where it is another user's
+        return os.access(folder, os.W_OK | os.X_OK)
+    except OSError as error:
+        logger.warning("kernels are compiled at every start, %s is not ours: %s", folder, error)
+        return False
+
+
+def _read_own(path: Path) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if status.st_uid != os.geteuid() or status.st_mode & OTHERS_MAY_WRITE:
+            raise PermissionError(f"{path} may be somebody else's")
+        return file.read()
