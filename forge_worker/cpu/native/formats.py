@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+import numpy as np
+
 from forge_worker.cpu.native.gemm_bf16 import bf16_pair_product
 from forge_worker.cpu.native.gemm_float import bf16_product, f16_product, f32_product
 from forge_worker.cpu.native.gemm_q8_0 import BLOCK_BYTES, SCALES_BYTES, q8_0_product
@@ -38,6 +40,7 @@ from forge_worker.cpu.native.tiles import (
 FillTile = Callable[[int, int, int], None]  # (rows float32 [16][length], length, tile)
 ReadRow = Callable[[int, int, int, int], None]  # (tile, lane, length, float32 [length])
 LINE_BYTES = 64
+HIGHEST = 127  # of a byte with a sign
 EXPONENT, FRACTION_BIT = 0x7F80_0000, 0x40
 
 
@@ -114,16 +117,16 @@ def fill_q8_0(rows: int, length: int, tile: int) -> None:
     for block in range(length // BLOCK):
         for lane in range(TILE_ROWS):
             numbers = rows + 4 * (lane * length + BLOCK * block)
-            highest = read_float(numbers)
-            highest -= highest
+            highest = np.float32(0)
             for column in range(BLOCK):
                 highest = max(highest, abs(read_float(numbers + 4 * column)))
-            scale = highest / 127
+            scale = highest / np.float32(HIGHEST)
             write_half(scales + SCALES_BYTES * block + 2 * lane, scale)
-            inverse = 1 / scale if scale > 0 else 0.0
+            inverse = np.float32(1) / scale if scale > 0 else np.float32(0)
             for column in range(BLOCK):
                 scaled = read_float(numbers + 4 * column) * inverse
-                number = int(scaled + 0.5) if scaled >= 0 else -int(0.5 - scaled)
+                half = np.float32(0.5 if scaled >= 0 else -0.5)
+                number = int(scaled + half)
                 four = tile + BLOCK_BYTES * block + 64 * (column // 4)
                 write_byte(four + 4 * lane + column % 4, number + 128)
 

@@ -12,6 +12,8 @@ from llvmlite import ir
 from forge_worker.cpu.native.gemm_float import (
     TURN_LINES,
     group_sizes,
+    keep_sums,
+    load_sums,
     prefetch_levels,
     store_sums,
     tile_groups,
@@ -30,6 +32,7 @@ from forge_worker.cpu.native.vector_ir import (
 )
 
 TURN_COLUMNS = 2 * TURN_LINES
+INSTRUCTION = "llvm.x86.avx512bf16.dpbf16ps.512"
 
 
 def bf16_pair_product(instructions: InstructionSet) -> Microkernel:
@@ -51,15 +54,16 @@ def bf16_pair_product(instructions: InstructionSet) -> Microkernel:
 def _add_turn(
     e: Emitter, operands: Operands, turn: Value, tiles: list[int], sums: list[list[Value]]
 ) -> None:
+    totals = load_sums(e, sums)
     for line in range(TURN_LINES):
         at = e.times(turn, 64 * TURN_LINES)
         lines = [e.at(operands.tiles[tile], at, 64 * line) for tile in tiles]
         weights = [e.builder.bitcast(e.load(address, INTS, 64), BFLOAT_PAIRS) for address in lines]
         place = e.at(e.times(turn, 2 * TURN_COLUMNS), 4 * line)
-        for column, of_column in enumerate(sums):
+        for column, of_column in enumerate(totals):
             row = e.at(operands.activations, e.times(operands.length, 2 * column), place)
             x = e.builder.bitcast(e.splat(e.load(row, INT, 4)), BFLOAT_PAIRS)
-            for total, pairs in zip(of_column, weights, strict=True):
-                summed = [e.builder.load(total), pairs, x]
-                added = e.call("llvm.x86.avx512bf16.dpbf16ps.512", FLOATS, summed)
-                e.builder.store(added, total)
+            for tile, pairs in enumerate(weights):
+                factors = [of_column[tile], pairs, x]
+                of_column[tile] = e.call(INSTRUCTION, FLOATS, factors)
+    keep_sums(e, sums, totals)

@@ -79,17 +79,19 @@ def _microkernel(
     def _add_turn(
         e: Emitter, operands: Operands, turn: Value, tiles: list[int], sums: list[list[Value]]
     ) -> None:
+        totals = load_sums(e, sums)
         for line in range(TURN_LINES):
             at = e.times(turn, 64 * TURN_LINES)
             lines = [e.at(operands.tiles[tile], at, 64 * line) for tile in tiles]
             weights = [load(e, address) for address in lines]
             for step in range(columns_per_line):
                 place = e.at(e.times(turn, 4 * turn_columns), 4 * (line * columns_per_line + step))
-                for column, of_column in enumerate(sums):
+                for column, of_column in enumerate(totals):
                     row = e.at(operands.activations, e.times(operands.length, 4 * column), place)
                     x = e.splat(e.load(row, FLOAT, 4))
-                    for total, columns in zip(of_column, weights, strict=True):
-                        e.builder.store(e.fma(columns[step], x, e.builder.load(total)), total)
+                    for tile, columns in enumerate(weights):
+                        of_column[tile] = e.fma(columns[step], x, of_column[tile])
+        keep_sums(e, sums, totals)
 
     return Microkernel(emit, group_sizes(instructions), turn_columns, prefetch_levels(TURN_LINES))
 
@@ -107,6 +109,16 @@ def prefetch_levels(turn_lines: int) -> tuple[PrefetchLevel, ...]:
 def tile_groups(instructions: InstructionSet, operands: Operands) -> list[list[int]]:
     """Which tiles are gone through together."""
     return [[0, 1]] if instructions.num_registers == 32 else [[0], [1]]
+
+
+def load_sums(e: Emitter, sums: list[list[Value]]) -> list[list[Value]]:
+    return [[e.builder.load(total) for total in of_column] for of_column in sums]
+
+
+def keep_sums(e: Emitter, sums: list[list[Value]], totals: list[list[Value]]) -> None:
+    for places, values in zip(sums, totals, strict=True):
+        for place, value in zip(places, values, strict=True):
+            e.builder.store(value, place)
 
 
 def store_sums(e: Emitter, operands: Operands, tiles: list[int], sums: list[list[Value]]) -> None:
