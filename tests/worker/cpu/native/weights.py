@@ -34,7 +34,9 @@ def q8_0(weight: FloatArray) -> FloatArray:
     scaled = blocks * inverse
     numbers = np.trunc(scaled + np.copysign(np.float32(0.5), scaled))
     kept = numbers * scales.astype(np.float16).astype(np.float32)
-    result: FloatArray = kept.reshape(len(weight), -1)[:, : weight.shape[1]].astype(np.float32)
+    result: FloatArray = kept.reshape(len(weight), scales.shape[1] * BLOCK)[
+        :, : weight.shape[1]
+    ].astype(np.float32)
     return result
 
 
@@ -45,7 +47,9 @@ def int8(x: FloatArray) -> FloatArray:
     inverse = np.divide(np.float32(127), highest, out=np.zeros_like(highest), where=highest > 0)
     numbers = np.rint(blocks * inverse)
     kept = numbers * (highest / np.float32(127))
-    result: FloatArray = kept.reshape(len(x), -1)[:, : x.shape[1]].astype(np.float32)
+    result: FloatArray = kept.reshape(len(x), highest.shape[1] * BLOCK)[:, : x.shape[1]].astype(
+        np.float32
+    )
     return result
 
 
