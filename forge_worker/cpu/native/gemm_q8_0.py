@@ -39,6 +39,7 @@ BLOCK_BYTES = BLOCK * TILE_ROWS
 SCALES_BYTES = 2 * TILE_ROWS
 FOURS = BLOCK // 4
 PREFETCH = (PrefetchLevel(1, 9), PrefetchLevel(2, 5), PrefetchLevel(3, 3), PrefetchLevel(5, 2))
+SEQUENTIAL = [[0], [1]]  # one column waits for memory, which likes one stream better than two
 Table = list[list[Value]]  # [columns][tiles]
 
 
@@ -48,7 +49,7 @@ def q8_0_product(instructions: InstructionSet) -> Microkernel:
     def emit(e: Emitter, operands: Operands, num_columns: int, num_prefetches: int) -> None:
         num_blocks = e.builder.udiv(operands.length, ir.Constant(LONG, BLOCK))
         zero = splat_constant(FLOATS, 0)
-        for tiles in tile_groups(instructions, operands):
+        for tiles in SEQUENTIAL if num_columns == 1 else tile_groups(instructions, operands):
             sums = [[e.variable(zero) for _ in tiles] for _ in range(num_columns)]
             with e.counting(num_blocks) as block:
                 emit_prefetches(e, operands, block, num_prefetches)
