@@ -1,0 +1,81 @@
+"""Which tile of attention is which task of a step: computed once a step for each window.
+
+A chunk is cut into tiles of as many queries as keep a core busy with keys that it has at hand; a
+tile covers several key heads where one alone would be less work than taking the task. The most
+work comes first, so that threads end together. Knows lengths, not where anything lies in memory.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from forge_worker.cpu.native.attention_products import MAX_BLOCK_ROWS
+from forge_worker.cpu.native.attention_records import TASK_LONGS
+from forge_worker.cpu.native.attention_tiles import MAX_POSITIONS
+from forge_worker.forward_inputs import ForwardInputs
+
+Longs = npt.NDArray[np.int64]
+
+TILE_ROWS = 192  # a multiple of the rows of a block
+WORK_PER_TASK = 2**11  # scores
+
+
+class HeadCounts(NamedTuple):
+    num_kv_heads: int
+    group_size: int  # query heads a key head
+
+    @property
+    def max_positions(self) -> int:
+        """Of a tile."""
+        return min(MAX_POSITIONS, max(1, TILE_ROWS // self.group_size))
+
+    @property
+    def max_tile_rows(self) -> int:
+        """Of any tile, those included that fill up the last block of a head."""
+        return max(TILE_ROWS, int(_filled(self.group_size)))
+
+
+def plan_tasks(inputs: ForwardInputs, heads: HeadCounts, window: int | None) -> Longs:
+    """[num_tasks, TASK_LONGS]: the tasks' records."""
+    tiles = _tiles(inputs, heads.max_positions)
+    seen = tiles[:, 2] + tiles[:, 3]  # keys of the last query
+    if window is not None:
+        seen = np.minimum(seen, window + tiles[:, 3])
+    rows = tiles[:, 3] * heads.group_size
+    max_heads = np.minimum(heads.max_tile_rows // _filled(rows), heads.num_kv_heads)
+    num_heads = np.clip(WORK_PER_TASK // (seen * rows), 1, max_heads)
+    order = np.argsort(-seen * rows * num_heads, kind="stable")
+    tiles, num_heads = tiles[order], num_heads[order]
+    num_parts = -(-heads.num_kv_heads // num_heads)
+    tile, part = _enumerated(num_parts)
+    tasks = np.empty((len(tile), TASK_LONGS), np.int64)
+    tasks[:, :4] = tiles[tile]
+    tasks[:, 4] = part * num_heads[tile]
+    tasks[:, 5] = np.minimum(num_heads[tile], heads.num_kv_heads - tasks[:, 4])
+    return tasks
+
+
+def _tiles(inputs: ForwardInputs, max_positions: int) -> Longs:
+    """[num_tiles, 4]: sequence, first row, first position, number of positions."""
+    starts = inputs.query_starts.astype(np.int64)
+    lengths = np.diff(starts)
+    sequence, part = _enumerated(-(-lengths // max_positions))
+    skipped = part * max_positions
+    first = inputs.context_lens[sequence] - lengths[sequence] + skipped
+    num_positions = np.minimum(lengths[sequence] - skipped, max_positions)
+    return np.stack([sequence, starts[sequence] + skipped, first, num_positions], axis=1)
+
+
+def _enumerated(counts: Longs) -> tuple[Longs, Longs]:
+    """Of each of `counts` things of an item: the item, and the thing's number from 0."""
+    item = np.repeat(np.arange(len(counts)), counts)
+    first = np.cumsum(counts) - counts
+    return item, np.arange(len(item)) - first[item]
+
+
+def _filled(num_rows: npt.ArrayLike) -> Longs:
+    """Rows in whole blocks."""
+    return -(-np.asarray(num_rows, np.int64) // MAX_BLOCK_ROWS) * MAX_BLOCK_ROWS
