@@ -46,12 +46,14 @@ def choose_backend(settings: DeviceSettings) -> Backend:
 def choose_precision(
     settings: DeviceSettings, backend: Backend, checkpoint: Checkpoint
 ) -> PrecisionName:
-    """Of activations and KV. On a GPU, of weights too: `auto` keeps half precision as the files
+    """Of activations. On a GPU, of weights and KV too: `auto` keeps half precision as the files
     have it, and what is wider becomes bfloat16."""
     if backend.name == "cpu":
         return "float32"
     if settings.quantize != "none":
         raise ConfigError(f"--quantize {settings.quantize} needs --backend cpu")
+    if settings.kv_dtype != "auto":
+        raise ConfigError(f"--kv-dtype {settings.kv_dtype} needs --backend cpu")
     if settings.dtype != "auto":
         return settings.dtype
     largest = max(checkpoint.tensors.values(), key=lambda tensor: tensor.num_bytes)

@@ -22,6 +22,7 @@ from forge_common.config import BatchSettings, DeviceSettings
 from forge_common.device_workspace import StepLimits, workspace_bytes
 from forge_common.errors import DeviceError
 from forge_common.host_memory import available_memory_bytes
+from forge_common.kv_format import KVFormatName, host_kv_format, native_block_bytes
 from forge_common.weight_format import WeightChoice, host_weights
 
 MIB = 2**20
@@ -58,6 +59,9 @@ class BackendMemory(Protocol):
     def weight_bytes(self, checkpoint: Checkpoint) -> int:
         """Of all tensors, but an output projection that repeats the embedding."""
 
+    def block_bytes(self, config: ModelConfig, block_size: int) -> int:
+        """Keys and values of all layers, of `block_size` tokens."""
+
     def workspace_bytes(self, config: ModelConfig, batch: BatchSettings, length: int) -> int:
         """The most a step holds beside weights and KV, with contexts of up to `length` tokens."""
 
@@ -73,6 +77,7 @@ class HostMemory(NamedTuple):
 
     available_bytes: int
     choice: WeightChoice = WeightChoice("float32", "none")
+    kv_format: KVFormatName | None = None  # of native kernels
     backend: BackendName = "cpu"
     name: str = "the host"
     precision: PrecisionName = "float32"
@@ -85,6 +90,11 @@ class HostMemory(NamedTuple):
 
     def weight_bytes(self, checkpoint: Checkpoint) -> int:
         return sum(self.choice.num_bytes(tensor) for tensor in kept_tensors(checkpoint))
+
+    def block_bytes(self, config: ModelConfig, block_size: int) -> int:
+        if self.kv_format is None:
+            return block_size * kv_bytes_per_token(config)
+        return native_block_bytes(config, block_size, self.kv_format)
 
     def workspace_bytes(self, config: ModelConfig, batch: BatchSettings, length: int) -> int:
         """Activations, attention, logits."""
@@ -122,6 +132,9 @@ class DeviceMemory(NamedTuple):
     def weight_bytes(self, checkpoint: Checkpoint) -> int:
         return weight_bytes(checkpoint, self.precision)
 
+    def block_bytes(self, config: ModelConfig, block_size: int) -> int:
+        return block_size * kv_bytes_per_token(config, self.precision)
+
     def workspace_bytes(self, config: ModelConfig, batch: BatchSettings, length: int) -> int:
         limits = StepLimits(batch.max_prefill_tokens, batch.max_batch_size, length)
         return workspace_bytes(config, limits, ELEMENT_BYTES[self.precision])
@@ -131,6 +144,12 @@ class DeviceMemory(NamedTuple):
 
     def default_kv_tokens(self, batch: BatchSettings, length: int) -> int | None:
         return None
+
+
+def kv_bytes_per_token(config: ModelConfig, precision: PrecisionName = "float32") -> int:
+    """A key and a value in every layer."""
+    per_layer = 2 * config.num_kv_heads * config.head_dim
+    return config.num_layers * per_layer * ELEMENT_BYTES[precision]
 
 
 def kept_tensors(checkpoint: Checkpoint) -> list[TensorInfo]:
@@ -156,7 +175,9 @@ EXPECTED_OVERHEAD_BYTES = 1024 * MIB
 def memory_of(settings: DeviceSettings, backend: Backend, checkpoint: Checkpoint) -> BackendMemory:
     """What is there to plan with, before anything is started. DeviceError where no GPU answers."""
     if backend.name == "cpu":
-        return HostMemory(available_memory_bytes(), host_weights(settings))
+        return HostMemory(
+            available_memory_bytes(), host_weights(settings), host_kv_format(settings)
+        )
     gpu = backend.gpu
     if gpu is None:
         raise DeviceError(

@@ -19,6 +19,7 @@ Text = Annotated[str, Meta(min_length=1)]
 CpuKernels = Literal["auto", "avx512-bf16", "avx512-vnni", "avx512", "avx2", "neon", "numpy"]
 DtypeName = Literal["auto", "bfloat16", "float16", "float32"]
 QuantizeName = Literal["none", "q8_0"]
+KVDtypeName = Literal["auto", "float32", "bfloat16", "int8"]
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -65,6 +66,10 @@ class DeviceSettings(Settings, frozen=True):
         bool,
         Meta(description="On a GPU, let no result depend on what else is in the batch; slower."),
     ] = False
+    kv_dtype: Annotated[
+        KVDtypeName,
+        Meta(description="Precision of KV on a CPU; by default bfloat16, as native kernels do."),
+    ] = "auto"
     cpu_kernels: Annotated[
         CpuKernels,
         Meta(description="Instructions a CPU computes with; by default the best it has."),

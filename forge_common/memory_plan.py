@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from forge_common.backend import ELEMENT_BYTES, BackendName, PrecisionName
+from forge_common.backend import BackendName, PrecisionName
 from forge_common.backend_memory import BackendMemory
 from forge_common.checkpoint import Checkpoint, ModelConfig
 from forge_common.checkpoint.rope_scaling import (
@@ -36,7 +36,7 @@ GIB = 2**30
 class MemoryPlan(Struct, frozen=True, kw_only=True):
     backend: BackendName
     memory_name: str  # "the host", or the name of a GPU
-    precision: PrecisionName  # of KV blocks
+    precision: PrecisionName
     weight_format: str
     available_bytes: int
     reserved_bytes: int
@@ -99,12 +99,6 @@ def plan_memory(
     )
 
 
-def kv_bytes_per_token(config: ModelConfig, precision: PrecisionName = "float32") -> int:
-    """A key and a value in every layer."""
-    per_layer = 2 * config.num_kv_heads * config.head_dim
-    return config.num_layers * per_layer * ELEMENT_BYTES[precision]
-
-
 def longest_context(config: ModelConfig) -> int:
     """Positions the model was made for. Llama 3, LongRoPE and models that scale only some of their
     layers state them stretched already, others do not."""
@@ -131,7 +125,7 @@ class Needs(NamedTuple):
 
     def block_bytes(self, length: int) -> int:
         """Keys and values of all layers."""
-        return self.block_size(length) * kv_bytes_per_token(self.config, self.memory.precision)
+        return self.memory.block_bytes(self.config, self.block_size(length))
 
     def blocks_of_context(self, length: int) -> int:
         return -(-length // self.block_size(length))

@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import NamedTuple
 
 from forge_common.backend import BackendName, PrecisionName, choose_backend, choose_precision
-from forge_common.backend_memory import weight_bytes
+from forge_common.backend_memory import kv_bytes_per_token, weight_bytes
 from forge_common.checkpoint import Checkpoint, ModelConfig
 from forge_common.config import BatchSettings, WorkerConfig
 from forge_common.memory_plan import MemoryPlan, plan_memory
@@ -62,6 +62,9 @@ class OpenedMemory(NamedTuple):
 
     def weight_bytes(self, checkpoint: Checkpoint) -> int:
         return weight_bytes(checkpoint, self.precision)
+
+    def block_bytes(self, config: ModelConfig, block_size: int) -> int:
+        return block_size * kv_bytes_per_token(config, self.precision)
 
     def workspace_bytes(self, config: ModelConfig, batch: BatchSettings, length: int) -> int:
         block_size = self.block_size or length

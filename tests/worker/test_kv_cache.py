@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from forge_common.memory_plan import kv_bytes_per_token
+from forge_common.backend_memory import kv_bytes_per_token
 from forge_worker.cpu.numpy_ops import NumpyOps
 from forge_worker.kv_cache import allocate_kv_cache
 from tests.worker.tiny_models import write_model_config

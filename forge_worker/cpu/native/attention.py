@@ -69,14 +69,14 @@ class Launch(NamedTuple):
 
 
 def compile_attention(shape: AttentionShape, instructions: InstructionSet) -> AttentionKernels:
-    name = shape.layout.format.name
+    name, label = shape.layout.format.name, instructions.name
     numbers = KV_NUMBERS[name]
     code = BlockCode(shape.score_cap is not None, numbers.has_scales)
     kind = f"{'-capped' if code.has_cap else ''}{'-scaled' if code.has_scales else ''}"
     return AttentionKernels(
-        compile_kernel(rotate_and_store_kernel(numbers), f"rotate-and-store-{name}"),
-        compile_kernel(attention_kernel(code), f"attention{kind}"),
-        compile_products(numbers, instructions.num_registers, name),
+        compile_kernel(rotate_and_store_kernel(numbers), f"{label}-rotate-and-store-{name}"),
+        compile_kernel(attention_kernel(code), f"{label}-attention{kind}"),
+        compile_products(numbers, instructions.num_registers, f"{label}-{name}"),
     )
 
 

@@ -13,17 +13,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from forge_common.kv_format import KVFormatName
 from forge_worker.ops.protocol import KVLayer
+
+__all__ = ["KV_FORMATS", "LANES", "KVFormat", "KVFormatName", "KVLayout"]
 
 LANES = 16
 SCALES_BYTES = 4 * LANES
-
-KVFormatName = Literal["float32", "bfloat16", "int8"]
 
 
 class KVFormat(NamedTuple):

@@ -15,8 +15,10 @@ import numpy as np
 from forge_common.checkpoint import ModelConfig
 from forge_common.checkpoint.families import Activation
 from forge_common.checkpoint.rope_scaling import Rope
+from forge_common.kv_format import KVFormatName
 from forge_common.weight_format import FormatName, WeightChoice
 from forge_worker.cpu.native.activations import bits_of
+from forge_worker.cpu.native.attention import AttentionShape, NativeAttention, compile_attention
 from forge_worker.cpu.native.buffers import FLOAT_BYTES, Buffers
 from forge_worker.cpu.native.embedding import EmbedArguments
 from forge_worker.cpu.native.experts import Experts
@@ -24,13 +26,13 @@ from forge_worker.cpu.native.formats import FORMATS
 from forge_worker.cpu.native.gates import GATE_CODES
 from forge_worker.cpu.native.gemm import MAX_GROUP, Finish
 from forge_worker.cpu.native.kernels import Kernels
+from forge_worker.cpu.native.kv_layout import KV_FORMATS, KVLayout
 from forge_worker.cpu.native.launcher import Launcher
 from forge_worker.cpu.native.packing import PackedMatrix, pack_rows
 from forge_worker.cpu.native.pool import NativePool
 from forge_worker.cpu.native.products import Gate, Output, Products, Rows, padded_vector
 from forge_worker.cpu.native.step import StepRecord
 from forge_worker.cpu.native.tiles import padded_columns
-from forge_worker.cpu.numpy_ops import NumpyOps, NumpyStep
 from forge_worker.forward_inputs import FloatArray, ForwardInputs
 from forge_worker.ops.protocol import (
     Expert,
@@ -41,26 +43,33 @@ from forge_worker.ops.protocol import (
     LinearWeights,
     RmsNorm,
 )
+from forge_worker.rotary import rotation
 from forge_worker.weights.stored_tensor import StoredTensor, widen
 
 
 class NativeStep(NamedTuple):
     num_tokens: int
     num_logits: int
-    numpy: NumpyStep
+    config: ModelConfig
+    attention: NativeAttention
+
+
+class NumberChoice(NamedTuple):
+    weights: WeightChoice
+    kv: KVFormatName
 
 
 class NativeOps:
-    def __init__(self, kernels: Kernels, choice: WeightChoice, num_threads: int) -> None:
+    def __init__(self, kernels: Kernels, choice: NumberChoice, num_threads: int) -> None:
         self._kernels = kernels
         self._choice = choice
+        self._attentions: dict[int, NativeAttention] = {}  # by block size
         self._pool = NativePool(num_threads)
         self.launcher = Launcher(self._pool)
         self.buffers = Buffers(spare_rows=MAX_GROUP)
         self._products = Products(kernels, self.launcher, self.buffers)
         self._experts = Experts(self._products, self.buffers)
         self._step = StepRecord()
-        self._numpy = NumpyOps(num_threads)
         self._formats: set[FormatName] = set()
         self._hidden_size = 0
 
@@ -68,7 +77,9 @@ class NativeOps:
         if parts[0].array.ndim == 1:
             return padded_vector(_joined(parts))
         packed = []
-        for name, sources in groupby(parts, key=lambda part: self._choice.format_of(part.dtype)):
+        for name, sources in groupby(
+            parts, key=lambda part: self._choice.weights.format_of(part.dtype)
+        ):
             self._formats.add(name)
             kernel = self._kernels.pack(name)
             packed.append(pack_rows(self._pool, kernel, FORMATS[name], list(sources)))
@@ -78,22 +89,22 @@ class NativeOps:
         """Whatever steps on the weights that were placed may need."""
         self._kernels.compile_all(sorted(self._formats))
 
-    @property
-    def is_recordable(self) -> bool:
-        """Whether all of a step's work is launches."""
-        return False
-
     def kv_layer(self, num_blocks: int, block_size: int, config: ModelConfig) -> KVLayer:
-        return self._numpy.kv_layer(num_blocks, block_size, config)
+        return self._attention(config, block_size).shape.layout.allocate(num_blocks)
 
     def scrub(self, kv_layer: KVLayer, block_ids: Sequence[int]) -> None:
-        self._numpy.scrub(kv_layer, block_ids)
+        """Attention reads nothing that its query must not see."""
 
     def begin_step(self, inputs: ForwardInputs, config: ModelConfig, block_size: int) -> NativeStep:
         self.buffers.reserve_rows(inputs.num_tokens)
         self._step.write(inputs)
-        numpy_step = self._numpy.begin_step(inputs, config, block_size)
-        return NativeStep(inputs.num_tokens, len(inputs.logit_rows), numpy_step)
+        attention = self._attention(config, block_size)
+        rotations = {
+            rope: rotation(rope, config.head_dim, inputs.positions)
+            for rope in config.distinct_ropes
+        }
+        attention.prepare(inputs, rotations, set(config.sliding_windows))
+        return NativeStep(inputs.num_tokens, len(inputs.logit_rows), config, attention)
 
     def embed(self, table: PackedMatrix, step: NativeStep) -> FloatArray:
         residual = self.buffers.floats("residual", step.num_tokens, table.num_columns)
@@ -106,7 +117,7 @@ class NativeOps:
             token_ids_address=self._step.token_ids,
             out=residual.ctypes.data,
             out_bytes=FLOAT_BYTES * part.num_columns,
-            scale_bits=bits_of(step.numpy.config.embedding_scale),
+            scale_bits=bits_of(step.config.embedding_scale),
         )
         self.launcher.reserve_scratch(FLOAT_BYTES * padded_columns(part.num_columns))
         kernel = self._kernels.embed(part.format.name)
@@ -170,12 +181,16 @@ class NativeOps:
         step: NativeStep,
         kv_layer: KVLayer,
     ) -> FloatArray:
-        return self._numpy.rotate_and_store(qkv, norms, rope, step.numpy, kv_layer)
+        self.launcher.launch_record(*step.attention.rotate_and_store(qkv, norms, rope, kv_layer))
+        config = step.config
+        return qkv.reshape(len(qkv), -1, config.head_dim)[:, : config.num_heads]
 
     def attention(
         self, query: FloatArray, step: NativeStep, kv_layer: KVLayer, window: int | None
     ) -> FloatArray:
-        return self._numpy.attention(query, step.numpy, kv_layer, window)
+        out = self.buffers.floats("attended", len(query), query.shape[1] * query.shape[2])
+        self.launcher.launch_record(*step.attention.attention(query, out, kv_layer, window))
+        return out
 
     def final_norm(self, residual: FloatArray, norm: RmsNorm, step: NativeStep) -> FloatArray:
         self._hidden_size = residual.shape[1]
@@ -204,6 +219,22 @@ class NativeOps:
             output = output._replace(finish=Finish.BEND, scale=softcap)
         self._products.multiply(rows, None, weight, output)
         return logits
+
+    def _attention(self, config: ModelConfig, block_size: int) -> NativeAttention:
+        """Of the model whose weights were placed."""
+        if block_size not in self._attentions:
+            shape = AttentionShape(
+                config.num_heads,
+                KVLayout(
+                    KV_FORMATS[self._choice.kv], block_size, config.num_kv_heads, config.head_dim
+                ),
+                config.attention_scale or config.head_dim**-0.5,
+                config.attention_softcap,
+            )
+            self.launcher.reserve_scratch(shape.scratch_bytes)
+            kernels = compile_attention(shape, self._kernels.instructions)
+            self._attentions[block_size] = NativeAttention(shape, kernels)
+        return self._attentions[block_size]
 
     def _rows(self, x: FloatArray) -> Rows:
         """All tokens of the step."""

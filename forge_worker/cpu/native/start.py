@@ -6,9 +6,10 @@ import logging
 
 from forge_common.config import DeviceSettings
 from forge_common.instruction_set import InstructionSet
+from forge_common.kv_format import native_kv_format
 from forge_common.weight_format import WeightChoice
 from forge_worker.cpu.native.kernels import Kernels
-from forge_worker.cpu.native.ops import NativeOps
+from forge_worker.cpu.native.ops import NativeOps, NumberChoice
 from forge_worker.cpu.native.recorded_model import RecordedModel
 from forge_worker.models.registry import Model
 
@@ -18,17 +19,18 @@ logger = logging.getLogger(__name__)
 def native_ops(
     instructions: InstructionSet, settings: DeviceSettings, num_threads: int
 ) -> NativeOps:
-    choice = WeightChoice(settings.dtype, settings.quantize)
+    weights = WeightChoice(settings.dtype, settings.quantize)
+    choice = NumberChoice(weights, native_kv_format(settings))
     logger.info(
-        "native kernels: %s on %d threads, weights %s",
+        "native kernels: %s on %d threads, weights %s, KV %s",
         instructions.name,
         num_threads,
-        choice.text,
+        weights.text,
+        choice.kv,
     )
     return NativeOps(Kernels(instructions), choice, num_threads)
 
 
 def recorded(model: Model, ops: NativeOps) -> Model:
     """`model`, whose operations `ops` are, unless what it launches differs from step to step."""
-    is_alike = ops.is_recordable and not model.config.layer_experts
-    return RecordedModel(model, ops) if is_alike else model
+    return model if model.config.layer_experts else RecordedModel(model, ops)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from forge_common.backend_memory import weight_bytes
+from forge_common.backend_memory import kv_bytes_per_token, weight_bytes
 from forge_common.checkpoint import Checkpoint
-from forge_common.memory_plan import kv_bytes_per_token
 from forge_common.protocol.scheduler_worker import BatchOutput, RunBatch
 from forge_worker.constraints import Constraints
 from forge_worker.cuda.arena import Arena

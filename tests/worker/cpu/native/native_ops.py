@@ -17,7 +17,7 @@ from forge_common.instruction_set import (
 )
 from forge_common.weight_format import FormatName, WeightChoice
 from forge_worker.cpu.native.kernels import Kernels
-from forge_worker.cpu.native.ops import NativeOps
+from forge_worker.cpu.native.ops import NativeOps, NumberChoice
 from forge_worker.cpu.native.packing import PackedMatrix
 from forge_worker.forward_inputs import FloatArray
 from forge_worker.weights.stored_tensor import StoredTensor
@@ -50,7 +50,7 @@ def best() -> str:
 def make_ops(name: FormatName, label: str | None = None, num_threads: int = 1) -> NativeOps:
     quantize: QuantizeName = "q8_0" if name == "q8_0" else "none"
     choice = WeightChoice(DTYPES[name], quantize)  # type: ignore[arg-type]
-    return NativeOps(kernels(label or best()), choice, num_threads)
+    return NativeOps(kernels(label or best()), NumberChoice(choice, "float32"), num_threads)
 
 
 def placed(ops: NativeOps, *weights: FloatArray) -> PackedMatrix:

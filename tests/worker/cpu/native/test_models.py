@@ -16,7 +16,7 @@ from tests.worker.forward import Runner
 
 MODELS = Path(__file__).parents[3] / "golden" / "models"
 NAMES = sorted(path.name for path in MODELS.iterdir())
-EXACT = DeviceSettings(threads=2, dtype="float32")
+EXACT = DeviceSettings(threads=2, dtype="float32", kv_dtype="float32")
 NUMPY = DeviceSettings(threads=1, cpu_kernels="numpy")
 NUM_PROMPTS = 5
 DENSE_PROMPT = 3
