@@ -20,14 +20,22 @@ PROMPT = [3, 14, 15, 9, 26, 53, 58, 9, 79, 32, 38]
 NUM_TOKENS = 24
 PARAMS = {"temperature": 0.9, "top_p": 0.95, "frequency_penalty": 0.3, "seed": 11}
 
-pytestmark = pytest.mark.parametrize("name", ["llama3", "mistral", "qwen3"])
+pytestmark = pytest.mark.parametrize(
+    "name", ["llama3", "mistral", "qwen3", "llama3 q8_0", "mistral bf16", "gemma3 int8 KV"]
+)
+DEVICES = {
+    "": DeviceSettings(threads=1, cpu_kernels="numpy"),
+    "q8_0": DeviceSettings(threads=2, quantize="q8_0"),
+    "bf16": DeviceSettings(threads=2, dtype="bfloat16"),
+    "int8 KV": DeviceSettings(threads=2, kv_dtype="int8"),
+}
 
 
 @cache
 def model_of(name: str) -> Model:
-    return load_model(
-        MODELS / name, DeviceSettings(threads=1, cpu_kernels="numpy"), lambda done, total: None
-    )
+    """Of a family, on the device that the rest of the name says."""
+    family, _, device = name.partition(" ")
+    return load_model(MODELS / family, DEVICES[device], lambda done, total: None)
 
 
 def runner_of(name: str, block_size: int = LIMITS.block_size) -> ModelRunner:

@@ -22,7 +22,7 @@ from forge_worker.cpu.native.memory import read_float, read_long, write_float
 from forge_worker.cpu.native.microkernel import Microkernel, compile_variants
 
 CHUNK_ROWS = 504  # activations that meet a task's weights at a time: a multiple of group sizes
-MIN_PREFETCHED_ROWS = 5  # fewer wait for memory anyhow, which then runs ahead by itself
+MIN_PREFETCHED_ROWS = 3  # fewer wait for memory anyhow, which then runs ahead by itself
 MAX_GROUP = 12
 TILE_OUTPUT_BYTES = 64
 PAIR_OUTPUT_BYTES = 2 * TILE_OUTPUT_BYTES
