@@ -10,7 +10,7 @@ block's scale so, and with it all of the row's products. Knows no weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -22,9 +22,7 @@ from forge_worker.cpu.native.kernel import ADDRESS, Kernel, compile_kernel, emit
 from forge_worker.cpu.native.lanes import (
     add16,
     fma16,
-    fold,
     load16,
-    maximum,
     mul16,
     splat16,
     store16,
@@ -47,6 +45,7 @@ from forge_worker.cpu.native.vector_ir import (
 )
 
 HIGHEST_NUMBER = 127.0
+WITHOUT_SIGN = 0x7FFF_FFFF
 TINIEST = 1e-30  # 127 / less would not be finite
 
 
@@ -146,8 +145,7 @@ def to_bytes(arguments: int, row: int, x: int) -> None:
 @emitting(None, ADDRESS, ADDRESS, ADDRESS, ADDRESS)
 def quantise_block(e: Emitter, x: Value, out: Value, scale: Value, offset: Value) -> None:
     halves = [e.load(e.at(x, at), FLOATS, 4) for at in (0, 4 * LANES)]
-    sizes = [e.call("llvm.fabs.v16f32", FLOATS, [half]) for half in halves]
-    highest = fold(e, maximum(e, *sizes), lambda a, b: maximum(e, a, b))
+    highest = _largest_size(e, halves)
     inverse = e.builder.fdiv(ir.Constant(FLOAT, HIGHEST_NUMBER), highest)
     is_tiny = e.builder.fcmp_ordered("<", highest, ir.Constant(FLOAT, TINIEST))
     inverse = e.splat(e.builder.select(is_tiny, ir.Constant(FLOAT, 0), inverse))
@@ -157,6 +155,14 @@ def quantise_block(e: Emitter, x: Value, out: Value, scale: Value, offset: Value
     total = e.call("llvm.vector.reduce.add.v16i32", INT, [e.builder.add(*numbers)])
     e.store(e.builder.mul(total, ir.Constant(INT, -128)), offset, 4)
     e.store(e.builder.fdiv(highest, ir.Constant(FLOAT, HIGHEST_NUMBER)), scale, 4)
+
+
+def _largest_size(e: Emitter, halves: Sequence[Value]) -> Value:
+    """Without their signs floats are ordered as their bits are, and NaN above all others."""
+    bits = [e.builder.bitcast(half, INTS) for half in halves]
+    sizes = [e.builder.and_(half, splat_constant(INTS, WITHOUT_SIGN)) for half in bits]
+    larger = e.call("llvm.umax.v16i32", INTS, sizes)
+    return e.builder.bitcast(e.call("llvm.vector.reduce.umax.v16i32", INT, [larger]), FLOAT)
 
 
 def _rounded(e: Emitter, values: Value) -> Value:

@@ -64,4 +64,6 @@ def stored(weight: FloatArray, name: FormatName) -> FloatArray:
 
 def prepared(x: FloatArray, kind: ActivationKind) -> FloatArray:
     """What is kept of activations, as float32."""
-    return {"int8": int8, "bfloat16": bfloat, "float32": lambda same: same}[kind](x)
+    if kind == "int8":
+        return int8(x)
+    return bfloat(x) if kind == "bfloat16" else x
