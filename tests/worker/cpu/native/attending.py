@@ -122,7 +122,9 @@ class Attending:
         groups, lanes = places // LANES, places % LANES
         keys, values = self.cache
         if self.layout.format.has_scales:
-            keys, values = self._unscaled(keys, is_keys=True), self._unscaled(values, is_keys=False)
+            with np.errstate(invalid="ignore"):  # scales that are not finite
+                keys = self._unscaled(keys, is_keys=True)
+                values = self._unscaled(values, is_keys=False)
         return KVLayer(
             _widened(keys[blocks, :, groups, :, lanes]), _widened(values[blocks, :, groups, lanes])
         )
