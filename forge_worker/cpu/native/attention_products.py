@@ -97,6 +97,7 @@ def compile_products(numbers: KVNumbers, num_registers: int, name: str) -> Produ
     their places would work on them again and again.
     """
     num_vectors = MAX_VECTORS if num_registers >= 32 else 1
+    name = f"{name}-{num_vectors}"  # which tells them apart on disk
 
     @emitting(None, *[ADDRESS] * len(Scores._fields))
     def emit_scores(e: Emitter, *values: Value) -> None:

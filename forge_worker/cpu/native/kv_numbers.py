@@ -23,14 +23,13 @@ from forge_worker.cpu.native.elementwise import (
 )
 from forge_worker.cpu.native.kernel import ADDRESS, emitting, inlined
 from forge_worker.cpu.native.kv_layout import KVFormatName
-from forge_worker.cpu.native.lanes import ROUNDER
+from forge_worker.cpu.native.lanes import ROUNDER, round_to_bfloats
 from forge_worker.cpu.native.memory import write_float
 from forge_worker.cpu.native.vector_ir import (
     BYTE,
     FLOAT,
     INT,
     SHORT,
-    BFloatType,
     Emitter,
     Value,
     splat_constant,
@@ -114,13 +113,6 @@ def _widen_bfloats(e: Emitter, address: Value, lanes: int) -> Value:
     return e.builder.bitcast(upper, ir.VectorType(FLOAT, lanes))
 
 
-def _round_to_bfloats(e: Emitter, x: Value) -> Value:
-    """To the nearest, ties to even."""
-    lanes = x.type.count
-    rounded = e.builder.fptrunc(x, ir.VectorType(BFloatType(), lanes))
-    return e.builder.bitcast(rounded, ir.VectorType(SHORT, lanes))
-
-
 def _widen_bytes(e: Emitter, address: Value, lanes: int) -> Value:
     wide = e.builder.sext(e.load(address, ir.VectorType(BYTE, lanes), 1), ir.VectorType(INT, lanes))
     return e.builder.sitofp(wide, ir.VectorType(FLOAT, lanes))
@@ -137,7 +129,7 @@ def _round_to_bytes(e: Emitter, x: Value) -> Value:
 KV_NUMBERS: Mapping[KVFormatName, KVNumbers] = MappingProxyType(
     {
         "float32": KVNumbers(4, False, _widen_floats, _keep_floats),
-        "bfloat16": KVNumbers(2, False, _widen_bfloats, _round_to_bfloats),
+        "bfloat16": KVNumbers(2, False, _widen_bfloats, round_to_bfloats),
         "int8": KVNumbers(1, True, _widen_bytes, _round_to_bytes),
     }
 )

@@ -16,11 +16,12 @@ from numba.core.datamodel.models import PrimitiveModel
 
 from forge_worker.cpu.native.kernel import ADDRESS, emitting, inlined
 from forge_worker.cpu.native.vector_ir import (
-    BFLOATS,
     FLOATS,
     HALVES,
+    INT,
     INTS,
     LANES,
+    SHORT,
     SHORTS,
     Emitter,
     Value,
@@ -181,7 +182,18 @@ def maximum(e: Emitter, a: Value, b: Value) -> Value:
 
 
 def round_to_bfloats(e: Emitter, values: Value) -> Value:
-    return e.builder.bitcast(e.builder.fptrunc(values, BFLOATS), SHORTS)
+    """Any number of lanes, by integers: only some processors have an instruction for it, and on
+    others LLVM would call a library that is not there."""
+    b, lanes = e.builder, values.type.count
+    kind = ir.VectorType(INT, lanes)
+    bits = b.bitcast(values, kind)
+    upper = b.lshr(bits, splat_constant(kind, 16))
+    is_odd = b.and_(upper, splat_constant(kind, 1))
+    half = b.add(bits, b.add(is_odd, splat_constant(kind, 0x7FFF)))
+    quiet = b.or_(upper, splat_constant(kind, 0x40))
+    is_nan = b.fcmp_unordered("uno", values, values)
+    rounded = b.select(is_nan, quiet, b.lshr(half, splat_constant(kind, 16)))
+    return b.trunc(rounded, ir.VectorType(SHORT, lanes))
 
 
 def exponential(e: Emitter, x: Value) -> Value:
