@@ -19,7 +19,7 @@ from forge_worker.cpu.native.gates import bend16, gate16
 from forge_worker.cpu.native.kernel import Kernel, compile_kernel, inlined
 from forge_worker.cpu.native.lanes import add16, load16, mul16, splat16, store16
 from forge_worker.cpu.native.memory import read_float, read_long, write_float
-from forge_worker.cpu.native.microkernel import Microkernel, compile_variants
+from forge_worker.cpu.native.microkernel import Microkernel, call_product, compile_variants
 
 CHUNK_ROWS = 504  # activations that meet a task's weights at a time: a multiple of group sizes
 MIN_PREFETCHED_ROWS = 3  # fewer wait for memory anyhow, which then runs ahead by itself
@@ -38,6 +38,7 @@ class Finish(IntEnum):
 class GemmArguments(NamedTuple):
     """Addresses, and sizes in bytes where the names say so, in the order of the record."""
 
+    product: int  # the format's microkernel
     tiles: int
     tile_bytes: int
     pair_bytes: int  # from one pair's first tile to the next pair's
@@ -69,7 +70,12 @@ class Choice(NamedTuple):
     prefetch_level: Callable[[int, int], int]  # (num_rows, num_groups)
 
 
-def compile_gemm(microkernel: Microkernel, name: str) -> Kernel:
+class Gemm(NamedTuple):
+    kernel: Kernel
+    product: Kernel  # which the kernel calls
+
+
+def compile_gemm(microkernel: Microkernel, name: str) -> Gemm:
     multiply_pair = _multiply_pair(microkernel)
 
     def gemm(arguments: int, task: int, scratch: int) -> None:
@@ -82,7 +88,7 @@ def compile_gemm(microkernel: Microkernel, name: str) -> Kernel:
             for pair in range(first_pair, end_pair):
                 multiply_pair(arguments, pair, first_row, chunk, scratch)
 
-    return compile_kernel(gemm, name)
+    return Gemm(compile_kernel(gemm, name), compile_variants(microkernel, f"{name}-product"))
 
 
 def _choice(microkernel: Microkernel) -> Choice:
@@ -111,7 +117,6 @@ def _choice(microkernel: Microkernel) -> Choice:
 
 def _multiply_pair(microkernel: Microkernel) -> Callable[[int, int, int, int, int], None]:
     """(arguments, pair, first_row, num_rows, room for outputs)"""
-    multiply = compile_variants(microkernel)
     size_index, prefetch_level = _choice(microkernel)
     sizes = microkernel.group_sizes
     lines = (0, *(level.num_lines for level in microkernel.prefetch))
@@ -123,6 +128,7 @@ def _multiply_pair(microkernel: Microkernel) -> Callable[[int, int, int, int, in
     ) -> None:
         tile = read_long(arguments + AT.tiles) + pair * read_long(arguments + AT.pair_bytes)
         second = tile + read_long(arguments + AT.second_bytes)
+        product = read_long(arguments + AT.product)
         activations = read_long(arguments + AT.activations)
         activation_bytes = read_long(arguments + AT.activation_bytes)
         scales, offsets = read_long(arguments + AT.scales), read_long(arguments + AT.offsets)
@@ -135,7 +141,8 @@ def _multiply_pair(microkernel: Microkernel) -> Callable[[int, int, int, int, in
         row, end_row = first_row, first_row + num_rows
         while row < end_row:
             index = size_index((end_row - row + num_groups - 1) // num_groups)
-            multiply(
+            call_product(
+                product,
                 level * num_sizes + index,
                 tile,
                 second,

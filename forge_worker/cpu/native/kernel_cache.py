@@ -99,6 +99,7 @@ def fingerprint() -> str:
         binding.llvm_version_info,
         binding.get_host_cpu_name(),
         sorted(binding.get_host_cpu_features().items()),
+        (numba.config.CPU_NAME, numba.config.CPU_FEATURES),  # which may say otherwise
     ):
         digest.update(repr(fact).encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):

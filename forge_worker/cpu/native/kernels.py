@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from forge_worker.cpu.native.activations import compile_gate, compile_join, compile_prepare
 from forge_worker.cpu.native.embedding import compile_embed
 from forge_worker.cpu.native.formats import FORMATS
-from forge_worker.cpu.native.gemm import compile_gemm
+from forge_worker.cpu.native.gemm import Gemm, compile_gemm
 from forge_worker.cpu.native.host import InstructionSet
 from forge_worker.cpu.native.kernel import Kernel
 from forge_worker.cpu.native.packing import compile_pack
@@ -20,11 +20,15 @@ from forge_worker.cpu.native.tiles import ActivationKind, FormatName
 class Kernels:
     def __init__(self, instructions: InstructionSet) -> None:
         self.instructions = instructions
+        self._tag = f"{instructions.name}-{instructions.int8_dot}"
         self._kernels: dict[str, Kernel] = {}
+        self._gemms: dict[FormatName, Gemm] = {}
 
-    def gemm(self, name: FormatName) -> Kernel:
-        product = FORMATS[name].product
-        return self._once(f"gemm_{name}", lambda n: compile_gemm(product(self.instructions), n))
+    def gemm(self, name: FormatName) -> Gemm:
+        if name not in self._gemms:
+            product = FORMATS[name].product(self.instructions)
+            self._gemms[name] = compile_gemm(product, f"{self._tag}-gemm_{name}")
+        return self._gemms[name]
 
     def pack(self, name: FormatName) -> Kernel:
         return self._once(f"pack_{name}", lambda n: compile_pack(FORMATS[name], n))
@@ -56,6 +60,5 @@ class Kernels:
 
     def _once(self, name: str, compile_it: Callable[[str], Kernel]) -> Kernel:
         if name not in self._kernels:
-            tag = f"{self.instructions.name}-{self.instructions.int8_dot}"
-            self._kernels[name] = compile_it(f"{tag}-{name}")
+            self._kernels[name] = compile_it(f"{self._tag}-{name}")
         return self._kernels[name]

@@ -10,14 +10,14 @@ so that a result does not depend on what else is in the batch. Knows no format.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
 from llvmlite import ir
 
-from forge_worker.cpu.native.kernel import ADDRESS, emitting
-from forge_worker.cpu.native.vector_ir import Emitter, Value
+from forge_worker.cpu.native.kernel import ADDRESS, Kernel, compile_function, emitting
+from forge_worker.cpu.native.vector_ir import LONG, Emitter, Value
 
 
 class Operands(NamedTuple):
@@ -32,6 +32,7 @@ class Operands(NamedTuple):
     ahead: tuple[Value, Value]  # what to prefetch of the next pair
 
 
+Case = tuple[int, int]  # group size, lines to prefetch
 EmitProduct = Callable[[Emitter, Operands, int, int], None]  # (.., num_columns, num_prefetches)
 
 
@@ -49,23 +50,66 @@ class Microkernel(NamedTuple):
     prefetch: tuple[PrefetchLevel, ...]
 
 
-def compile_variants(microkernel: Microkernel) -> Callable[..., None]:
-    """multiply(variant, tile, tile, activations, scales, offsets, length, outputs, ahead, ahead),
-    with variant = prefetch level (0: none) · number of group sizes + index of the group size."""
+def compile_variants(microkernel: Microkernel, name: str) -> Kernel:
+    """(variant, tile, tile, activations, scales, offsets, length, outputs, ahead, ahead), with
+    variant = prefetch level (0: none) · number of group sizes + index of the group size.
 
-    levels = (0, *(level.num_lines for level in microkernel.prefetch))
+    A function of its own, called by its address: a compiler that saw it in its place would work on
+    it again and again. Small groups are so rare among many that they are not worth a variant that
+    prefetches.
+    """
+    emit_variants = _emit_variants(microkernel)
+
+    def product(
+        variant: int,
+        tile: int,
+        second: int,
+        activations: int,
+        scales: int,
+        offsets: int,
+        length: int,
+        outputs: int,
+        ahead: int,
+        second_ahead: int,
+    ) -> None:
+        emit_variants(
+            variant,
+            tile,
+            second,
+            activations,
+            scales,
+            offsets,
+            length,
+            outputs,
+            ahead,
+            second_ahead,
+        )
+
+    return compile_function(product, name, num_arguments=10)
+
+
+def _emit_variants(microkernel: Microkernel) -> Callable[..., None]:
+    sizes = microkernel.group_sizes
+    lines = (0, *(level.num_lines for level in microkernel.prefetch))
+    wanted = [
+        (size, num_lines if level < 2 or 2 * size >= sizes[-1] else 0)
+        for level, num_lines in enumerate(lines)
+        for size in sizes
+    ]
 
     @emitting(None, *[ADDRESS] * 10)
-    def multiply(e: Emitter, variant: Value, *values: Value) -> None:
+    def emit_variants(e: Emitter, variant: Value, *values: Value) -> None:
         operands = _operands(values)
-        cases = [
-            partial(microkernel.emit, e, operands, size, num_lines)
-            for num_lines in levels
-            for size in microkernel.group_sizes
-        ]
-        emit_switch(e, variant, cases)
+        emits = {case: partial(microkernel.emit, e, operands, *case) for case in wanted}
+        emit_switch(e, variant, wanted, emits)
 
-    return multiply
+    return emit_variants
+
+
+@emitting(None, *[ADDRESS] * 11)
+def call_product(e: Emitter, function: Value, *values: Value) -> None:
+    kind = ir.FunctionType(ir.VoidType(), [LONG] * len(values))
+    e.builder.call(e.pointer(function, kind), values)
 
 
 def _operands(values: Sequence[Value]) -> Operands:
@@ -75,15 +119,18 @@ def _operands(values: Sequence[Value]) -> Operands:
     )
 
 
-def emit_switch(e: Emitter, number: Value, cases: Sequence[Callable[[], None]]) -> None:
-    """Of cases 0, 1, ...; none for another number."""
+def emit_switch(
+    e: Emitter, number: Value, wanted: Sequence[Case], emits: Mapping[Case, Callable[[], None]]
+) -> None:
+    """Do what is wanted for 0, 1, ...; nothing for another number."""
     builder = e.builder
     end = builder.append_basic_block("end")
     switch = builder.switch(number, end)
-    for index, emit in enumerate(cases):
-        block = builder.append_basic_block(f"case{index}")
-        switch.add_case(ir.Constant(number.type, index), block)
-        builder.position_at_end(block)
+    blocks = {case: builder.append_basic_block(f"case_{case[0]}_{case[1]}") for case in emits}
+    for index, case in enumerate(wanted):
+        switch.add_case(ir.Constant(number.type, index), blocks[case])
+    for case, emit in emits.items():
+        builder.position_at_end(blocks[case])
         emit()
         builder.branch(end)
     builder.position_at_end(end)

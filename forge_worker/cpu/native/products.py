@@ -196,7 +196,9 @@ class Products:
         num_tasks = min(pairs.num_pairs, TASKS_PER_THREAD * self._launcher.num_threads)
         pairs_per_task = -(-pairs.num_pairs // num_tasks)
         num_outputs = part.num_rows // 2 if output.finish is Finish.GATE else part.num_rows
+        gemm = self._kernels.gemm(part.format.name)
         arguments = GemmArguments(
+            product=gemm.product.address,
             tiles=part.tiles.ctypes.data,
             tile_bytes=part.tile_bytes,
             pair_bytes=pairs.pair_bytes,
@@ -217,8 +219,7 @@ class Products:
             gate_code=output.gate_code,
             scale_bits=bits_of(output.scale),
         )
-        kernel = self._kernels.gemm(part.format.name)
-        self._launcher.launch_tasks(kernel, arguments, -(-pairs.num_pairs // pairs_per_task))
+        self._launcher.launch_tasks(gemm.kernel, arguments, -(-pairs.num_pairs // pairs_per_task))
 
 
 class Pairs(NamedTuple):
