@@ -102,13 +102,13 @@ def make_attend_block(code: BlockCode) -> KernelCode:
             clear_row(scratch + SPAN_SUMS + index * SUMS_STRIDE, read_long(step + HEAD_DIM))
             if low < high:
                 weigh_row(step, scratch, values, index, low, high)
-                add_lanes(step, scratch, values, index, 1, low, min(begin, high))
-        add_lanes(step, scratch, values, 0, compiled_rows(num_rows), begin, end)
+                add_lanes(layer, scratch, head_offset, index, 1, low, min(begin, high))
+        add_lanes(layer, scratch, head_offset, 0, compiled_rows(num_rows), begin, end)
         for index in range(num_rows):
             position = (first_row + index) // group
             low, high = begin_in_span(scratch, position, span), end_in_span(scratch, position, span)
             if low < high:
-                add_lanes(step, scratch, values, index, 1, max(end, low), high)
+                add_lanes(layer, scratch, head_offset, index, 1, max(end, low), high)
                 merge_row(step, scratch, index, row + index)
 
     return attend_block
@@ -116,10 +116,10 @@ def make_attend_block(code: BlockCode) -> KernelCode:
 
 @inlined
 def add_lanes(
-    step: int, scratch: int, values: int, row: int, num_rows: int, begin: int, end: int
+    layer: int, scratch: int, head_offset: int, row: int, num_rows: int, begin: int, end: int
 ) -> None:
     """Add the weighted values of lanes begin .. end - 1 to the span's sums of rows from `row`."""
-    lane = begin
+    step, lane = read_long(layer + STEP), begin
     while lane < end:
         group, first_lane = lane // LANES, lane % LANES
         end_lane = min(end - group * LANES, read_long(scratch + GROUP_LANES + 8 * group))
@@ -135,7 +135,8 @@ def add_lanes(
                 first_lane,
                 end_lane,
                 scratch + SCORES + row * SCORES_STRIDE,
-                values,
+                read_long(layer + VALUES) + head_offset,
+                read_long(layer + KEYS) + head_offset,
                 scratch + OFFSETS,
                 scratch + SPAN_SUMS + row * SUMS_STRIDE,
                 read_long(step + HEAD_DIM),

@@ -34,10 +34,10 @@ SCORES_STRIDE = (GROUPS_PER_SPAN + 4) * GROUP_SCORES_BYTES  # from a row to the 
 SUMS_STRIDE = 256 * 4
 LINES_AT_ONCE = 4  # of a group's head_dim lines of 16 keys
 MIN_ROWS_FOR_REST = 4  # with as many sums under way at once a core is busy
-RUNS_AHEAD = 2  # how far before their use keys are fetched; values are while their keys are in use
+RUNS_AHEAD = 2  # how far before their use a first span's keys are fetched
 MAX_VECTORS = 4
-NUM_OFFSETS = GROUPS_PER_SPAN + (RUNS_AHEAD + 1) * MAX_VECTORS
-NEAREST_CACHE = 3
+NUM_OFFSETS = 2 * GROUPS_PER_SPAN + MAX_VECTORS
+NEAREST_CACHE, SECOND_CACHE = 3, 2
 CACHE_LINE_BYTES = 64
 
 
@@ -74,7 +74,8 @@ class Sums(NamedTuple):
     end_lane: Value
     weights: Value  # [rows, groups, 16] float32; rows SCORES_STRIDE bytes apart
     values: Value  # of the head
-    offsets: Value  # [groups] int64
+    keys: Value  # of the head: those of the next span are fetched
+    offsets: Value  # [NUM_OFFSETS] int64
     sums: Value  # float32; rows SUMS_STRIDE bytes apart
     head_dim: Value
 
@@ -133,6 +134,7 @@ def compile_products(numbers: KVNumbers, num_registers: int, name: str) -> Produ
         end_lane: int,
         weights: int,
         values: int,
+        keys: int,
         offsets: int,
         sums: int,
         head_dim: int,
@@ -145,6 +147,7 @@ def compile_products(numbers: KVNumbers, num_registers: int, name: str) -> Produ
             end_lane,
             weights,
             values,
+            keys,
             offsets,
             sums,
             head_dim,
@@ -241,16 +244,21 @@ def _emit_sums(e: Emitter, numbers: KVNumbers, call: Sums, tile: Tile, column: V
 
     totals = _variables(e, tile, lambda row, vector: e.load(place_of(row, vector), kind, 4))
     line_bytes = e.times(call.head_dim, numbers.num_bytes)
+    vector_bytes = tile.lanes * numbers.num_bytes
     with e.counting(b.sub(call.end_group, call.first_group)) as index:
         group = b.add(call.first_group, index)
         values = e.at(call.values, e.load(e.at(call.offsets, e.times(group, 8)), LONG))
         values = e.at(values, e.times(column, numbers.num_bytes))
         weights = e.at(call.weights, e.times(group, GROUP_SCORES_BYTES))
+        next_offset = e.at(call.offsets, e.times(group, 8), 8 * GROUPS_PER_SPAN)
+        ahead = e.at(call.keys, e.load(next_offset, LONG), e.times(column, numbers.num_bytes))
         with e.counting(b.sub(call.end_lane, call.first_lane)) as lanes:
             lane = b.add(call.first_lane, lanes)
             line = e.at(values, b.mul(lane, line_bytes))
+            for fetched in range(0, tile.num_vectors * vector_bytes, CACHE_LINE_BYTES):
+                e.prefetch(e.at(ahead, b.mul(lane, line_bytes), fetched), SECOND_CACHE)
             vectors = [
-                numbers.widen(e, e.at(line, v * tile.lanes * numbers.num_bytes), tile.lanes)
+                numbers.widen(e, e.at(line, v * vector_bytes), tile.lanes)
                 for v in range(tile.num_vectors)
             ]
             weight = e.at(weights, e.times(lane, 4))

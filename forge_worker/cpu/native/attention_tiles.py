@@ -46,7 +46,7 @@ SPAN_LANES = GROUPS_PER_SPAN * LANES
 MAX_POSITIONS = 192
 
 # Places in a thread's scratch, in bytes.
-OFFSETS = 0  # of the span's groups from the start of a head, and of some that are not looked at
+OFFSETS = 0  # of the groups of the span and the next, from the start of a head
 GROUP_LANES = OFFSETS + 8 * NUM_OFFSETS  # how many lanes of each are tokens
 BEGINS = GROUP_LANES + 8 * NUM_OFFSETS  # of each position the first lane that it sees
 ENDS = BEGINS + 8 * MAX_POSITIONS
