@@ -17,7 +17,10 @@ from forge_common.instruction_set import InstructionSet
 from forge_worker.cpu.native import attention_records as at
 from forge_worker.cpu.native.attention_blocks import BlockCode
 from forge_worker.cpu.native.attention_kernel import attention_kernel
-from forge_worker.cpu.native.attention_products import Products, compile_products
+from forge_worker.cpu.native.attention_products import (
+    Products,
+    compile_products,
+)
 from forge_worker.cpu.native.attention_tasks import HeadCounts, plan_tasks
 from forge_worker.cpu.native.attention_tiles import tile_scratch_bytes
 from forge_worker.cpu.native.kernel import Kernel, compile_kernel

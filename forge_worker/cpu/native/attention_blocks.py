@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from forge_worker.cpu.native.attention_products import (
+from forge_worker.cpu.native.attention_ir import (
     GROUP_SCORES_BYTES,
     MAX_BLOCK_ROWS,
     SCORES_STRIDE,
     SUMS_STRIDE,
+)
+from forge_worker.cpu.native.attention_products import (
     call_scores,
     call_sums,
 )

@@ -9,7 +9,9 @@ same bits. What a row must not see is never read as a value, so that it may be a
 from __future__ import annotations
 
 from forge_worker.cpu.native.attention_blocks import BlockCode, make_attend_block
-from forge_worker.cpu.native.attention_products import MAX_BLOCK_ROWS
+from forge_worker.cpu.native.attention_ir import (
+    MAX_BLOCK_ROWS,
+)
 from forge_worker.cpu.native.attention_records import (
     FIRST_HEAD,
     FIRST_ROW,

@@ -12,7 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from forge_worker.cpu.native.attention_products import MAX_BLOCK_ROWS
+from forge_worker.cpu.native.attention_ir import (
+    MAX_BLOCK_ROWS,
+)
 from forge_worker.cpu.native.attention_records import TASK_LONGS
 from forge_worker.cpu.native.attention_tiles import MAX_POSITIONS
 from forge_worker.forward_inputs import ForwardInputs

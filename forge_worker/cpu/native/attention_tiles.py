@@ -8,7 +8,7 @@ places of a sequence, whatever the tile. Knows no arithmetic of attention.
 
 from __future__ import annotations
 
-from forge_worker.cpu.native.attention_products import (
+from forge_worker.cpu.native.attention_ir import (
     GROUPS_PER_SPAN,
     MAX_BLOCK_ROWS,
     NUM_OFFSETS,
