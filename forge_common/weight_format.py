@@ -27,6 +27,9 @@ TILE_BYTES: Mapping[FormatName, int] = MappingProxyType(
     {"f32": 2048, "f16": 1024, "bf16": 1024, "q8_0": 544}
 )
 AS_STORED: Mapping[str, FormatName] = MappingProxyType({"F32": "f32", "F16": "f16", "BF16": "bf16"})
+IN_BLOCKS: FormatName = (
+    "q8_0"  # what no kernel reads yet: near enough, and no wider than it must be
+)
 OF_DTYPE: Mapping[DtypeName, FormatName] = MappingProxyType(
     {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 )
@@ -48,7 +51,7 @@ class WeightChoice(NamedTuple):
         """Of a matrix whose numbers a file holds as `stored`, in the names of safetensors."""
         if self.quantize != "none":
             return self.quantize
-        return AS_STORED.get(stored, "f32") if self.dtype == "auto" else OF_DTYPE[self.dtype]
+        return AS_STORED.get(stored, IN_BLOCKS) if self.dtype == "auto" else OF_DTYPE[self.dtype]
 
     def num_bytes(self, tensor: TensorInfo) -> int:
         """Vectors stay float32, as they are few."""

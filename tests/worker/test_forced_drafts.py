@@ -157,7 +157,7 @@ class Demo:
 
     def __init__(self) -> None:
         self.tokenizer = Tokenizer.open(demo_model_path())
-        device = DeviceSettings(threads=1)
+        device = DeviceSettings(threads=1, cpu_kernels="numpy")
         self.model = load_model(demo_model_path(), device, lambda done, total: None)
         self.constraints = Constraints(engine_for(demo_model_path()))
         with Checkpoint.open(demo_model_path()) as checkpoint:

@@ -70,7 +70,9 @@ REAL = {
 
 
 def loaded(path: Path) -> Model:
-    return load_model(path, DeviceSettings(threads=1), lambda done, total: None)
+    return load_model(
+        path, DeviceSettings(threads=1, cpu_kernels="numpy"), lambda done, total: None
+    )
 
 
 def logits(path: Path, prompt: list[int] = PROMPT) -> np.ndarray:

@@ -74,7 +74,7 @@ class NativeOps:
         self._hidden_size = 0
 
     def place(self, parts: Sequence[StoredTensor]) -> PackedMatrix | FloatArray:
-        if parts[0].array.ndim == 1:
+        if len(parts[0].shape) == 1:
             return padded_vector(_joined(parts))
         packed = []
         for name, sources in groupby(
@@ -242,9 +242,9 @@ class NativeOps:
 
 
 def _joined(parts: Sequence[StoredTensor]) -> FloatArray:
-    joined = np.empty(sum(len(part.array) for part in parts), np.float32)
+    joined = np.empty(sum(part.shape[0] for part in parts), np.float32)
     first = 0
     for part in parts:
-        widen(part, joined[first : first + len(part.array)])
-        first += len(part.array)
+        widen(part, joined[first : first + part.shape[0]])
+        first += part.shape[0]
     return joined

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +27,10 @@ from forge_worker.cpu.native.memory import (
 from forge_worker.cpu.native.pool import Bytes, NativePool, Record, aligned_bytes
 from forge_worker.cpu.native.tiles import TILE_ROWS, num_tiles, padded_columns
 from forge_worker.weights.stored_tensor import StoredDtype, StoredTensor
+from forge_worker.weights.stored_tensor import widen as widen_stored
 
 DTYPE_CODES: dict[StoredDtype, int] = {"F32": 0, "F16": 1, "BF16": 2}
+WIDENED = DTYPE_CODES["F32"]  # what is stored in blocks
 WIDTHS = (4, 2, 2)
 PAIR = 2
 
@@ -109,23 +111,28 @@ def pack_rows(
     pool: NativePool, kernel: Kernel, format_: WeightFormat, sources: Sequence[StoredTensor]
 ) -> PackedPart:
     """Tensors [rows, columns] one below the other, all in one format; `kernel` is the format's."""
-    num_rows, num_columns = sum(len(source.array) for source in sources), sources[0].array.shape[1]
+    num_rows, num_columns = sum(len(source.array) for source in sources), sources[0].shape[1]
     length, count = padded_columns(num_columns), num_tiles(num_rows)
     tile_bytes = format_.tile_bytes(num_columns)
     tiles = aligned_bytes(-(-count // PAIR) * PAIR * tile_bytes)
     arguments = PackArguments(tiles.ctypes.data, tile_bytes, num_columns, length, len(sources))
-    arrays = [_rows_in_place(source.array) for source in sources]
+    arrays = [_rows_in_place(source) for source in sources]
     values = list(arguments)
     for source, array in zip(sources, arrays, strict=True):
-        code = DTYPE_CODES[source.dtype]
+        code = DTYPE_CODES.get(source.dtype, WIDENED)
         values += Source(array.ctypes.data, array.strides[0], code, len(array))
     pool.reserve_scratch(4 * TILE_ROWS * length)
     pool.run(kernel, Record(values), count)
     return PackedPart(format_, tiles, num_rows, num_columns)
 
 
-def _rows_in_place(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-    """As it is where its rows are whole, which they are but for odd slices."""
+def _rows_in_place(source: StoredTensor) -> npt.NDArray[Any]:
+    """As it is where its rows are whole numbers; blocks are widened, a tensor at a time."""
+    if source.dtype not in DTYPE_CODES:
+        wide = np.empty(source.shape, np.float32)
+        widen_stored(source, wide)
+        return wide
+    array = source.array
     is_whole = array.strides[1] == array.itemsize and array.strides[0] > 0
     return array if is_whole else np.ascontiguousarray(array)
 
