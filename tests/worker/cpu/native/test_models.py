@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from forge_common.config import DeviceSettings
-from forge_common.demo_model import model_directory
+from forge_common.demo_model import demo_model_path
 from forge_worker.models.load import load_model
 from forge_worker.models.registry import Model
 from tests.worker.forward import Runner
@@ -53,7 +53,7 @@ def test_logits_and_greedy_tokens_equal_the_reference(name: str) -> None:
 
 
 def test_the_demo_model_says_the_same_as_with_numpy() -> None:
-    path = model_directory(None)
+    path = demo_model_path()
     sequences = {0: [5, 60, 7, 300], 1: list(range(10, 45)), 2: [1]}
     ours = Runner(load(path, EXACT)).greedy(sequences, num_tokens=40)
     assert ours == Runner(load(path, NUMPY)).greedy(sequences, num_tokens=40)

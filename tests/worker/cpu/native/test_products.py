@@ -127,7 +127,7 @@ def test_what_files_hold_in_blocks_is_kept_in_bytes(label: str, stored_as: str) 
 
 
 def random_blocks(stored_as: str, num_rows: int, num_columns: int) -> np.ndarray:
-    """Blocks of 32 behind a scale each, with a number in each that its format's scale is made of."""
+    """Blocks of 32 behind a scale each, with the number in each that its scale is made of."""
     num_bytes = {"Q8_0": 32, "Q4_0": 16}[stored_as]
     generator = np.random.default_rng(5)
     shape = (num_rows, num_columns // 32, num_bytes)
