@@ -35,6 +35,7 @@ class Activations(NamedTuple):
     normed: int  # [T, hidden]
     hidden: int  # [T + S, hidden]: final states; of every token where prompts are scored
     layer: int  # joined q|k|v and attention's output, then gate|up and its product
+    partial: int  # float32 [T, hidden]: what is normed or scaled before it meets the residual
     logits: int  # float32 [S, vocab], raw
     processed: int  # float32 [S, vocab], after the rules of those that have some
 
@@ -49,9 +50,17 @@ def activations(config: ModelConfig, limits: StepLimits, element_bytes: int) -> 
         normed=aligned(element_bytes * num_tokens * config.hidden_size),
         hidden=aligned(element_bytes * (num_tokens + num_rows) * config.hidden_size),
         layer=aligned(element_bytes * num_tokens * widest),
+        partial=aligned(FLOAT_BYTES * num_partial_rows(config, num_tokens) * config.hidden_size),
         logits=logits,
         processed=logits,
     )
+
+
+def num_partial_rows(config: ModelConfig, num_tokens: int) -> int:
+    """None where a product can be added to the residual as it is."""
+    norms = config.norms
+    has_partial = norms.after_attention or norms.after_mlp or config.residual_scale != 1.0
+    return num_tokens if has_partial else 0
 
 
 def rotation_table_bytes(config: ModelConfig, limits: StepLimits) -> int:

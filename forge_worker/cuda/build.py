@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from forge_common.device_workspace import GEMM_WORKSPACE_BYTES
+from forge_common.device_workspace import GEMM_WORKSPACE_BYTES, num_partial_rows
 from forge_worker.constraints import Constraints
 from forge_worker.cuda.arena import Arena
 from forge_worker.cuda.attention import PagedAttention, workspace_bytes
@@ -24,6 +24,7 @@ from forge_worker.cuda.device_tables import DeviceTables, table_bytes
 from forge_worker.cuda.embedding import Embedding
 from forge_worker.cuda.finite import FiniteCheck
 from forge_worker.cuda.layout import EngineSizes
+from forge_worker.cuda.logit_cap import LogitCap
 from forge_worker.cuda.logprobs import CudaLogprobs
 from forge_worker.cuda.mirrored_table import MirroredTable
 from forge_worker.cuda.norm import RmsNormKernels
@@ -60,6 +61,7 @@ class Site(NamedTuple):
 class Buffers(NamedTuple):
     activations: Activations
     normed: Array
+    partial: Array
     processed_logits: Array
 
 
@@ -105,6 +107,7 @@ def _buffers(sizes: EngineSizes, arena: Arena) -> Buffers:
             logits=arena.take(logits, np.float32),
         ),
         normed=arena.take((num_tokens, hidden), dtype),
+        partial=arena.take((num_partial_rows(config, num_tokens), hidden), np.float32),
         processed_logits=arena.take(logits, np.float32),
     )
 
@@ -118,6 +121,7 @@ def _kernels(site: Site, buffers: Buffers, library: ProductLibrary) -> Kernels:
         attention=_attention(site),
         attended_width=config.num_heads * config.head_dim,
         products=_products(site, buffers, library),
+        logit_cap=LogitCap(device, config.logit_softcap),
     )
 
 
@@ -148,7 +152,9 @@ def _products(site: Site, buffers: Buffers, library: ProductLibrary) -> Products
     shapes = ProductShapes(
         sizes.precision, config.hidden_size, inner, sizes.is_deterministic, config.activation
     )
-    scratch = ProductScratch(buffers.normed, gate_up.reshape(num_tokens, 2 * inner))
+    scratch = ProductScratch(
+        buffers.normed, gate_up.reshape(num_tokens, 2 * inner), buffers.partial
+    )
     gemm = library.gemm(sizes, arena.take((GEMM_WORKSPACE_BYTES,), np.uint8))
     return Products(device, shapes, gemm, scratch)
 

@@ -18,6 +18,7 @@ from forge_worker.cuda.device import DeviceInfo, Kernel, KernelSource
 from forge_worker.cuda.embedding import Embedding
 from forge_worker.cuda.finite import finite_source
 from forge_worker.cuda.layout import EngineSizes
+from forge_worker.cuda.logit_cap import LogitCap
 from forge_worker.cuda.logprobs import LOGPROBS_SOURCE
 from forge_worker.cuda.norm import RmsNormKernels
 from forge_worker.cuda.products import Products, ProductShapes
@@ -76,6 +77,7 @@ def _asked_for(sizes: EngineSizes) -> list[KernelSource]:
     CublasLtGemm(nothing, device, precision, no_workspace, sizes.is_deterministic)
     RmsNormKernels(device, precision, config.hidden_size)
     Embedding(device, precision, config.hidden_size)
+    LogitCap(device, config.logit_softcap)
     heads = HeadShape(config.num_heads, config.num_kv_heads, config.head_dim)
     Rotary(device, precision, heads, sizes.limits.block_size, {})
     noted: list[KernelSource] = device.sources

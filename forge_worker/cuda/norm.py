@@ -1,4 +1,7 @@
-"""RMS norm of the residual stream on the device: kernels/norm.cu. Knows no layer."""
+"""The residual stream on the device, normed, read as it is, and added to: kernels/norm.cu.
+
+Knows no layer.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from forge_worker.cuda.device import Argument, Device, Kernel, KernelSource
 from forge_worker.cuda.precision import Precision
 from forge_worker.cuda.shapes import require
 from forge_worker.cuda.vectors import require_hidden_size, whole_warps
-from forge_worker.ops.protocol import Array
+from forge_worker.ops.protocol import Array, Joining
 
 COLUMNS_PER_VECTOR = 4  # WIDTH of the kernel
 VECTORS_PER_THREAD = 2  # asked for at once, as long as MAX_THREADS allow
@@ -33,15 +36,25 @@ class RmsNormKernels:
     def norm(self, residual: Array, weight: Array, eps: float, out: Array) -> None:
         """Queue out [T, hidden] = norm of residual [T, hidden]."""
         self._require_rows("residual", residual, len(out))
-        self._launch("rms_norm", (residual, weight), eps, out)
+        self._norm("rms_norm", (residual, weight), eps, out)
 
-    def add_norm(
-        self, residual: Array, partial: Array, weight: Array, eps: float, out: Array
-    ) -> None:
-        """Queue residual += partial [T, hidden], and then out = norm of it."""
+    def cast(self, residual: Array, out: Array) -> None:
+        """Queue out [T, hidden] = residual [T, hidden], in the model's precision."""
         self._require_rows("residual", residual, len(out))
-        self._require_rows("partial", partial, len(out))
-        self._launch("add_rms_norm", (residual, partial, weight), eps, out)
+        require("out", out, (len(out), self._hidden_size), self._dtype)
+        self._launch("cast", (residual, out), len(out))
+
+    def join(self, residual: Array, partial: Array, joining: Joining) -> None:
+        """Queue residual [T, hidden] += scale · norm of partial [T, hidden], or of it as it is."""
+        self._require_rows("residual", residual, len(partial))
+        self._require_rows("partial", partial, len(partial))
+        norm, scale = joining.norm, np.float32(joining.scale)
+        if norm is None:
+            self._launch("join", (residual, partial, scale), len(partial))
+            return
+        self._require_weight(norm.weight)
+        arguments = (residual, partial, norm.weight, np.float32(norm.eps), scale)
+        self._launch("join_rms_norm", arguments, len(partial))
 
     def gather_norm(
         self, residual: Array, logit_rows: Array, weight: Array, eps: float, out: Array
@@ -49,18 +62,25 @@ class RmsNormKernels:
         """Queue out [L, hidden] = norm of the rows that logit_rows, int32 [L], names."""
         self._require_rows("residual", residual, len(residual))
         require("logit_rows", logit_rows, (len(out),), np.int32)
-        self._launch("gather_rms_norm", (residual, logit_rows, weight), eps, out)
+        self._norm("gather_rms_norm", (residual, logit_rows, weight), eps, out)
 
     def _require_rows(self, name: str, rows: Array, num_rows: int) -> None:
         require(name, rows, (num_rows, self._hidden_size), np.float32)
 
-    def _launch(self, name: str, inputs: tuple[Argument, ...], eps: float, out: Array) -> None:
-        """The last of `inputs` is the weight; a block a row of `out`."""
-        require("weight", inputs[-1], (self._hidden_size,), self._dtype)
+    def _require_weight(self, weight: Array) -> None:
+        require("weight", weight, (self._hidden_size,), self._dtype)
+
+    def _norm(self, name: str, inputs: tuple[Argument, ...], eps: float, out: Array) -> None:
+        """The last of `inputs` is the weight."""
+        self._require_weight(inputs[-1])
         require("out", out, (len(out), self._hidden_size), self._dtype)
-        if len(out):
+        self._launch(name, (*inputs, out, np.float32(eps)), len(out))
+
+    def _launch(self, name: str, arguments: tuple[Argument, ...], num_rows: int) -> None:
+        """A block a row."""
+        if num_rows:
             kernel: Kernel = self._kernels[name]
-            kernel((len(out), 1, 1), (self._num_threads, 1, 1), (*inputs, out, np.float32(eps)))
+            kernel((num_rows, 1, 1), (self._num_threads, 1, 1), arguments)
 
 
 def num_threads(hidden_size: int) -> int:

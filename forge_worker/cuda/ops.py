@@ -22,6 +22,7 @@ from forge_worker.cuda.attention import PagedAttention
 from forge_worker.cuda.device import Device
 from forge_worker.cuda.device_step import DeviceStep
 from forge_worker.cuda.embedding import Embedding
+from forge_worker.cuda.logit_cap import LogitCap
 from forge_worker.cuda.norm import RmsNormKernels
 from forge_worker.cuda.precision import Precision
 from forge_worker.cuda.products import Products
@@ -60,6 +61,7 @@ class Kernels(NamedTuple):
     attention: PagedAttention
     attended_width: int  # num_heads · head_dim
     products: Products
+    logit_cap: LogitCap
 
 
 class CudaOps:
@@ -110,7 +112,7 @@ class CudaOps:
 
     def norm_linear(self, residual: Array, norm: RmsNorm | None, weights: LinearWeights) -> Array:
         out = self._in_layer(0, len(residual), len(weights.weight))
-        self._kernels.products.norm_linear(residual, _present(norm), weights, out)
+        self._kernels.products.norm_linear(residual, norm, weights, out)
         return out
 
     def norm_gated(
@@ -122,13 +124,13 @@ class CudaOps:
     ) -> Array:
         """`activation` is that of the config, for which the kernels were made."""
         out = self._in_layer(0, len(residual), len(gate_up.weight) // 2)
-        self._kernels.products.norm_gated(residual, _present(norm), gate_up, out)
+        self._kernels.products.norm_gated(residual, norm, gate_up, out)
         return out
 
     def add_linear(
         self, residual: Array, x: Array, weights: LinearWeights, joining: Joining
     ) -> None:
-        self._kernels.products.add_linear(residual, x, weights)
+        self._kernels.products.add_linear(residual, x, weights, joining)
 
     def norm_experts(
         self,
@@ -141,7 +143,7 @@ class CudaOps:
         raise NotImplementedError(REFUSED)
 
     def add(self, residual: Array, x: Array, joining: Joining) -> None:
-        raise NotImplementedError(REFUSED)
+        self._kernels.norm.join(residual, x, joining)
 
     def clear(self, residual: Array) -> None:
         self._device.fill_zero(residual)
@@ -172,17 +174,13 @@ class CudaOps:
         return hidden
 
     def logits(self, x: Array, weight: Array, softcap: float | None) -> Array:
+        """`softcap` is that of the config, for which the kernels were made."""
         logits = self._activations.logits[: len(x)]
         self._kernels.products.logits(x, weight, logits)
+        self._kernels.logit_cap(logits)
         return logits
 
     def _in_layer(self, start: int, num_rows: int, width: int) -> Array:
         """Rows of the layer buffer, from its element `start` on."""
         end = start + num_rows * width
         return self._activations.layer[start:end].reshape(num_rows, width)
-
-
-def _present(norm: RmsNorm | None) -> RmsNorm:
-    if norm is None:
-        raise NotImplementedError(REFUSED)
-    return norm

@@ -28,9 +28,10 @@ from forge_worker.cuda.gemm import Gemm
 from forge_worker.cuda.norm import RmsNormKernels
 from forge_worker.cuda.precision import Precision
 from forge_worker.cuda.skinny import MAX_ROWS, VECTOR, SkinnyKernels
-from forge_worker.ops.protocol import Array, LinearWeights, RmsNorm
+from forge_worker.ops.protocol import Array, Joining, LinearWeights, RmsNorm
 
 MAX_FUSED_NORM_ROWS = 4
+PLAINLY = Joining()
 
 
 class ProductShapes(NamedTuple):
@@ -46,6 +47,7 @@ class ProductScratch(NamedTuple):
 
     normed: Array  # [num_rows, hidden_size] of the precision
     gate_up: Array  # [num_rows, 2 · intermediate_size] of the precision
+    partial: Array  # float32 [num_rows, hidden_size]; no rows where every product is added as it is
 
 
 class Products:
@@ -65,42 +67,46 @@ class Products:
         self._max_fused_norm_rows = MAX_FUSED_NORM_ROWS if can_fuse_norm else 0
 
     def norm_linear(
-        self, residual: Array, norm: RmsNorm, weights: LinearWeights, out: Array
+        self, residual: Array, norm: RmsNorm | None, weights: LinearWeights, out: Array
     ) -> None:
-        """out = linear(rms_norm(residual)), for a residual in float32."""
+        """out = linear(rms_norm(residual)), for a residual in float32; or of it as it is."""
         skinny = self._skinny_for(residual)
-        if skinny is not None and len(residual) <= self._max_fused_norm_rows:
+        if skinny is not None and norm is not None and self._can_fuse_norm(residual):
             skinny.norm_linear(residual, norm, weights, out)
             return
         for rows in _slabs(len(residual), len(self._scratch.normed)):
-            normed = self._normed(residual[rows], norm)
+            normed = self.normed(residual[rows], norm)
             if skinny is not None:
                 skinny.linear(normed, weights, out[rows])
             else:
                 self._gemm(normed, weights.weight, out[rows], weights.bias, accumulate=False)
 
     def norm_gated(
-        self, residual: Array, norm: RmsNorm, gate_up: LinearWeights, out: Array
+        self, residual: Array, norm: RmsNorm | None, gate_up: LinearWeights, out: Array
     ) -> None:
-        """out = silu(gate) · up of joined gate|up = linear(rms_norm(residual))."""
+        """out = act(gate) · up of gate|up = linear(rms_norm(residual)), or of it as it is."""
         skinny = self._skinny_for(residual)
-        if skinny is not None and len(residual) <= self._max_fused_norm_rows:
+        if skinny is not None and norm is not None and self._can_fuse_norm(residual):
             skinny.norm_gated(residual, norm, gate_up, out)
             return
         for rows in _slabs(len(residual), len(self._scratch.gate_up)):
-            normed = self._normed(residual[rows], norm)
+            normed = self.normed(residual[rows], norm)
             if skinny is not None:
                 skinny.gated(normed, gate_up, out[rows])
             else:
                 self._gate(normed, gate_up, out[rows])
 
-    def add_linear(self, residual: Array, x: Array, weights: LinearWeights) -> None:
-        """residual += linear(x), in place and in float32."""
+    def add_linear(
+        self, residual: Array, x: Array, weights: LinearWeights, joining: Joining
+    ) -> None:
+        """residual += scale · norm(linear(x)), in place and in float32."""
         skinny = self._skinny_for(x)
-        if skinny is not None:
-            skinny.add_linear(residual, x, weights)
-        else:
+        if skinny is not None and joining.norm is None:
+            skinny.add_linear(residual, x, weights, joining.scale)
+        elif joining == PLAINLY:
             self._gemm(x, weights.weight, residual, weights.bias, accumulate=True)
+        else:
+            self._join_linear(residual, x, weights, joining)
 
     def logits(self, x: Array, weight: Array, out: Array) -> None:
         """out = x · weightᵀ in float32."""
@@ -115,10 +121,30 @@ class Products:
         num_rows, size_k = x.shape
         return self._skinny if 0 < num_rows <= MAX_ROWS and size_k % VECTOR == 0 else None
 
-    def _normed(self, residual: Array, norm: RmsNorm) -> Array:
+    def normed(self, residual: Array, norm: RmsNorm | None) -> Array:
+        """norm(residual), or the residual itself, in the precision: in the scratch of as many
+        rows."""
         normed = self._scratch.normed[: len(residual)]
-        self._norm.norm(residual, norm.weight, norm.eps, normed)
+        if norm is None:
+            self._norm.cast(residual, normed)
+        else:
+            self._norm.norm(residual, norm.weight, norm.eps, normed)
         return normed
+
+    def _can_fuse_norm(self, residual: Array) -> bool:
+        return len(residual) <= self._max_fused_norm_rows
+
+    def _join_linear(
+        self, residual: Array, x: Array, weights: LinearWeights, joining: Joining
+    ) -> None:
+        skinny = self._skinny_for(x)
+        for rows in _slabs(len(x), len(self._scratch.partial)):
+            partial = self._scratch.partial[: rows.stop - rows.start]
+            if skinny is not None:
+                skinny.partial_linear(x[rows], weights, partial)
+            else:
+                self._gemm(x[rows], weights.weight, partial, weights.bias, accumulate=False)
+            self._norm.join(residual[rows], partial, joining)
 
     def _gate(self, normed: Array, weights: LinearWeights, out: Array) -> None:
         gate_up = self._scratch.gate_up[: len(normed)]

@@ -18,6 +18,7 @@ from forge_worker.ops.protocol import Array, HeadNorms, KVLayer
 from forge_worker.rotary import rotation
 
 NUM_THREADS = 128  # a single token of 48 heads of 128 still spreads over three multiprocessors
+TOKEN_THREADS = 256  # where all heads of a token are normed together
 MAX_WIDTH = 8
 _POSITIONS_PER_PIECE = 8192  # of the table while it is made: bounds what else is in memory
 
@@ -62,6 +63,7 @@ class Rotary:
             ("WIDTH", width),
             ("LANES", self._num_lanes),
             ("BLOCK_THREADS", NUM_THREADS),
+            ("TOKEN_THREADS", TOKEN_THREADS),
         )
         self._kernels = device.kernels(KernelSource("rotary.cu", constants))
 
@@ -82,16 +84,32 @@ class Rotary:
             *(qkv, step.counts, step.positions, step.slots, self._tables[rope]),
             *kv_layer,
         )
-        name = "rotate_and_store"
-        if norms is not None:
-            require("query norm", norms.query, (self._heads.head_dim,), self._dtype)
-            require("key norm", norms.key, (self._heads.head_dim,), self._dtype)
-            arguments += (norms.query, norms.key, np.float32(norms.eps))
-            name = "norm_rotate_and_store"
-        if len(qkv):
-            num_lanes = len(qkv) * self._heads.heads_per_token * self._num_lanes
+        if norms is None:
+            self._launch_by_head("rotate_and_store", arguments, len(qkv))
+            return
+        arguments += (norms.query, norms.key, np.float32(norms.eps))
+        if len(norms.query) == self._heads.head_dim:
+            self._require_norms(norms, 1, 1)
+            self._launch_by_head("norm_rotate_and_store", arguments, len(qkv))
+        else:
+            self._require_norms(norms, self._heads.num_heads, self._heads.num_kv_heads)
+            self._launch_by_token("norm_all_rotate_and_store", arguments, len(qkv))
+
+    def _launch_by_head(self, name: str, arguments: tuple[Argument, ...], num_tokens: int) -> None:
+        num_lanes = num_tokens * self._heads.heads_per_token * self._num_lanes
+        if num_tokens:
             grid = (-(-num_lanes // NUM_THREADS), 1, 1)
             self._kernels[name](grid, (NUM_THREADS, 1, 1), arguments)
+
+    def _launch_by_token(self, name: str, arguments: tuple[Argument, ...], num_tokens: int) -> None:
+        if num_tokens:
+            self._kernels[name]((num_tokens, 1, 1), (TOKEN_THREADS, 1, 1), arguments)
+
+    def _require_norms(self, norms: HeadNorms, num_heads: int, num_kv_heads: int) -> None:
+        """Weights for so many heads at once."""
+        head_dim = self._heads.head_dim
+        require("query norm", norms.query, (num_heads * head_dim,), self._dtype)
+        require("key norm", norms.key, (num_kv_heads * head_dim,), self._dtype)
 
     def _require(self, qkv: Array, step: DeviceStep, kv_layer: KVLayer) -> None:
         num_tokens = len(qkv)

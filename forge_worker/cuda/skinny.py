@@ -60,12 +60,20 @@ class SkinnyKernels:
         arguments = (out, x, *self._weights(weights, size))
         self._launch("linear", self._form(size), arguments, size)
 
-    def add_linear(self, residual: Array, x: Array, weights: LinearWeights) -> None:
-        """residual += x · weightᵀ + bias, in float32."""
+    def add_linear(
+        self, residual: Array, x: Array, weights: LinearWeights, scale: float = 1.0
+    ) -> None:
+        """residual += scale · (x · weightᵀ + bias), in float32."""
         size = self._size(x, weights.weight)
-        require("x", x, (size.num_rows, size.size_k), self._dtype)
         require("residual", residual, (size.num_rows, size.num_features), np.float32)
-        arguments = (residual, x, *self._weights(weights, size))
+        arguments = (*self._added(residual, x, weights, size), np.int32(True), np.float32(scale))
+        self._launch("add", self._form(size), arguments, size)
+
+    def partial_linear(self, x: Array, weights: LinearWeights, out: Array) -> None:
+        """out = x · weightᵀ + bias, in float32."""
+        size = self._size(x, weights.weight)
+        require("out", out, (size.num_rows, size.num_features), np.float32)
+        arguments = (*self._added(out, x, weights, size), np.int32(False), np.float32(1))
         self._launch("add", self._form(size), arguments, size)
 
     def logits(self, x: Array, weight: Array, out: Array) -> None:
@@ -121,6 +129,12 @@ class SkinnyKernels:
         require("residual", residual, (size.num_rows, size.size_k), np.float32)
         require("norm weight", norm.weight, (size.size_k,), self._dtype)
         return residual, norm.weight, np.float32(norm.eps)
+
+    def _added(
+        self, out: Array, x: Array, weights: LinearWeights, size: _Size
+    ) -> tuple[Argument, ...]:
+        require("x", x, (size.num_rows, size.size_k), self._dtype)
+        return (out, x, *self._weights(weights, size))
 
     def _weights(self, weights: LinearWeights, size: _Size) -> tuple[Argument, ...]:
         weight, bias = weights

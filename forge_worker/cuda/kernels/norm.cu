@@ -2,15 +2,17 @@
 //
 //     out[row] = x / sqrt(mean(x²) + eps) · weight,  x = residual[row]
 //
-//   grid   one block a row of `out`
+// and how rows leave the stream without one, and come back to it.
+//
+//   grid   one block a row of `out`, or of `partial`
 //   block  BLOCK_THREADS along x; a thread keeps its share of the row in registers
 //   types  residual, partial: float [T, HIDDEN_SIZE]; weight: ELEMENT [HIDDEN_SIZE];
 //          out: ELEMENT [rows, HIDDEN_SIZE]; logit_rows: int32 [rows]
 //   macros ELEMENT, HIDDEN_SIZE (divisible by 8), BLOCK_THREADS (whole warps)
 //
-// Memory bounds it. Bytes a row, e those of an ELEMENT: (4 + e) · HIDDEN_SIZE, and with a partial
-// sum added (12 + e) · HIDDEN_SIZE. The weight stays in the cache, and is asked for before
-// the barrier, so that nobody waits for it behind it.
+// Memory bounds it. Bytes a row, e those of an ELEMENT: (4 + e) · HIDDEN_SIZE, and 12 · HIDDEN_SIZE
+// to join. The weight stays in the cache, and is asked for before the barrier, so that nobody waits
+// for it behind it.
 //
 // Sums are float, in an order that depends on HIDDEN_SIZE and BLOCK_THREADS alone: a row gives the
 // same bits in every batch.
@@ -80,7 +82,7 @@ __device__ __forceinline__ float sum_of_squares(const Share& share)
     return sum;
 }
 
-__device__ __forceinline__ void store_norm(Share x, const ELEMENT* weight, float eps, ELEMENT* out)
+__device__ __forceinline__ void apply_norm(Share& x, const ELEMENT* weight, float eps)
 {
     const Share scale = load_share(weight);
     const float mean = block_sum<BLOCK_THREADS>(sum_of_squares(x)) / HIDDEN_SIZE;
@@ -92,7 +94,25 @@ __device__ __forceinline__ void store_norm(Share x, const ELEMENT* weight, float
             x.vectors[round][i] *= inverse * scale.vectors[round][i];
         }
     }
+}
+
+__device__ __forceinline__ void store_norm(Share x, const ELEMENT* weight, float eps, ELEMENT* out)
+{
+    apply_norm(x, weight, eps);
     store_share(out, x);
+}
+
+__device__ __forceinline__ void add_share(float* row, const Share& added, float scale)
+{
+    Share x = load_share(row);
+#pragma unroll
+    for (int round = 0; round < NUM_ROUNDS; ++round) {
+#pragma unroll
+        for (int i = 0; i < WIDTH; ++i) {
+            x.vectors[round][i] += scale * added.vectors[round][i];
+        }
+    }
+    store_share(row, x);
 }
 
 __device__ __forceinline__ int64_t row_offset(int row)
@@ -108,23 +128,31 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
     store_norm(load_share(residual + offset), weight, eps, out + offset);
 }
 
-// After a product split among GPUs: residual += partial first, in place.
+// What a part of a layer computed meets the residual, in place: residual += scale · norm(partial).
 extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
-    add_rms_norm(float* __restrict__ residual, const float* __restrict__ partial,
-                 const ELEMENT* __restrict__ weight, ELEMENT* __restrict__ out, float eps)
+    join_rms_norm(float* __restrict__ residual, const float* __restrict__ partial,
+                  const ELEMENT* __restrict__ weight, float eps, float scale)
 {
     const int64_t offset = row_offset(blockIdx.x);
-    Share x = load_share(residual + offset);
-    const Share added = load_share(partial + offset);
-#pragma unroll
-    for (int round = 0; round < NUM_ROUNDS; ++round) {
-#pragma unroll
-        for (int i = 0; i < WIDTH; ++i) {
-            x.vectors[round][i] += added.vectors[round][i];
-        }
-    }
-    store_share(residual + offset, x);
-    store_norm(x, weight, eps, out + offset);
+    Share x = load_share(partial + offset);
+    apply_norm(x, weight, eps);
+    add_share(residual + offset, x, scale);
+}
+
+// The same without a norm.
+extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
+    join(float* __restrict__ residual, const float* __restrict__ partial, float scale)
+{
+    const int64_t offset = row_offset(blockIdx.x);
+    add_share(residual + offset, load_share(partial + offset), scale);
+}
+
+// For parts that nothing norms on the way in.
+extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
+    cast(const float* __restrict__ residual, ELEMENT* __restrict__ out)
+{
+    const int64_t offset = row_offset(blockIdx.x);
+    store_share(out + offset, load_share(residual + offset));
 }
 
 // Of the rows whose logits are wanted; each of `logit_rows` is a row of `residual`.

@@ -1,18 +1,21 @@
-// Between the projection of q|k|v and attention: norm the heads of Q and K where the model does so
-// (Qwen3), rotate them (RoFormer, arXiv:2104.09864), and put K and V into the paged cache.
+// Between the projection of q|k|v and attention: norm each head of Q and K (Qwen 3), or all of Q and
+// all of K (OLMo 2), where the model does so, rotate them (RoFormer, arXiv:2104.09864), and put K
+// and V into the paged cache.
 //
 // The pairs are (i, i + HEAD_DIM / 2): low · cos - high · sin, high · cos + low · sin. Q goes back
 // to its place in `qkv`, whose K and V stay as they were.
 //
 //   grid   heads of all tokens, token after token, BLOCK_THREADS / LANES of them a block
 //   block  BLOCK_THREADS along x; LANES neighbouring threads share a head
+//          norm_all_…: a block of TOKEN_THREADS a token, since its heads are normed together
 //   types  qkv: ELEMENT [T, NUM_HEADS + 2 · NUM_KV_HEADS, HEAD_DIM];
 //          counts: int32 [4], of which the first is the number of live tokens;
-//          positions: int32 [T]; slots: int64 [T]; query_norm, key_norm: ELEMENT [HEAD_DIM];
+//          positions: int32 [T]; slots: int64 [T]; query_norm, key_norm: ELEMENT [HEAD_DIM], or
+//          [NUM_HEADS · HEAD_DIM] and [NUM_KV_HEADS · HEAD_DIM];
 //          table: float [max_model_len, HEAD_DIM / 2, 2], cos and sin;
 //          keys, values: ELEMENT [num_blocks, NUM_KV_HEADS, BLOCK_SIZE, HEAD_DIM]
 //   macros ELEMENT, HEAD_DIM (even), NUM_HEADS, NUM_KV_HEADS, BLOCK_SIZE, BLOCK_THREADS,
-//          WIDTH (elements a memory access; divides HEAD_DIM / 2), LANES (power of two, up to 32)
+//          TOKEN_THREADS, WIDTH (elements a memory access; divides HEAD_DIM / 2), LANES (power of two, up to 32)
 //
 // Memory bounds it: 2 · (NUM_HEADS + 2 · NUM_KV_HEADS) · HEAD_DIM elements a token, and once
 // 4 · HEAD_DIM bytes of the table. Padded rows are left alone: nothing of them is read or written.
@@ -25,6 +28,9 @@
 #endif
 #if !defined(BLOCK_SIZE) || !defined(WIDTH) || !defined(LANES) || !defined(BLOCK_THREADS)
 #error "rotary.cu needs BLOCK_SIZE, WIDTH, LANES and BLOCK_THREADS"
+#endif
+#ifndef TOKEN_THREADS
+#error "rotary.cu needs TOKEN_THREADS"
 #endif
 
 constexpr int HALF = HEAD_DIM / 2;
@@ -163,19 +169,13 @@ __device__ __forceinline__ void rotate(Pairs& pairs, const float* angles)
     }
 }
 
+// `weight`: of the norm of this head, which `factor` belongs to.
 template <bool HAS_NORMS>
-__device__ __forceinline__ void finish_head(const Projected& projected, const HeadNorms& norms,
-                                            const float* table, const Cache& cache)
+__device__ __forceinline__ void turn_and_store(const Projected& projected, const Place& place,
+                                               const float* table, const Cache& cache,
+                                               const ELEMENT* weight, float factor)
 {
-    const Place place = my_place(projected.counts);
     ELEMENT* source = head_in_qkv(projected.qkv, place);
-    float factor = 1.0f;
-    if (HAS_NORMS) {
-        factor = inverse_root_mean_square(source, place, norms.eps);
-    }
-    if (!place.is_live) {
-        return;
-    }
     ELEMENT* target =
         place.is_query() ? source : head_in_cache(cache, place, projected.slots[place.token]);
     const float* angles = table + static_cast<int64_t>(projected.positions[place.token]) * HEAD_DIM;
@@ -183,12 +183,69 @@ __device__ __forceinline__ void finish_head(const Projected& projected, const He
     for (int first = place.lane * WIDTH; first < HALF; first += LANES * WIDTH) {
         Pairs pairs = load_pairs(source, first);
         if (HAS_NORMS && !place.is_value()) {
-            scale(pairs, place.is_query() ? norms.query : norms.key, first, factor);
+            scale(pairs, weight, first, factor);
         }
         if (!place.is_value()) {
             rotate(pairs, angles + 2 * first);
         }
         store_pairs(target, first, pairs);
+    }
+}
+
+template <bool HAS_NORMS>
+__device__ __forceinline__ void finish_head(const Projected& projected, const HeadNorms& norms,
+                                            const float* table, const Cache& cache)
+{
+    const Place place = my_place(projected.counts);
+    float factor = 1.0f;
+    if (HAS_NORMS) {
+        factor = inverse_root_mean_square(head_in_qkv(projected.qkv, place), place, norms.eps);
+    }
+    if (place.is_live) {
+        const ELEMENT* weight = place.is_query() ? norms.query : norms.key;
+        turn_and_store<HAS_NORMS>(projected, place, table, cache, weight, factor);
+    }
+}
+
+// Of `num_heads` heads that lie side by side. Every thread of the block must call it, and gets it.
+__device__ __forceinline__ float inverse_root_of_all(const ELEMENT* heads, int num_heads, float eps)
+{
+    const int size = num_heads * HEAD_DIM;
+    float sum = 0.0f;
+    for (int first = threadIdx.x * WIDTH; first < size; first += TOKEN_THREADS * WIDTH) {
+        float values[WIDTH];
+        load_vector(heads + first, values);
+#pragma unroll
+        for (int i = 0; i < WIDTH; ++i) {
+            sum += values[i] * values[i];
+        }
+    }
+    return rsqrtf(block_sum<TOKEN_THREADS>(sum) / size + eps);
+}
+
+// What a head of a query or key has of a weight as wide as all of them.
+__device__ __forceinline__ const ELEMENT* weight_of_head(const HeadNorms& norms, const Place& place)
+{
+    return place.is_query() ? norms.query + place.head * HEAD_DIM
+                            : norms.key + (place.head - NUM_HEADS) * HEAD_DIM;
+}
+
+// All heads of one token, by a block.
+__device__ __forceinline__ void finish_token(const Projected& projected, const HeadNorms& norms,
+                                             const float* table, const Cache& cache)
+{
+    Place place = {static_cast<int>(blockIdx.x), 0, static_cast<int>(threadIdx.x % LANES), true};
+    if (place.token >= projected.counts[0]) {
+        return;
+    }
+    const ELEMENT* row = head_in_qkv(projected.qkv, place);
+    const float of_query = inverse_root_of_all(row, NUM_HEADS, norms.eps);
+    const float of_key = inverse_root_of_all(row + NUM_HEADS * HEAD_DIM, NUM_KV_HEADS, norms.eps);
+    for (place.head = threadIdx.x / LANES; place.head < HEADS_A_TOKEN;
+         place.head += TOKEN_THREADS / LANES) {
+        const float factor = place.is_query() ? of_query : of_key;
+        const ELEMENT* weight = weight_of_head(norms, place);
+        turn_and_store<true>(projected, place, table, cache, weight, factor);
     }
 }
 
@@ -206,4 +263,14 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
 {
     finish_head<true>({qkv, counts, positions, slots}, {query_norm, key_norm, eps}, table,
                       {keys, values});
+}
+
+extern "C" __global__ void __launch_bounds__(TOKEN_THREADS)
+    norm_all_rotate_and_store(ELEMENT* qkv, const int32_t* counts, const int32_t* positions,
+                              const int64_t* slots, const float* table, ELEMENT* keys,
+                              ELEMENT* values, const ELEMENT* query_norm, const ELEMENT* key_norm,
+                              float eps)
+{
+    finish_token({qkv, counts, positions, slots}, {query_norm, key_norm, eps}, table,
+                 {keys, values});
 }

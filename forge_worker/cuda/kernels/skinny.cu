@@ -17,7 +17,8 @@
 //
 // Names: operation, form, most rows (8, or 16 with a second tile of x). The operations:
 //   linear        out = x · Wᵀ + bias                         out and x of ELEMENT
-//   add           residual += x · Wᵀ + bias                   residual float32, in place
+//   add           residual += scale · (x · Wᵀ + bias)         residual float32, in place; what was
+//                                                             there counts where is_added is not 0
 //   logits        out = x · Wᵀ                                out float32
 //   gated         out = activation(gate) * up                 W has gate's rows before up's: twice
 //                                                             num_features; gate|up has the bias
@@ -129,34 +130,38 @@ extern "C" __global__ void __launch_bounds__(NARROW_THREADS)
 
 extern "C" __global__ void __launch_bounds__(DEEP_THREADS)
     add_deep_8(float* residual, const Element* x, const Element* weight, const Element* bias,
-               int has_bias, int num_rows, int num_features, int size_k)
+               int has_bias, int is_added, float scale, int num_rows, int num_features,
+               int size_k)
 {
     const Size size = {num_rows, num_features, size_k};
-    plain_product<Deep<1>>(AddOutput{residual, bias, has_bias}, x, weight, size);
+    plain_product<Deep<1>>(AddOutput{residual, bias, has_bias, is_added, scale}, x, weight, size);
 }
 
 extern "C" __global__ void __launch_bounds__(DEEP_THREADS)
     add_deep_16(float* residual, const Element* x, const Element* weight, const Element* bias,
-                int has_bias, int num_rows, int num_features, int size_k)
+                int has_bias, int is_added, float scale, int num_rows, int num_features,
+                int size_k)
 {
     const Size size = {num_rows, num_features, size_k};
-    plain_product<Deep<2>>(AddOutput{residual, bias, has_bias}, x, weight, size);
+    plain_product<Deep<2>>(AddOutput{residual, bias, has_bias, is_added, scale}, x, weight, size);
 }
 
 extern "C" __global__ void __launch_bounds__(NARROW_THREADS)
     add_narrow_8(float* residual, const Element* x, const Element* weight, const Element* bias,
-                 int has_bias, int num_rows, int num_features, int size_k)
+                 int has_bias, int is_added, float scale, int num_rows, int num_features,
+                 int size_k)
 {
     const Size size = {num_rows, num_features, size_k};
-    plain_product<Narrow<1>>(AddOutput{residual, bias, has_bias}, x, weight, size);
+    plain_product<Narrow<1>>(AddOutput{residual, bias, has_bias, is_added, scale}, x, weight, size);
 }
 
 extern "C" __global__ void __launch_bounds__(NARROW_THREADS)
     add_narrow_16(float* residual, const Element* x, const Element* weight, const Element* bias,
-                  int has_bias, int num_rows, int num_features, int size_k)
+                  int has_bias, int is_added, float scale, int num_rows, int num_features,
+                  int size_k)
 {
     const Size size = {num_rows, num_features, size_k};
-    plain_product<Narrow<2>>(AddOutput{residual, bias, has_bias}, x, weight, size);
+    plain_product<Narrow<2>>(AddOutput{residual, bias, has_bias, is_added, scale}, x, weight, size);
 }
 
 extern "C" __global__ void __launch_bounds__(WIDE_THREADS)

@@ -107,10 +107,13 @@ struct AddOutput {
     float* residual;
     const Element* bias;
     int has_bias;
+    int is_added;
+    float scale;
 
     __device__ __forceinline__ void write(long long index, int feature, float sum) const
     {
-        residual[index] += sum + bias_of(bias, has_bias, feature);
+        const float added = scale * (sum + bias_of(bias, has_bias, feature));
+        residual[index] = is_added ? residual[index] + added : added;
     }
 };
 

@@ -16,7 +16,7 @@ from forge_common.device_workspace import GEMM_WORKSPACE_BYTES
 from forge_worker.cuda.layout import EngineSizes
 from forge_worker.cuda.precision import Precision
 from forge_worker.cuda.product_library import ProductLibrary
-from forge_worker.cuda.products import Products, ProductScratch, ProductShapes
+from forge_worker.cuda.products import PLAINLY, Products, ProductScratch, ProductShapes
 from forge_worker.ops.protocol import LinearWeights, RmsNorm
 from tests.bench.gpu.operands import Case, Store, counted
 from tests.bench.gpu.timing import Work
@@ -47,6 +47,7 @@ class ProductOperands:
         scratch = ProductScratch(
             store.array(PRECISION, (num_rows, hidden)),
             store.array(PRECISION, (num_rows, 2 * inner)),
+            store.array(Precision.FLOAT32, (0, hidden)),
         )
         shapes = ProductShapes(PRECISION, hidden, inner, False)
         self.products = Products(device, shapes, gemm, scratch)
@@ -100,7 +101,7 @@ class _Rows:
     def _add(self, size_k: int, number: int) -> None:
         weights = self._operands.weight(self.hidden, size_k, number)
         x = self._operands.wide.array((self.num_rows, size_k))
-        self._products.add_linear(self._residual, x, weights)
+        self._products.add_linear(self._residual, x, weights, PLAINLY)
 
 
 class _Product(NamedTuple):

@@ -13,7 +13,7 @@ from forge_worker.cpu.numpy_ops import NumpyOps
 from forge_worker.cuda.device import Device
 from forge_worker.cuda.norm import RmsNormKernels
 from forge_worker.cuda.precision import Precision
-from forge_worker.ops.protocol import RmsNorm
+from forge_worker.ops.protocol import Joining, RmsNorm
 from tests.cuda_emulator import EmulatedDevice, EmulatedFault
 from tests.worker.cuda.arrays import empty_on, on_device, to_host
 from tests.worker.cuda.rounding import assert_rounded_once, drawn
@@ -54,6 +54,12 @@ class Case:
         weight = on_device(device, self.weight)
         kernels.norm(on_device(device, self.residual), weight, EPS, out)
         return to_host(device, out)
+
+    def joined(self, device: Device, joining: Joining) -> Floats:
+        residual = on_device(device, self.residual)
+        kernels = RmsNormKernels(device, self.precision, self.residual.shape[1])
+        kernels.join(residual, on_device(device, self.partial), joining)
+        return to_host(device, residual)
 
     def assert_norm_of(self, rows: Floats, out: Floats) -> None:
         assert_rounded_once(out, self.exact(rows), self.precision, float_roundings=FLOAT_ROUNDINGS)
@@ -96,15 +102,34 @@ def test_a_row_of_zeros_stays_zero(device: Device) -> None:
     case.assert_norm_of(case.residual, out)
 
 
-def test_a_partial_sum_is_added_in_place_first(device: Device) -> None:
+@pytest.mark.parametrize("precision", list(Precision))
+@pytest.mark.parametrize("hidden_size", [8, 576, 16384])
+def test_a_partial_sum_is_normed_scaled_and_added_in_place(
+    device: Device, precision: Precision, hidden_size: int
+) -> None:
+    case = Case(3, hidden_size, precision)
+    norm = RmsNorm(on_device(device, case.weight), EPS)
+    added = np.float32(0.4) * case.exact(case.partial)
+    found = case.joined(device, Joining(norm, 0.4))
+    magnitude = abs(case.residual) + FLOAT_ROUNDINGS * abs(added)
+    allowed = 2.0**-24 * 2 * magnitude
+    assert np.all(abs(found - (case.residual + added)) <= allowed)
+
+
+def test_a_partial_sum_is_added_as_it_is_where_nothing_norms_it(device: Device) -> None:
     case = Case(3, 576, BF16)
-    residual = on_device(device, case.residual)
-    out = empty_on(device, case.residual.shape, BF16.dtype)
-    arguments = [on_device(device, array) for array in (case.partial, case.weight)]
-    RmsNormKernels(device, BF16, 576).add_norm(residual, *arguments, EPS, out)
-    added = case.residual + case.partial
-    np.testing.assert_array_equal(to_host(device, residual), added)
-    case.assert_norm_of(added, to_host(device, out))
+    expected = case.residual + case.partial
+    np.testing.assert_array_equal(case.joined(device, Joining()), expected)
+    halved = case.residual + np.float32(0.5) * case.partial
+    np.testing.assert_array_equal(case.joined(device, Joining(None, 0.5)), halved)
+
+
+@pytest.mark.parametrize("precision", list(Precision))
+def test_rows_are_rounded_where_nothing_norms_them(device: Device, precision: Precision) -> None:
+    case = Case(3, 576, precision)
+    out = empty_on(device, case.residual.shape, precision.dtype)
+    RmsNormKernels(device, precision, 576).cast(on_device(device, case.residual), out)
+    np.testing.assert_array_equal(to_host(device, out), precision.rounded(case.residual))
 
 
 def test_only_the_rows_asked_for_are_gathered(device: Device) -> None:
@@ -142,8 +167,12 @@ def test_wrong_arrays_are_refused_by_name(device: Device) -> None:
         kernels.norm(rows, rows[0], EPS, np.zeros((2, 64), np.uint16))
     with pytest.raises(ValueError, match="out is float32"):
         kernels.norm(rows, weight, EPS, rows)
-    with pytest.raises(ValueError, match="partial"):
-        kernels.add_norm(rows, rows[:1], weight, EPS, np.zeros((2, 64), np.uint16))
+    with pytest.raises(ValueError, match="residual"):
+        kernels.join(rows, rows[:1], Joining())
+    with pytest.raises(ValueError, match="weight is float32"):
+        kernels.join(rows, rows, Joining(RmsNorm(rows[0], EPS)))
+    with pytest.raises(ValueError, match="out is float32"):
+        kernels.cast(rows, rows)
     with pytest.raises(ValueError, match="logit_rows"):
         kernels.gather_norm(rows, np.zeros(2), weight, EPS, np.zeros((2, 64), np.uint16))
 

@@ -18,7 +18,7 @@ from forge_worker.cuda.products import (
     ProductShapes,
 )
 from forge_worker.cuda.skinny import MAX_ROWS
-from forge_worker.ops.protocol import Array, LinearWeights, RmsNorm
+from forge_worker.ops.protocol import Array, Joining, LinearWeights, RmsNorm
 from tests.worker.cuda.arrays import empty_on, on_device, to_host
 from tests.worker.cuda.gemms import gemm_on
 
@@ -83,6 +83,7 @@ def make(device: Device, precision: Precision, is_deterministic: bool = False) -
     scratch = ProductScratch(
         empty_on(device, (SLAB, HIDDEN), precision.dtype),
         empty_on(device, (SLAB, 2 * INNER), precision.dtype),
+        empty_on(device, (SLAB, HIDDEN), np.float32),
     )
     gemm = CountingGemm(library)
     shapes = ProductShapes(precision, HIDDEN, INNER, is_deterministic)
@@ -143,8 +144,49 @@ def test_product_is_added_to_the_residual(
     weights = draw_weights(precision, HIDDEN, INNER)
     x, start = precision.rounded(draw(5, num_rows, INNER)), draw(6, num_rows, HIDDEN)
     residual = on_device(device, start)
-    bench.products.add_linear(residual, on_device(device, x), bench.placed(weights))
+    bench.products.add_linear(residual, on_device(device, x), bench.placed(weights), Joining())
     bench.assert_close(residual, start + bench.linear(bench.wide(x), weights))
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("is_deterministic", [False, True])
+@pytest.mark.parametrize("num_rows", [1, MAX_ROWS, MAX_ROWS + 9])
+def test_product_is_scaled_and_normed_before_it_is_added(
+    device: Device, precision: Precision, is_deterministic: bool, num_rows: int
+) -> None:
+    bench = make(device, precision, is_deterministic)
+    weights, norm = draw_weights(precision, HIDDEN, INNER), precision.rounded(draw(3, HIDDEN))
+    x, start = precision.rounded(draw(5, num_rows, INNER)), draw(6, num_rows, HIDDEN)
+    product = bench.linear(bench.wide(x), weights)
+    on_it, placed = on_device(device, x), bench.placed(weights)
+    for joining, expected in (
+        (Joining(None, 0.4), start + 0.4 * product),
+        (Joining(RmsNorm(on_device(device, norm), EPS)), start + bench.normed(product, norm)),
+        (
+            Joining(RmsNorm(on_device(device, norm), EPS), 0.4),
+            start + 0.4 * bench.normed(product, norm),
+        ),
+    ):
+        residual = on_device(device, start)
+        bench.products.add_linear(residual, on_it, placed, joining)
+        bench.assert_close(residual, expected)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("num_rows", [1, MAX_ROWS, MAX_ROWS + 9])
+def test_products_of_the_residual_as_it_is(
+    device: Device, precision: Precision, num_rows: int
+) -> None:
+    bench, residual = make(device, precision), draw(4, num_rows, HIDDEN)
+    on_it, wide = on_device(device, residual), bench.wide(precision.rounded(residual))
+    weights, joined = draw_weights(precision, FEATURES), draw_weights(precision, 2 * INNER)
+    out = empty_on(device, (num_rows, FEATURES), precision.dtype)
+    bench.products.norm_linear(on_it, None, bench.placed(weights), out)
+    bench.assert_close(out, bench.linear(wide, weights))
+    gated = empty_on(device, (num_rows, INNER), precision.dtype)
+    bench.products.norm_gated(on_it, None, bench.placed(joined), gated)
+    gate, up = np.split(bench.linear(wide, joined), 2, axis=1)
+    bench.assert_close(gated, gate / (1 + np.exp(-gate)) * up)
 
 
 def test_rows_that_are_no_whole_vectors_go_through_the_library(device: Device) -> None:
@@ -152,7 +194,7 @@ def test_rows_that_are_no_whole_vectors_go_through_the_library(device: Device) -
     weights = draw_weights(precision, HIDDEN, odd)
     x, start = precision.rounded(draw(5, 2, odd)), draw(6, 2, HIDDEN)
     residual = on_device(device, start)
-    bench.products.add_linear(residual, on_device(device, x), bench.placed(weights))
+    bench.products.add_linear(residual, on_device(device, x), bench.placed(weights), Joining())
     bench.assert_close(residual, start + bench.linear(bench.wide(x), weights))
     assert bench.gemm.num_calls == 1
 
@@ -205,7 +247,7 @@ def test_no_rows_are_no_work(device: Device, precision: Precision) -> None:
     x = on_device(device, precision.rounded(draw(4, 0, INNER)))
     residual = on_device(device, draw(4, 0, HIDDEN))
     weights = bench.placed(draw_weights(precision, HIDDEN, INNER))
-    bench.products.add_linear(residual, x, weights)
+    bench.products.add_linear(residual, x, weights, Joining())
 
 
 @pytest.mark.parametrize("num_rows", [2, MAX_ROWS, MAX_ROWS + 1])
@@ -216,7 +258,7 @@ def test_products_are_recorded_in_a_graph(device: Device, num_rows: int) -> None
     residual, on_it, placed = on_device(device, start), on_device(device, x), bench.placed(weights)
 
     def work() -> None:
-        bench.products.add_linear(residual, on_it, placed)
+        bench.products.add_linear(residual, on_it, placed, Joining())
 
     work()
     graph = device.capture(work)

@@ -64,11 +64,16 @@ def make(
     num_padded: int = 0,
     block_size: int = 12,
     has_norms: bool = False,
+    is_normed_whole: bool = False,
 ) -> Case:
     random = np.random.default_rng(heads.head_dim + num_tokens)
     rows, dim = num_tokens + num_padded, heads.head_dim
     angles = random.uniform(0, 2 * np.pi, (MAX_MODEL_LEN, dim // 2))
-    weights = [drawn(precision, (dim,), seed, mean=1.0) for seed in (1, 2)]
+    widths = heads[:2] if is_normed_whole else (1, 1)
+    weights = [
+        drawn(precision, (width * dim,), seed, mean=1.0)
+        for seed, width in enumerate(widths, start=1)
+    ]
     num_blocks = max(NUM_BLOCKS, -(-rows // block_size))
     slots = random.permutation(num_blocks * block_size)[:rows].astype(np.int64)
     positions = random.integers(0, MAX_MODEL_LEN, rows).astype(np.int32)
@@ -82,7 +87,7 @@ def make(
         slots=slots,
         num_live=num_tokens,
         table=np.stack([np.cos(angles), np.sin(angles)], axis=-1).astype(np.float32),
-        norms=HeadNorms(*weights, EPS) if has_norms else None,
+        norms=HeadNorms(*weights, EPS) if has_norms or is_normed_whole else None,
     )
 
 
@@ -119,8 +124,10 @@ def exact_heads(case: Case, heads: Floats, weight: Floats | None) -> tuple[Float
     """Normed and rotated in float64, and what the rounding errors are measured against."""
     wide = case.precision.widened(heads[: case.num_live]).astype(np.float64)
     if weight is not None:
-        mean_square = (wide**2).mean(axis=-1, keepdims=True)
-        wide = wide / np.sqrt(mean_square + np.float32(EPS)) * case.precision.widened(weight)
+        groups = wide.reshape(len(wide), -1, len(weight))
+        mean_square = (groups**2).mean(axis=-1, keepdims=True)
+        normed = groups / np.sqrt(mean_square + np.float32(EPS)) * case.precision.widened(weight)
+        wide = normed.reshape(wide.shape)
     angles = case.table[case.positions[: case.num_live], None].astype(np.float64)
     cos, sin = angles[..., 0], angles[..., 1]
     low, high = np.split(wide, 2, axis=-1)
@@ -183,6 +190,15 @@ def test_other_precisions_do_the_same(
     assert_done(case, run(device, case))
 
 
+@pytest.mark.parametrize("precision", [BF16, Precision.FLOAT16, F32])
+@pytest.mark.parametrize("heads", [(4, 2, 16), (1, 1, 8), (5, 5, 80), (40, 8, 128)])
+def test_all_heads_of_a_token_may_be_normed_together(
+    device: Device, precision: Precision, heads: tuple[int, int, int]
+) -> None:
+    case = make(HeadShape(*heads), precision, num_tokens=3, num_padded=2, is_normed_whole=True)
+    assert_done(case, run(device, case))
+
+
 @pytest.mark.parametrize("num_heads", [(1, 1), (9, 3), (16, 1), (32, 8)])
 def test_heads_may_share_keys_in_any_ratio(device: Device, num_heads: tuple[int, int]) -> None:
     case = make(HeadShape(*num_heads, 64))
@@ -219,8 +235,9 @@ def test_no_rows_launch_nothing(device: Device) -> None:
     assert_untouched_elsewhere(case, run(device, case))
 
 
-def test_every_schedule_gives_the_same_bits(schedules: list[Device]) -> None:
-    case = make(HeadShape(5, 3, 80), num_padded=2, has_norms=True)
+@pytest.mark.parametrize("is_normed_whole", [False, True])
+def test_every_schedule_gives_the_same_bits(schedules: list[Device], is_normed_whole: bool) -> None:
+    case = make(HeadShape(5, 3, 80), num_padded=2, has_norms=True, is_normed_whole=is_normed_whole)
     first, *others = [run(device, case) for device in schedules]
     for other in others:
         assert all(map(np.array_equal, first, other))
@@ -276,3 +293,6 @@ def test_wrong_arrays_are_refused_by_name(device: Device) -> None:
     narrow = HeadNorms(np.zeros(8, np.uint16), np.zeros(16, np.uint16), EPS)
     with pytest.raises(ValueError, match="query norm"):
         run(device, case._replace(norms=narrow))
+    crossed = HeadNorms(np.zeros(64, np.uint16), np.zeros(64, np.uint16), EPS)
+    with pytest.raises(ValueError, match="key norm"):
+        run(device, case._replace(norms=crossed))

@@ -123,6 +123,14 @@ def run_add_linear(device: Device, problem: Problem, has_bias: bool = True) -> F
     return to_host(device, residual)
 
 
+def run_partial_linear(device: Device, problem: Problem, has_bias: bool = True) -> Floats:
+    out = empty_on(device, (len(problem.x), len(problem.weight)), np.float32)
+    weights = weights_on(device, problem, has_bias)
+    kernels = skinny(device, problem.precision)
+    kernels.partial_linear(on_device(device, problem.x), weights, out)
+    return to_host(device, out)
+
+
 def run_logits(device: Device, problem: Problem) -> Floats:
     out = empty_on(device, (len(problem.x), len(problem.weight)), np.float32)
     weight = on_device(device, problem.weight)
@@ -179,6 +187,20 @@ def test_product_is_added_to_the_residual_in_float32(
     problem = make(num_rows, shape)
     expected, magnitude = problem.expected()
     assert_close(run_add_linear(device, problem), 100 + expected, 100 + magnitude)
+
+
+@pytest.mark.parametrize("shape", [DEEP, NARROW])
+@pytest.mark.parametrize("num_rows", [1, 9])
+def test_product_may_be_scaled_or_stand_alone(
+    device: Device, shape: tuple[int, int], num_rows: int
+) -> None:
+    problem = make(num_rows, shape)
+    expected, magnitude = problem.expected()
+    assert_close(run_partial_linear(device, problem), expected, magnitude)
+    residual = on_device(device, np.full(expected.shape, 100, np.float32))
+    weights = weights_on(device, problem)
+    skinny(device).add_linear(residual, on_device(device, problem.x), weights, 0.4)
+    assert_close(to_host(device, residual), 100 + 0.4 * expected, 100 + magnitude)
 
 
 @pytest.mark.parametrize("num_rows", [1, 8, 9, 16])
@@ -250,7 +272,15 @@ def test_norm_and_gate_are_fused_into_a_product(
     assert_close(found, gate(product * scale), allowed, UNIT_ROUNDOFF[BF16])
 
 
-RUNS = [run_linear, run_add_linear, run_logits, run_gated, run_norm_linear, run_norm_gated]
+RUNS = [
+    run_linear,
+    run_add_linear,
+    run_partial_linear,
+    run_logits,
+    run_gated,
+    run_norm_linear,
+    run_norm_gated,
+]
 
 
 @pytest.mark.parametrize("run", RUNS)

@@ -16,9 +16,6 @@ MODELS = Path(__file__).parents[2] / "golden" / "models"
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("gemma2", "norms behind the parts"),
-        ("olmo2", "norms behind the parts"),
-        ("granite", "residual_multiplier"),
         ("mixtral", "experts"),
         ("qwen3_moe", "experts"),
     ],
@@ -28,6 +25,8 @@ def test_missing_feature_is_named(name: str, reason: str) -> None:
         check_model(read_model_config(MODELS / name / "config.json"))
 
 
-@pytest.mark.parametrize("name", ["llama3", "mistral", "qwen3", "phi3_long", "smollm3"])
+@pytest.mark.parametrize(
+    "name", ["llama3", "qwen3", "phi3_long", "smollm3", "gemma2", "gemma3", "olmo2", "granite"]
+)
 def test_models_with_kernels_for_everything_pass(name: str) -> None:
     check_model(read_model_config(MODELS / name / "config.json"))
