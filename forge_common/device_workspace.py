@@ -8,9 +8,11 @@ Knows sizes, not addresses.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from forge_common.checkpoint import ModelConfig
+from forge_common.expert_workspace import NUMBER_BYTES, expert_room
 
 ALIGNMENT = 256
 FLOAT_BYTES = 4
@@ -36,31 +38,45 @@ class Activations(NamedTuple):
     hidden: int  # [T + S, hidden]: final states; of every token where prompts are scored
     layer: int  # joined q|k|v and attention's output, then gate|up and its product
     partial: int  # float32 [T, hidden]: what is normed or scaled before it meets the residual
+    experts: int  # what is chosen, and what comes of each choice
     logits: int  # float32 [S, vocab], raw
     processed: int  # float32 [S, vocab], after the rules of those that have some
 
 
 def activations(config: ModelConfig, limits: StepLimits, element_bytes: int) -> Activations:
     num_tokens, num_rows = limits.max_tokens, limits.max_sequences
-    heads = 2 * config.num_heads + 2 * config.num_kv_heads  # q|k|v, and what attention makes of q
-    widest = max(heads * config.head_dim, 3 * config.intermediate_size)
     logits = aligned(FLOAT_BYTES * num_rows * config.vocab_size)
     return Activations(
         residual=aligned(FLOAT_BYTES * num_tokens * config.hidden_size),
         normed=aligned(element_bytes * num_tokens * config.hidden_size),
         hidden=aligned(element_bytes * (num_tokens + num_rows) * config.hidden_size),
-        layer=aligned(element_bytes * num_tokens * widest),
+        layer=aligned(element_bytes * layer_elements(config, num_tokens)),
         partial=aligned(FLOAT_BYTES * num_partial_rows(config, num_tokens) * config.hidden_size),
+        experts=expert_bytes(config, num_tokens),
         logits=logits,
         processed=logits,
     )
 
 
+def layer_elements(config: ModelConfig, num_tokens: int) -> int:
+    heads = 2 * config.num_heads + 2 * config.num_kv_heads  # q|k|v, and what attention makes of q
+    widest = max(heads * config.head_dim, 3 * config.intermediate_size)
+    room = expert_room(config, num_tokens)
+    gated = 0 if room is None else room.num_choices * room.experts.intermediate_size
+    return max(num_tokens * widest, gated)
+
+
 def num_partial_rows(config: ModelConfig, num_tokens: int) -> int:
-    """None where a product can be added to the residual as it is."""
+    """None where every product can be added to the residual as it is."""
     norms = config.norms
-    has_partial = norms.after_attention or norms.after_mlp or config.residual_scale != 1.0
-    return num_tokens if has_partial else 0
+    is_joined = norms.after_attention or norms.after_mlp or config.residual_scale != 1.0
+    return num_tokens if is_joined or expert_room(config, num_tokens) else 0
+
+
+def expert_bytes(config: ModelConfig, num_tokens: int) -> int:
+    room = expert_room(config, num_tokens)
+    shapes = () if room is None else room.shapes.values()
+    return sum(aligned(NUMBER_BYTES * math.prod(shape)) for shape in shapes)
 
 
 def rotation_table_bytes(config: ModelConfig, limits: StepLimits) -> int:

@@ -15,14 +15,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from forge_common.device_workspace import GEMM_WORKSPACE_BYTES, num_partial_rows
+from forge_common.device_workspace import (
+    GEMM_WORKSPACE_BYTES,
+    layer_elements,
+    num_partial_rows,
+)
+from forge_common.expert_workspace import ExpertRoom, expert_room
 from forge_worker.constraints import Constraints
 from forge_worker.cuda.arena import Arena
 from forge_worker.cuda.attention import PagedAttention, workspace_bytes
 from forge_worker.cuda.device import Device
 from forge_worker.cuda.device_tables import DeviceTables, table_bytes
 from forge_worker.cuda.embedding import Embedding
+from forge_worker.cuda.experts import ExpertScratch, MixedExperts
 from forge_worker.cuda.finite import FiniteCheck
+from forge_worker.cuda.grouped import GroupedProducts, grouped_shapes
 from forge_worker.cuda.layout import EngineSizes
 from forge_worker.cuda.logit_cap import LogitCap
 from forge_worker.cuda.logprobs import CudaLogprobs
@@ -32,6 +39,7 @@ from forge_worker.cuda.ops import Activations, CudaOps, Kernels
 from forge_worker.cuda.product_library import ProductLibrary
 from forge_worker.cuda.products import Products, ProductScratch, ProductShapes
 from forge_worker.cuda.rotary import HeadShape, Rotary, rotation_table
+from forge_worker.cuda.routing import Choices, Grouping, Routing
 from forge_worker.cuda.runner import CudaRunner
 from forge_worker.cuda.sampler import CudaSampler, sampler_bytes
 from forge_worker.cuda.sampling_table import CudaSamplingTable
@@ -61,7 +69,6 @@ class Site(NamedTuple):
 class Buffers(NamedTuple):
     activations: Activations
     normed: Array
-    partial: Array
     processed_logits: Array
 
 
@@ -96,31 +103,31 @@ def build_runner(
 def _buffers(sizes: EngineSizes, arena: Arena) -> Buffers:
     config, num_tokens, dtype = sizes.config, sizes.max_tokens, sizes.precision.dtype
     num_rows, hidden = sizes.limits.max_batch_size, config.hidden_size
-    heads = 2 * config.num_heads + 2 * config.num_kv_heads
-    widest = max(heads * config.head_dim, 3 * config.intermediate_size)
     logits = (num_rows, config.vocab_size)
     return Buffers(
         Activations(
             residual=arena.take((num_tokens, hidden), np.float32),
             hidden=arena.take((num_tokens + num_rows, hidden), dtype),
-            layer=arena.take((num_tokens * widest,), dtype),
+            layer=arena.take((layer_elements(config, num_tokens),), dtype),
+            partial=arena.take((num_partial_rows(config, num_tokens), hidden), np.float32),
             logits=arena.take(logits, np.float32),
         ),
         normed=arena.take((num_tokens, hidden), dtype),
-        partial=arena.take((num_partial_rows(config, num_tokens), hidden), np.float32),
         processed_logits=arena.take(logits, np.float32),
     )
 
 
 def _kernels(site: Site, buffers: Buffers, library: ProductLibrary) -> Kernels:
     device, config, precision = site.device, site.sizes.config, site.sizes.precision
+    products = _products(site, buffers, library)
     return Kernels(
         embedding=Embedding(device, precision, config.hidden_size, config.embedding_scale),
         norm=RmsNormKernels(device, precision, config.hidden_size),
         rotary=_rotary(site),
         attention=_attention(site),
         attended_width=config.num_heads * config.head_dim,
-        products=_products(site, buffers, library),
+        products=products,
+        experts=_experts(site, buffers, products),
         logit_cap=LogitCap(device, config.logit_softcap),
     )
 
@@ -153,10 +160,35 @@ def _products(site: Site, buffers: Buffers, library: ProductLibrary) -> Products
         sizes.precision, config.hidden_size, inner, sizes.is_deterministic, config.activation
     )
     scratch = ProductScratch(
-        buffers.normed, gate_up.reshape(num_tokens, 2 * inner), buffers.partial
+        buffers.normed, gate_up.reshape(num_tokens, 2 * inner), buffers.activations.partial
     )
     gemm = library.gemm(sizes, arena.take((GEMM_WORKSPACE_BYTES,), np.uint8))
     return Products(device, shapes, gemm, scratch)
+
+
+def _experts(site: Site, buffers: Buffers, products: Products) -> MixedExperts | None:
+    """What lies between their two products stands in the layer buffer."""
+    sizes = site.sizes
+    room = expert_room(sizes.config, sizes.max_tokens)
+    if room is None:
+        return None
+    inner = room.experts.intermediate_size
+    shapes = grouped_shapes(sizes, room.experts)
+    gated = buffers.activations.layer[: room.num_choices * inner]
+    scratch = _expert_scratch(site.arena, room, gated.reshape(room.num_choices, inner))
+    grouped = GroupedProducts(site.device, shapes)
+    routing = Routing(site.device, room.experts)
+    return MixedExperts(products, grouped, routing, scratch, room.slab_rows)
+
+
+def _expert_scratch(arena: Arena, room: ExpertRoom, gated: Array) -> ExpertScratch:
+    shapes = room.shapes
+    scores = arena.take(shapes["scores"], np.float32)
+    chosen = arena.take(shapes["chosen"], np.int32)
+    weights = arena.take(shapes["weights"], np.float32)
+    order, items = (arena.take(shapes[name], np.int32) for name in ("order", "items"))
+    outputs = arena.take(shapes["outputs"], np.float32)
+    return ExpertScratch(scores, Choices(chosen, weights), Grouping(order, items), gated, outputs)
 
 
 class FedTables(NamedTuple):

@@ -38,7 +38,7 @@ from forge_worker.cuda.cublaslt_library import (
 )
 from forge_worker.cuda.device import Device, Kernel, KernelSource
 from forge_worker.cuda.precision import Precision
-from forge_worker.cuda.shapes import require
+from forge_worker.cuda.shapes import address_of, require
 from forge_worker.ops.protocol import Array
 
 DETERMINISTIC_ROWS = 128
@@ -92,11 +92,11 @@ class CublasLtGemm:
         vector = self._bias_of(product, bias)
         for rows in self._calls(len(x)):
             memory = Memory(
-                a=_address(weight),
-                b=_address(x[rows]),
-                d=_address(out[rows]),
-                bias=0 if vector is None else _address(vector),
-                workspace=_address(self._workspace),
+                a=address_of(weight),
+                b=address_of(x[rows]),
+                d=address_of(out[rows]),
+                bias=0 if vector is None else address_of(vector),
+                workspace=address_of(self._workspace),
                 workspace_bytes=self._workspace.nbytes,
             )
             self._multiply(product, memory, rows.stop - rows.start, accumulate)
@@ -223,12 +223,6 @@ def _stride(name: str, array: Array, shape: tuple[int, int], dtype: np.dtype[Any
     if element_bytes != dtype.itemsize or row_bytes < shape[1] * element_bytes:
         raise ValueError(f"{name} has gaps inside its rows, or rows that overlap")
     return int(row_bytes // element_bytes)
-
-
-def _address(array: Array) -> int:
-    """Of a CuPy array, or of a NumPy one where a test has those."""
-    pointer = getattr(array.data, "ptr", None)
-    return int(array.ctypes.data if pointer is None else pointer)
 
 
 def _no_algorithm(product: Product, num_rows: int) -> str:

@@ -61,9 +61,15 @@ def products_of(config: ModelConfig) -> list[Product]:
     hidden, inner = config.hidden_size, config.intermediate_size
     attended = config.num_heads * config.head_dim
     joined = attended + 2 * config.num_kv_heads * config.head_dim
-    return [
+    gated = [
         _contiguous(2 * inner, hidden, False, config.has_mlp_bias),
         _contiguous(hidden, inner, True, config.has_mlp_bias),
+    ]
+    of_layers = [config.experts_of(layer) for layer in range(config.num_layers)]
+    routers = dict.fromkeys(experts.num_experts for experts in of_layers if experts is not None)
+    return [
+        *(gated if None in of_layers else []),
+        *(_contiguous(num_experts, hidden, True, False) for num_experts in routers),
         _contiguous(joined, hidden, False, config.has_qkv_bias),
         _contiguous(hidden, attended, True, config.has_attention_output_bias),
         _contiguous(config.vocab_size, hidden, True, False),

@@ -12,17 +12,20 @@ from typing import Any
 
 import numpy as np
 
+from forge_common.expert_workspace import expert_room
 from forge_worker.cuda.attention import attention_sources
 from forge_worker.cuda.cublaslt import CublasLtGemm
 from forge_worker.cuda.device import DeviceInfo, Kernel, KernelSource
 from forge_worker.cuda.embedding import Embedding
 from forge_worker.cuda.finite import finite_source
+from forge_worker.cuda.grouped import GroupedProducts, grouped_shapes
 from forge_worker.cuda.layout import EngineSizes
 from forge_worker.cuda.logit_cap import LogitCap
 from forge_worker.cuda.logprobs import LOGPROBS_SOURCE
 from forge_worker.cuda.norm import RmsNormKernels
 from forge_worker.cuda.products import Products, ProductShapes
 from forge_worker.cuda.rotary import HeadShape, Rotary
+from forge_worker.cuda.routing import Routing
 from forge_worker.cuda.sampler import SAMPLE_SOURCE
 from forge_worker.cuda.step_kernels import step_source
 
@@ -77,6 +80,10 @@ def _asked_for(sizes: EngineSizes) -> list[KernelSource]:
     CublasLtGemm(nothing, device, precision, no_workspace, sizes.is_deterministic)
     RmsNormKernels(device, precision, config.hidden_size)
     Embedding(device, precision, config.hidden_size)
+    room = expert_room(config, sizes.max_tokens)
+    if room is not None:
+        GroupedProducts(device, grouped_shapes(sizes, room.experts))
+        Routing(device, room.experts)
     LogitCap(device, config.logit_softcap)
     heads = HeadShape(config.num_heads, config.num_kv_heads, config.head_dim)
     Rotary(device, precision, heads, sizes.limits.block_size, {})

@@ -22,6 +22,7 @@ from forge_worker.cuda.attention import PagedAttention
 from forge_worker.cuda.device import Device
 from forge_worker.cuda.device_step import DeviceStep
 from forge_worker.cuda.embedding import Embedding
+from forge_worker.cuda.experts import MixedExperts
 from forge_worker.cuda.logit_cap import LogitCap
 from forge_worker.cuda.norm import RmsNormKernels
 from forge_worker.cuda.precision import Precision
@@ -40,8 +41,6 @@ from forge_worker.ops.protocol import (
 )
 from forge_worker.weights.stored_tensor import StoredTensor
 
-REFUSED = "models that need this are refused before they are loaded"
-
 
 class Activations(NamedTuple):
     """Buffers of a step, for as many tokens as one may have."""
@@ -49,6 +48,7 @@ class Activations(NamedTuple):
     residual: Array  # float32 [max_tokens, hidden_size]
     hidden: Array  # [max_tokens + max_rows, hidden_size]
     layer: Array  # flat
+    partial: Array  # float32 [max_tokens, hidden_size], where a model needs it
     logits: Array  # float32 [max_rows, vocab_size]
 
 
@@ -61,6 +61,7 @@ class Kernels(NamedTuple):
     attention: PagedAttention
     attended_width: int  # num_heads · head_dim
     products: Products
+    experts: MixedExperts | None  # of a model that has some
     logit_cap: LogitCap
 
 
@@ -140,7 +141,13 @@ class CudaOps:
         experts: Sequence[Expert],
         activation: Activation,
     ) -> Array:
-        raise NotImplementedError(REFUSED)
+        """`activation` as in norm_gated. In float32."""
+        mix = self._kernels.experts
+        if mix is None:
+            raise ValueError("these kernels were made for a model without experts")
+        out = self._activations.partial[: len(residual)]
+        mix(residual, norm, choice, experts, out)
+        return out
 
     def add(self, residual: Array, x: Array, joining: Joining) -> None:
         self._kernels.norm.join(residual, x, joining)

@@ -12,6 +12,12 @@ import numpy as np
 from forge_worker.ops.protocol import Array
 
 
+def address_of(array: Array) -> int:
+    """Of a CuPy array, or of a NumPy one where a test has those."""
+    pointer = getattr(array.data, "ptr", None)
+    return int(array.ctypes.data if pointer is None else pointer)
+
+
 def require(name: str, array: Array, shape: tuple[int, ...], dtype: type | np.dtype[Any]) -> None:
     """That `array` has this shape and type, and lies in memory without gaps."""
     if tuple(array.shape) != shape or array.dtype != np.dtype(dtype):

@@ -27,7 +27,6 @@ from forge_worker.cuda.device_check import open_device
 from forge_worker.cuda.layout import EngineSizes, padding_bytes, workspace_parts
 from forge_worker.cuda.precision import Precision
 from forge_worker.cuda.product_library import CublasLtLibrary, ProductLibrary
-from forge_worker.cuda.supported import check_model
 from forge_worker.grammar_engine import engine_for
 from forge_worker.loaded_model import LoadedModel
 from forge_worker.sequence_mirror import Limits
@@ -114,7 +113,6 @@ def load_on(
     """`free_before`: bytes that were free on the device before anything of Forge was there."""
     started = perf_counter()
     with Checkpoint.open(path) as checkpoint:
-        check_model(checkpoint.config)
         memory = _memory(device, config, checkpoint, free_before)
         plan = plan_memory(
             checkpoint, config.cache, config.batch, config.model.max_model_len, memory

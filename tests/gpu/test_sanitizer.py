@@ -19,8 +19,12 @@ TIMEOUT_S = 540
 MEMCHECK = (
     "intrinsics", "norm", "rotary", "embedding", "activation", "finite",
     "attention", "attention_tile", "skinny", "sampler", "logprobs", "step_kernels",
+    "logit_cap", "routing", "grouped",
 )  # fmt: skip
-RACECHECK = ("intrinsics", "norm", "attention", "attention_tile", "skinny", "sampler", "logprobs")
+RACECHECK = (
+    "intrinsics", "norm", "attention", "attention_tile", "skinny", "sampler", "logprobs",
+    "routing", "grouped",
+)  # fmt: skip
 RUNS = [*(("memcheck", name) for name in MEMCHECK), *(("racecheck", name) for name in RACECHECK)]
 
 

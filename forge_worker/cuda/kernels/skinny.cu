@@ -38,7 +38,7 @@ __device__ __forceinline__ void plain_product(const Output& output, const Elemen
                                               const Element* matrix, Size size)
 {
     __shared__ BlockSums<Form> sums;
-    const BlockWeight<Form, false> weight(matrix, size);
+    const BlockWeight<Form, false> weight(matrix, size, blockIdx.x);
     PlainInput<Form> input(x, size);
     sums.store(warp_product<Form>(weight, input));
     __syncthreads();
@@ -50,7 +50,7 @@ __device__ __forceinline__ void gated_product(const GatedOutput& output, const E
                                               const Element* matrix, Size size)
 {
     __shared__ BlockSums<Form> sums;
-    const BlockWeight<Form, true> weight(matrix, size);
+    const BlockWeight<Form, true> weight(matrix, size, blockIdx.x);
     PlainInput<Form> input(x, size);
     sums.store(warp_product<Form>(weight, input));
     __syncthreads();
@@ -76,7 +76,7 @@ __device__ __forceinline__ void norm_linear(const StoreOutput& output, const flo
     __shared__ BlockSums<Form> sums;
     __shared__ NormScale<Form> scale;
     NormInput input(residual, norm, size);
-    const BlockWeight<Form, false> weight(matrix, size);
+    const BlockWeight<Form, false> weight(matrix, size, blockIdx.x);
     normed_product<Form>(sums, scale, weight, input, eps);
     write_plain<Form>(sums, scale, weight, output);
 }
@@ -89,7 +89,7 @@ __device__ __forceinline__ void norm_gated(const GatedOutput& output, const floa
     __shared__ BlockSums<Form> sums;
     __shared__ NormScale<Form> scale;
     NormInput input(residual, norm, size);
-    const BlockWeight<Form, true> weight(matrix, size);
+    const BlockWeight<Form, true> weight(matrix, size, blockIdx.x);
     normed_product<Form>(sums, scale, weight, input, eps);
     write_gated<Form>(sums, scale, weight, output);
 }

@@ -147,8 +147,9 @@ struct BlockWeight {
     Size size;
     int first_feature;
 
-    __device__ __forceinline__ BlockWeight(const Element* matrix, Size of)
-        : size(of), first_feature(blockIdx.x * TILE_FEATURES * (IS_GATED ? 1 : Form::NUM_TILES))
+    // `block`: of those that share the features among them.
+    __device__ __forceinline__ BlockWeight(const Element* matrix, Size of, int block)
+        : size(of), first_feature(block * TILE_FEATURES * (IS_GATED ? 1 : Form::NUM_TILES))
     {
 #pragma unroll
         for (int tile = 0; tile < Form::NUM_TILES; ++tile) {

@@ -11,11 +11,13 @@ from collections.abc import Iterator
 import pytest
 from msgspec.structs import replace
 
+from forge_common.checkpoint.model_config import Experts
 from forge_worker.cuda.instances import kernel_sources
 from forge_worker.cuda.layout import EngineSizes
 from forge_worker.cuda.precision import Precision
 from forge_worker.cuda.program import KERNELS
 from tests.worker.cuda.compile_gate import ARCHITECTURES, Compiled, Job, compile_all
+from tests.worker.cuda.expert_cases import experts_of
 from tests.worker.cuda.model_shapes import (
     GROUPS_OF_16,
     LLAMA_1B,
@@ -36,6 +38,13 @@ INSTANCES: tuple[tuple[Precision, tuple[str, ...], tuple[ModelShape, ...]], ...]
     (Precision.FLOAT16, HOPPER, (LLAMA_8B, WITH_256)),
     (Precision.FLOAT32, HOPPER, (LLAMA_1B, WITH_256)),
 )
+WITH_EXPERTS = (
+    (Precision.BFLOAT16, ARCHITECTURES),
+    (Precision.FLOAT16, HOPPER),
+    (Precision.FLOAT32, HOPPER),
+)
+MIXTRAL = experts_of(8, 2, 14336)
+QWEN_MOE = experts_of(128, 8, 768)
 ODD_BLOCK_SIZE = 1000  # no power of two: a slot's block is found by a division
 
 # A multiprocessor has 65536 registers. By how the names of kernels begin; the first that fits.
@@ -51,6 +60,8 @@ MAX_REGISTERS = {
     "gated_wide": 128,
     "norm_gated_wide": 128,
     "logits_wide": 128,
+    "gated_of": 128,  # two blocks of 256, as all grouped products
+    "down_of": 128,
     "narrow_rows": 64,  # one block of 1024
     "score_rows": 64,
     "norm_all_rotate": 64,  # four of 256: a block has all loads of a token in flight
@@ -70,6 +81,14 @@ def jobs() -> Iterator[Job]:
     odd = sizes_of(LLAMA_1B, Precision.BFLOAT16, block_size=ODD_BLOCK_SIZE)
     for sizes in (odd, capped(sizes_of(WITH_256, Precision.BFLOAT16))):
         yield from (Job(source, HOPPER[0]) for source in kernel_sources(sizes))
+    for precision, architectures in WITH_EXPERTS:
+        for experts in (MIXTRAL, QWEN_MOE):
+            for source in kernel_sources(with_experts(sizes_of(LLAMA_8B, precision), experts)):
+                yield from (Job(source, architecture) for architecture in architectures)
+
+
+def with_experts(sizes: EngineSizes, experts: Experts) -> EngineSizes:
+    return sizes._replace(config=replace(sizes.config, layer_experts=(experts,)))
 
 
 def capped(sizes: EngineSizes) -> EngineSizes:

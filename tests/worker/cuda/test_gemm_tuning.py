@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from forge_common.errors import DeviceError
 from forge_worker.cuda.cublaslt import DETERMINISTIC_ROWS, CublasLtGemm, Product
@@ -16,6 +17,7 @@ from forge_worker.cuda.kept_algorithms import KeptAlgorithms, TunedFor
 from forge_worker.cuda.precision import Precision
 from forge_worker.cuda.tuning_scratch import TuningScratch
 from tests.cuda_emulator import EmulatedDevice
+from tests.worker.cuda.expert_cases import experts_of
 from tests.worker.cuda.fake_cublaslt import FakeCublasLt
 from tests.worker.tiny_models import write_model_config
 
@@ -204,3 +206,15 @@ def test_products_of_a_model_are_those_it_asks_for(tmp_path: Path) -> None:
     shapes = {(product.num_features, product.size_k) for product in products}
     assert {(2 * inner, hidden), (hidden, inner), (config.vocab_size, hidden)} <= shapes
     assert all(product.x_stride == product.size_k for product in products)
+
+
+def test_products_of_a_model_with_experts_are_its_routers_instead(tmp_path: Path) -> None:
+    """Experts are multiplied by kernels of our own; layers without any keep their products."""
+    config = write_model_config(tmp_path)
+    experts = experts_of(7, 2)
+    gated = (2 * config.intermediate_size, config.hidden_size)
+    for of_layers, has_gated in (((experts, experts), False), ((None, experts), True)):
+        products = products_of(replace(config, layer_experts=of_layers))
+        shapes = [(product.num_features, product.size_k) for product in products]
+        assert shapes.count((7, config.hidden_size)) == 1
+        assert (gated in shapes) == has_gated

@@ -15,24 +15,28 @@ from tests.worker.cuda.engines import engine_of, sizes_of
 from tests.worker.cuda.model_shapes import LLAMA_1B
 from tests.worker.cuda.model_shapes import sizes_of as sizes_of_shape
 
-MODEL = Path(__file__).parents[2] / "golden" / "models" / "qwen3"
+MODELS = Path(__file__).parents[2] / "golden" / "models"
 OF_THE_LIBRARY = {"bias.cu"}  # cublasLt's, which the emulator has no part in
 
 
-def asked_for(precision: Precision, *, is_deterministic: bool) -> set[KernelSource]:
+def asked_for(path: Path, precision: Precision, *, is_deterministic: bool) -> set[KernelSource]:
     device = EmulatedDevice()
-    engine_of(device, MODEL, sizes_of(MODEL, precision, is_deterministic=is_deterministic))
+    engine_of(device, path, sizes_of(path, precision, is_deterministic=is_deterministic))
     return set(device._kernels)
 
 
 @pytest.mark.parametrize("precision", list(Precision))
 @pytest.mark.parametrize("is_deterministic", [False, True])
-def test_a_model_asks_for_what_was_compiled(precision: Precision, is_deterministic: bool) -> None:
-    sizes = sizes_of(MODEL, precision, is_deterministic=is_deterministic)
+@pytest.mark.parametrize("name", ["qwen3", "qwen3_moe", "gemma2"])
+def test_a_model_asks_for_what_was_compiled(
+    name: str, precision: Precision, is_deterministic: bool
+) -> None:
+    path = MODELS / name
+    sizes = sizes_of(path, precision, is_deterministic=is_deterministic)
     sources = kernel_sources(sizes)
     assert len(set(sources)) == len(sources)
     expected = {source for source in sources if source.file not in OF_THE_LIBRARY}
-    assert asked_for(precision, is_deterministic=is_deterministic) == expected
+    assert asked_for(path, precision, is_deterministic=is_deterministic) == expected
 
 
 def test_model_that_kernels_cannot_serve_is_refused_before_any_is_compiled() -> None:

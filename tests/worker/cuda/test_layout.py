@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -11,23 +13,31 @@ from forge_worker.cuda.layout import EngineSizes, workspace_parts
 from forge_worker.cuda.precision import Precision
 from forge_worker.sequence_mirror import Limits
 from tests.common.test_memory_plan import model_config
+from tests.worker.cuda.expert_cases import experts_of
 
 INFO = DeviceInfo("a large GPU", (9, 0), 132, 80 * 2**30, 227 * 2**10)
 LLAMA_1B = {"hidden_size": 2048, "intermediate_size": 8192, "num_heads": 32, "head_dim": 64}
 LLAMA_8B = {"hidden_size": 4096, "intermediate_size": 14336, "num_heads": 32, "head_dim": 128}
+QWEN_MOE = {
+    "hidden_size": 2048,
+    "intermediate_size": 6144,
+    "num_heads": 32,
+    "head_dim": 128,
+    "layer_experts": (experts_of(128, 8, 768),),
+}
 SHARED = {"num_kv_heads": 8, "vocab_size": 128256}
 
 
-def sizes_of(model: dict[str, int], max_tokens: int, max_model_len: int) -> EngineSizes:
+def sizes_of(model: dict[str, Any], max_tokens: int, max_model_len: int) -> EngineSizes:
     config = msgspec.structs.replace(model_config(), **SHARED, **model)
     limits = Limits(256, max_model_len, 16, 1000, config.vocab_size)
     return EngineSizes(config, Precision.BFLOAT16, limits, max_tokens, False)
 
 
-@pytest.mark.parametrize("model", [LLAMA_1B, LLAMA_8B])
+@pytest.mark.parametrize("model", [LLAMA_1B, LLAMA_8B, QWEN_MOE])
 @pytest.mark.parametrize(("max_tokens", "max_model_len"), [(4096, 8192), (2048, 131072)])
 def test_launchers_plan_is_within_two_per_cent_of_the_workers(
-    model: dict[str, int], max_tokens: int, max_model_len: int
+    model: dict[str, Any], max_tokens: int, max_model_len: int
 ) -> None:
     sizes = sizes_of(model, max_tokens, max_model_len)
     exact = workspace_parts(sizes, INFO).num_bytes

@@ -1,0 +1,3 @@
+"""What the emulator must do, a GPU must do."""
+
+from tests.worker.cuda.test_routing import *
