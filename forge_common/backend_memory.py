@@ -162,9 +162,16 @@ def kept_tensors(checkpoint: Checkpoint) -> list[TensorInfo]:
 
 
 def weight_bytes(checkpoint: Checkpoint, precision: PrecisionName) -> int:
-    """All in one precision."""
-    num_elements = sum(math.prod(tensor.shape) for tensor in kept_tensors(checkpoint))
-    return ELEMENT_BYTES[precision] * num_elements
+    """All in one precision, but norms in float32."""
+    return sum(
+        math.prod(tensor.shape) * ELEMENT_BYTES["float32" if is_norm(tensor) else precision]
+        for tensor in kept_tensors(checkpoint)
+    )
+
+
+def is_norm(tensor: TensorInfo) -> bool:
+    """All families name them so."""
+    return tensor.name.endswith("norm.weight")
 
 
 # A CUDA context with cublasLt loaded, and graphs for every size of batch, before any is there to

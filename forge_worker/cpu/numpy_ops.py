@@ -76,6 +76,9 @@ class NumpyOps:
             row += len(part.array)
         return joined
 
+    def place_norm(self, weight: StoredTensor) -> FloatArray:
+        return self.place([weight])
+
     def kv_layer(self, num_blocks: int, block_size: int, config: ModelConfig) -> KVLayer:
         shape = (num_blocks, block_size, config.num_kv_heads, config.head_dim)
         return KVLayer(np.zeros(shape, np.float32), np.zeros(shape, np.float32))

@@ -87,7 +87,7 @@ def build_runner(
     memory = StepMemory(device, arena, sizes.header_limits)
     results = StepResults(device, arena, sizes.result_limits)
     drawer = _drawer(site, buffers, feed.tables)
-    with closing(WeightUpload(device, sizes.precision)) as upload:
+    with closing(WeightUpload(device)) as upload:
         ops = CudaOps(device, sizes.precision, arena, kernels, buffers.activations, upload)
         length = sizes.limits.max_model_len
         model = load_shard(path, ops, SingleRank(), on_progress, length)

@@ -19,7 +19,7 @@ MAX_THREADS = 512
 
 
 class RmsNormKernels:
-    """`residual` and `partial` are float32, `weight` and `out` of the model's precision."""
+    """`residual`, `partial` and weights are float32, `out` is of the model's precision."""
 
     def __init__(self, device: Device, precision: Precision, hidden_size: int) -> None:
         require_hidden_size(hidden_size)
@@ -68,7 +68,7 @@ class RmsNormKernels:
         require(name, rows, (num_rows, self._hidden_size), np.float32)
 
     def _require_weight(self, weight: Array) -> None:
-        require("weight", weight, (self._hidden_size,), self._dtype)
+        require("weight", weight, (self._hidden_size,), np.float32)
 
     def _norm(self, name: str, inputs: tuple[Argument, ...], eps: float, out: Array) -> None:
         """The last of `inputs` is the weight."""

@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from forge_common.checkpoint import ModelConfig
 from forge_common.checkpoint.families import Activation
 from forge_common.checkpoint.rope_scaling import Rope
@@ -87,7 +89,12 @@ class CudaOps:
     def place(self, parts: Sequence[StoredTensor]) -> Array:
         num_rows = sum(len(part.array) for part in parts)
         placed = self._arena.take((num_rows, *parts[0].shape[1:]), self._precision.dtype)
-        self._upload.put(parts, placed)
+        self._upload.put(parts, placed, self._precision)
+        return placed
+
+    def place_norm(self, weight: StoredTensor) -> Array:
+        placed = self._arena.take(weight.shape, np.float32)
+        self._upload.put([weight], placed, Precision.FLOAT32)
         return placed
 
     def kv_layer(self, num_blocks: int, block_size: int, config: ModelConfig) -> KVLayer:

@@ -6,9 +6,9 @@ the gate as kernels of their own.
 
 The norm is fused in as long as that is cheaper than its launch, of some 2 µs. A block of 16 rows of
 W (32 of gate|up) reads all rows of the residual again, out of a cache: for each k 32 (64) bytes of
-W, 4 of every row of the residual and 2 of the norm's weight; where the norm ran before, 2 of every
+W, 4 of every row of the residual and 4 of the norm's weight; where the norm ran before, 2 of every
 row. Computed, not measured: if the L2 cache has 1.5 times the bandwidth of memory, 16 (32) bytes
-come for nothing. 4 rows take 18, 8 rows take 34. Nor is the norm fused in float16, where residual ·
+come for nothing. 4 rows take 20, 8 rows take 36. Nor is the norm fused in float16, where residual ·
 weight, not yet scaled down, may overflow.
 
 Where `is_deterministic`, the bits of a row depend on nothing but that row: not on how many others

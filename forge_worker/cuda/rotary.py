@@ -108,8 +108,8 @@ class Rotary:
     def _require_norms(self, norms: HeadNorms, num_heads: int, num_kv_heads: int) -> None:
         """Weights for so many heads at once."""
         head_dim = self._heads.head_dim
-        require("query norm", norms.query, (num_heads * head_dim,), self._dtype)
-        require("key norm", norms.key, (num_kv_heads * head_dim,), self._dtype)
+        require("query norm", norms.query, (num_heads * head_dim,), np.float32)
+        require("key norm", norms.key, (num_kv_heads * head_dim,), np.float32)
 
     def _require(self, qkv: Array, step: DeviceStep, kv_layer: KVLayer) -> None:
         num_tokens = len(qkv)

@@ -127,7 +127,7 @@ class SkinnyKernels:
         if size.num_rows > MAX_NORM_ROWS:
             raise ValueError(f"a norm fused in for {size.num_rows} rows, not {MAX_NORM_ROWS}")
         require("residual", residual, (size.num_rows, size.size_k), np.float32)
-        require("norm weight", norm.weight, (size.size_k,), self._dtype)
+        require("norm weight", norm.weight, (size.size_k,), np.float32)
         return residual, norm.weight, np.float32(norm.eps)
 
     def _added(

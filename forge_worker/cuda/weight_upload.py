@@ -39,21 +39,21 @@ class Piece(NamedTuple):
 class WeightUpload:
     """`with closing(WeightUpload(…)) as upload`: its threads and buffers go with the block."""
 
-    def __init__(self, device: Device, precision: Precision) -> None:
+    def __init__(self, device: Device) -> None:
         self._device = device
-        self._precision = precision
         self._ring = PinnedRing(device, BUFFER_BYTES, NUM_BUFFERS)
         self._threads = ThreadPoolExecutor(NUM_THREADS, thread_name_prefix="weights")
 
-    def put(self, parts: Sequence[StoredTensor], target: Array) -> None:
-        """Queue the copy of `parts`, one below the other, to `target`, of the same shape."""
+    def put(self, parts: Sequence[StoredTensor], target: Array, precision: Precision) -> None:
+        """Queue the copy of `parts`, one below the other, to `target`, of the same shape and of
+        `precision`."""
         row_bytes = target[:1].nbytes
         rows_at_once = max(1, BUFFER_BYTES // row_bytes)
         for piece in _pieces(parts, rows_at_once):
             num_rows = len(piece.stored.array)
             pinned = self._ring.take()[: num_rows * row_bytes]
-            rows = pinned.view(self._precision.dtype).reshape(num_rows, *target.shape[1:])
-            self._fill(rows, piece.stored)
+            rows = pinned.view(precision.dtype).reshape(num_rows, *target.shape[1:])
+            self._fill(rows, piece.stored, precision)
             self._device.upload(target[piece.first_row : piece.first_row + num_rows], rows)
             self._ring.release()
 
@@ -62,18 +62,21 @@ class WeightUpload:
         self._device.synchronize()
         self._threads.shutdown()
 
-    def _fill(self, rows: npt.NDArray[Any], stored: StoredTensor) -> None:
-        convert = partial(self._convert, stored, rows)
+    def _fill(self, rows: npt.NDArray[Any], stored: StoredTensor, precision: Precision) -> None:
+        convert = partial(_convert, stored, rows, precision)
         list(self._threads.map(convert, _shares(len(rows))))
 
-    def _convert(self, stored: StoredTensor, rows: npt.NDArray[Any], share: slice) -> None:
-        source = StoredTensor(stored.dtype, stored.array[share])
-        if STORED_AS.get(stored.dtype) is self._precision:
-            rows[share] = source.array
-            return
-        wide = np.empty(source.shape, np.float32)
-        widen(source, wide)
-        rows[share] = self._precision.rounded(wide)
+
+def _convert(
+    stored: StoredTensor, rows: npt.NDArray[Any], precision: Precision, share: slice
+) -> None:
+    source = StoredTensor(stored.dtype, stored.array[share])
+    if STORED_AS.get(stored.dtype) is precision:
+        rows[share] = source.array
+        return
+    wide = np.empty(source.shape, np.float32)
+    widen(source, wide)
+    rows[share] = precision.rounded(wide)
 
 
 def _pieces(parts: Sequence[StoredTensor], rows_at_once: int) -> Iterator[Piece]:

@@ -51,6 +51,6 @@ def load_shard(
         whole = checkpoint.config
         served = whole.for_context(max_model_len or whole.max_position_embeddings)
         config = shard_config(served, shard.num_ranks)
-        loader = WeightLoader(checkpoint, ops.place, on_progress, shard)
+        loader = WeightLoader(checkpoint, ops, on_progress, shard)
         met_ops = ops if shard.num_ranks == 1 else ShardedOps(ops, communicator)
         return MODEL_CLASSES[config.architecture](config, loader, met_ops)

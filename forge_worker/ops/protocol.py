@@ -77,6 +77,9 @@ class Ops(Protocol):
     def place(self, parts: Sequence[StoredTensor]) -> Array:
         """Tensors one below the other, in the precision of the ops: [sum of their rows, ...]."""
 
+    def place_norm(self, weight: StoredTensor) -> Array:
+        """The weight of a norm, in float32 whatever the precision of the ops."""
+
     def kv_layer(self, num_blocks: int, block_size: int, config: ModelConfig) -> KVLayer:
         """Memory for cached keys and values: finite numbers everywhere from the start."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple, get_args
+from typing import NamedTuple, Protocol, get_args
 
 import numpy as np
 
@@ -30,7 +30,6 @@ from forge_worker.weights.stored_tensor import (
     widen,
 )
 
-Place = Callable[[Sequence[StoredTensor]], Array]  # as Ops.place
 OnProgress = Callable[[int, int], None]  # bytes read, bytes to read
 READABLE: Mapping[str, StoredDtype] = MappingProxyType(
     {name: name for name in (*get_args(PlainDtype), *get_args(BlockDtype))}
@@ -46,11 +45,19 @@ class TensorPart(NamedTuple):
     order: Order | None = None  # of the dimensions in each head
 
 
+class Placing(Protocol):
+    """As much of Ops as weights need."""
+
+    def place(self, parts: Sequence[StoredTensor]) -> Array: ...
+
+    def place_norm(self, weight: StoredTensor) -> Array: ...
+
+
 class WeightLoader:
     def __init__(
         self,
         checkpoint: Checkpoint,
-        place: Place,
+        ops: Placing,
         on_progress: OnProgress,
         shard: Shard = WHOLE_MODEL,
     ) -> None:
@@ -58,7 +65,7 @@ class WeightLoader:
         expected = expected_tensors(checkpoint.config)
         check_tensors(checkpoint, expected)
         self._checkpoint = checkpoint
-        self._place = place
+        self._ops = ops
         self._shard = shard
         self._num_kv_parts = num_kv_parts(checkpoint.config, shard.num_ranks)
         self._on_progress = on_progress
@@ -74,7 +81,7 @@ class WeightLoader:
 
         Progress counts a tensor as a whole, however little of it this rank reads.
         """
-        placed = self._place([self._stored(part) for part in parts])
+        placed = self._ops.place([self._stored(part) for part in parts])
         self._count(*(part.name for part in parts))
         return placed
 
@@ -82,14 +89,12 @@ class WeightLoader:
         """The weight of a norm, with what its family adds to it, times `scale`."""
         part = TensorPart(name, Sharding.WHOLE, order=order)
         offset = self._checkpoint.config.norm_offset
-        if offset == 0.0 and scale == 1.0:
-            return self.load_joined([part])
         stored = self._stored(part)
         weight = np.empty(stored.shape, np.float32)
         widen(stored, weight)
         weight = (weight + np.float32(offset)) * np.float32(scale)
         self._count(name)
-        return self._place([StoredTensor("F32", weight)])
+        return self._ops.place_norm(StoredTensor("F32", weight))
 
     def own_rows(self, array: Array) -> Array:
         """Of a weight that was loaded whole, the rows of this rank's outputs."""

@@ -85,6 +85,9 @@ class NativeOps:
             packed.append(pack_rows(self._pool, kernel, FORMATS[name], list(sources)))
         return PackedMatrix(tuple(packed))
 
+    def place_norm(self, weight: StoredTensor) -> FloatArray:
+        return padded_vector(_joined([weight]))
+
     def compile(self) -> None:
         """Whatever steps on the weights that were placed may need."""
         self._kernels.compile_all(sorted(self._formats))

@@ -6,7 +6,7 @@
 //
 //   grid   one block a row of `out`, or of `partial`
 //   block  BLOCK_THREADS along x; a thread keeps its share of the row in registers
-//   types  residual, partial: float [T, HIDDEN_SIZE]; weight: ELEMENT [HIDDEN_SIZE];
+//   types  residual, partial: float [T, HIDDEN_SIZE]; weight: float [HIDDEN_SIZE];
 //          out: ELEMENT [rows, HIDDEN_SIZE]; logit_rows: int32 [rows]
 //   macros ELEMENT, HIDDEN_SIZE (divisible by 8), BLOCK_THREADS (whole warps)
 //
@@ -82,7 +82,7 @@ __device__ __forceinline__ float sum_of_squares(const Share& share)
     return sum;
 }
 
-__device__ __forceinline__ void apply_norm(Share& x, const ELEMENT* weight, float eps)
+__device__ __forceinline__ void apply_norm(Share& x, const float* weight, float eps)
 {
     const Share scale = load_share(weight);
     const float mean = block_sum<BLOCK_THREADS>(sum_of_squares(x)) / HIDDEN_SIZE;
@@ -96,7 +96,7 @@ __device__ __forceinline__ void apply_norm(Share& x, const ELEMENT* weight, floa
     }
 }
 
-__device__ __forceinline__ void store_norm(Share x, const ELEMENT* weight, float eps, ELEMENT* out)
+__device__ __forceinline__ void store_norm(Share x, const float* weight, float eps, ELEMENT* out)
 {
     apply_norm(x, weight, eps);
     store_share(out, x);
@@ -121,7 +121,7 @@ __device__ __forceinline__ int64_t row_offset(int row)
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
-    rms_norm(const float* __restrict__ residual, const ELEMENT* __restrict__ weight,
+    rms_norm(const float* __restrict__ residual, const float* __restrict__ weight,
              ELEMENT* __restrict__ out, float eps)
 {
     const int64_t offset = row_offset(blockIdx.x);
@@ -131,7 +131,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
 // What a part of a layer computed meets the residual, in place: residual += scale · norm(partial).
 extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
     join_rms_norm(float* __restrict__ residual, const float* __restrict__ partial,
-                  const ELEMENT* __restrict__ weight, float eps, float scale)
+                  const float* __restrict__ weight, float eps, float scale)
 {
     const int64_t offset = row_offset(blockIdx.x);
     Share x = load_share(partial + offset);
@@ -158,7 +158,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
 // Of the rows whose logits are wanted; each of `logit_rows` is a row of `residual`.
 extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
     gather_rms_norm(const float* __restrict__ residual, const int32_t* __restrict__ logit_rows,
-                    const ELEMENT* __restrict__ weight, ELEMENT* __restrict__ out, float eps)
+                    const float* __restrict__ weight, ELEMENT* __restrict__ out, float eps)
 {
     const float* row = residual + row_offset(logit_rows[blockIdx.x]);
     store_norm(load_share(row), weight, eps, out + row_offset(blockIdx.x));

@@ -10,7 +10,7 @@
 //          norm_all_…: a block of TOKEN_THREADS a token, since its heads are normed together
 //   types  qkv: ELEMENT [T, NUM_HEADS + 2 · NUM_KV_HEADS, HEAD_DIM];
 //          counts: int32 [4], of which the first is the number of live tokens;
-//          positions: int32 [T]; slots: int64 [T]; query_norm, key_norm: ELEMENT [HEAD_DIM], or
+//          positions: int32 [T]; slots: int64 [T]; query_norm, key_norm: float [HEAD_DIM], or
 //          [NUM_HEADS · HEAD_DIM] and [NUM_KV_HEADS · HEAD_DIM];
 //          table: float [max_model_len, HEAD_DIM / 2, 2], cos and sin;
 //          keys, values: ELEMENT [num_blocks, NUM_KV_HEADS, BLOCK_SIZE, HEAD_DIM]
@@ -53,8 +53,8 @@ struct Cache {
 };
 
 struct HeadNorms {
-    const ELEMENT* query;
-    const ELEMENT* key;
+    const float* query;
+    const float* key;
     float eps;
 };
 
@@ -100,7 +100,8 @@ __device__ __forceinline__ ELEMENT* head_in_cache(const Cache& cache, const Plac
     return array + (tile * BLOCK_SIZE + slot % BLOCK_SIZE) * HEAD_DIM;
 }
 
-__device__ __forceinline__ Pairs load_pairs(const ELEMENT* head, int first)
+template <class E>
+__device__ __forceinline__ Pairs load_pairs(const E* head, int first)
 {
     Pairs pairs;
     load_vector(head + first, pairs.low);
@@ -145,7 +146,7 @@ __device__ __forceinline__ float inverse_root_mean_square(const ELEMENT* head, c
     return rsqrtf(sum_over_head(squares) / HEAD_DIM + eps);
 }
 
-__device__ __forceinline__ void scale(Pairs& pairs, const ELEMENT* weight, int first, float factor)
+__device__ __forceinline__ void scale(Pairs& pairs, const float* weight, int first, float factor)
 {
     const Pairs weights = load_pairs(weight, first);
 #pragma unroll
@@ -173,7 +174,7 @@ __device__ __forceinline__ void rotate(Pairs& pairs, const float* angles)
 template <bool HAS_NORMS>
 __device__ __forceinline__ void turn_and_store(const Projected& projected, const Place& place,
                                                const float* table, const Cache& cache,
-                                               const ELEMENT* weight, float factor)
+                                               const float* weight, float factor)
 {
     ELEMENT* source = head_in_qkv(projected.qkv, place);
     ELEMENT* target =
@@ -202,7 +203,7 @@ __device__ __forceinline__ void finish_head(const Projected& projected, const He
         factor = inverse_root_mean_square(head_in_qkv(projected.qkv, place), place, norms.eps);
     }
     if (place.is_live) {
-        const ELEMENT* weight = place.is_query() ? norms.query : norms.key;
+        const float* weight = place.is_query() ? norms.query : norms.key;
         turn_and_store<HAS_NORMS>(projected, place, table, cache, weight, factor);
     }
 }
@@ -224,7 +225,7 @@ __device__ __forceinline__ float inverse_root_of_all(const ELEMENT* heads, int n
 }
 
 // What a head of a query or key has of a weight as wide as all of them.
-__device__ __forceinline__ const ELEMENT* weight_of_head(const HeadNorms& norms, const Place& place)
+__device__ __forceinline__ const float* weight_of_head(const HeadNorms& norms, const Place& place)
 {
     return place.is_query() ? norms.query + place.head * HEAD_DIM
                             : norms.key + (place.head - NUM_HEADS) * HEAD_DIM;
@@ -244,7 +245,7 @@ __device__ __forceinline__ void finish_token(const Projected& projected, const H
     for (place.head = threadIdx.x / LANES; place.head < HEADS_A_TOKEN;
          place.head += TOKEN_THREADS / LANES) {
         const float factor = place.is_query() ? of_query : of_key;
-        const ELEMENT* weight = weight_of_head(norms, place);
+        const float* weight = weight_of_head(norms, place);
         turn_and_store<true>(projected, place, table, cache, weight, factor);
     }
 }
@@ -259,7 +260,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
 extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
     norm_rotate_and_store(ELEMENT* qkv, const int32_t* counts, const int32_t* positions,
                           const int64_t* slots, const float* table, ELEMENT* keys, ELEMENT* values,
-                          const ELEMENT* query_norm, const ELEMENT* key_norm, float eps)
+                          const float* query_norm, const float* key_norm, float eps)
 {
     finish_head<true>({qkv, counts, positions, slots}, {query_norm, key_norm, eps}, table,
                       {keys, values});
@@ -268,7 +269,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
 extern "C" __global__ void __launch_bounds__(TOKEN_THREADS)
     norm_all_rotate_and_store(ELEMENT* qkv, const int32_t* counts, const int32_t* positions,
                               const int64_t* slots, const float* table, ELEMENT* keys,
-                              ELEMENT* values, const ELEMENT* query_norm, const ELEMENT* key_norm,
+                              ELEMENT* values, const float* query_norm, const float* key_norm,
                               float eps)
 {
     finish_token({qkv, counts, positions, slots}, {query_norm, key_norm, eps}, table,

@@ -70,7 +70,7 @@ __device__ __forceinline__ void normed_product(BlockSums<Form>& sums, NormScale<
 
 template <class Form>
 __device__ __forceinline__ void norm_linear(const StoreOutput& output, const float* residual,
-                                            const Element* norm, float eps, const Element* matrix,
+                                            const float* norm, float eps, const Element* matrix,
                                             Size size)
 {
     __shared__ BlockSums<Form> sums;
@@ -83,7 +83,7 @@ __device__ __forceinline__ void norm_linear(const StoreOutput& output, const flo
 
 template <class Form>
 __device__ __forceinline__ void norm_gated(const GatedOutput& output, const float* residual,
-                                           const Element* norm, float eps, const Element* matrix,
+                                           const float* norm, float eps, const Element* matrix,
                                            Size size)
 {
     __shared__ BlockSums<Form> sums;
@@ -197,7 +197,7 @@ extern "C" __global__ void __launch_bounds__(WIDE_THREADS)
 }
 
 extern "C" __global__ void __launch_bounds__(DEEP_THREADS)
-    norm_linear_deep_8(Element* out, const float* residual, const Element* norm, float eps,
+    norm_linear_deep_8(Element* out, const float* residual, const float* norm, float eps,
                        const Element* weight, const Element* bias, int has_bias, int num_rows,
                        int num_features, int size_k)
 {
@@ -206,7 +206,7 @@ extern "C" __global__ void __launch_bounds__(DEEP_THREADS)
 }
 
 extern "C" __global__ void __launch_bounds__(NARROW_THREADS)
-    norm_linear_narrow_8(Element* out, const float* residual, const Element* norm, float eps,
+    norm_linear_narrow_8(Element* out, const float* residual, const float* norm, float eps,
                          const Element* weight, const Element* bias, int has_bias, int num_rows,
                          int num_features, int size_k)
 {
@@ -215,7 +215,7 @@ extern "C" __global__ void __launch_bounds__(NARROW_THREADS)
 }
 
 extern "C" __global__ void __launch_bounds__(WIDE_THREADS)
-    norm_gated_wide_8(Element* out, const float* residual, const Element* norm, float eps,
+    norm_gated_wide_8(Element* out, const float* residual, const float* norm, float eps,
                       const Element* weight, const Element* bias, int has_bias, int num_rows,
                       int num_features, int size_k)
 {

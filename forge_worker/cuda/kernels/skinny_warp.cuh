@@ -101,11 +101,11 @@ struct PlainInput {
 // ELEMENT needs the range of float: Bf16.
 struct NormInput {
     const float* row;  // where this lane reads, at k = 0
-    const Element* weight;
+    const float* weight;
     int size_k;
     float sum_squares;
 
-    __device__ __forceinline__ NormInput(const float* residual, const Element* norm, Size size)
+    __device__ __forceinline__ NormInput(const float* residual, const float* norm, Size size)
         : weight(norm + lane_k()), size_k(size.size_k), sum_squares(0.0f)
     {
         const long long index = min(lane_group(), size.num_rows - 1);

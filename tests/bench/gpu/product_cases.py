@@ -39,6 +39,7 @@ class ProductOperands:
         library.prepare(sizes, tuning)
         del tuning  # there is no more memory than is needed
         self.weights = store.pool(PRECISION, largest)
+        self.norm = store.pool(Precision.FLOAT32, hidden)
         self.wide = store.pool(PRECISION, num_rows * (hidden + inner))
         self.residual = store.pool(Precision.FLOAT32, num_rows * hidden)
         num_logits = num_rows * config.vocab_size
@@ -75,7 +76,7 @@ class _Rows:
         self._operands = operands
         self._products = operands.products
         self._residual = operands.residual.array((num_rows, self.hidden))
-        self._norm = RmsNorm(operands.weights.array((self.hidden,)), EPS)
+        self._norm = RmsNorm(operands.norm.array((self.hidden,)), EPS)
 
     def qkv(self, number: int) -> None:
         weights = self._operands.weight(self.joined, self.hidden, number)

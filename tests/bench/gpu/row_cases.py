@@ -52,7 +52,7 @@ def norm_cases(store: Store, config: ModelConfig, row_counts: Sequence[int]) -> 
     norm = RmsNormKernels(store.device, PRECISION, hidden)
     residual = store.pool(Precision.FLOAT32, max(row_counts) * hidden)
     narrow = store.pool(PRECISION, max(row_counts) * hidden)
-    weight = store.array(PRECISION, (hidden,))
+    weight = store.array(Precision.FLOAT32, (hidden,))
     for num_rows in row_counts:
         shape = (num_rows, hidden)
 

@@ -32,9 +32,9 @@ NEARLY = {Precision.BFLOAT16: 2.0**-5, Precision.FLOAT16: 2.0**-8, Precision.FLO
 
 
 class Layer(NamedTuple):
-    """On the host, in the bits of the precision."""
+    """On the host, in the bits of the precision but for the norm."""
 
-    norm: Floats
+    norm: Floats  # float32
     router: Floats
     weights: ExpertWeights
 
@@ -47,7 +47,7 @@ def layer_of(precision: Precision) -> Layer:
     norm = 1 + 0.1 * random.standard_normal(HIDDEN, np.float32)
     router = random.standard_normal((EXPERTS.num_experts, HIDDEN), np.float32)
     weights = ExpertWeights.drawn(precision, EXPERTS, HIDDEN)
-    return Layer(precision.rounded(norm), precision.rounded(router), weights)
+    return Layer(norm, precision.rounded(router), weights)
 
 
 def experts_from(gate_up: Array, down: Array) -> list[Expert]:
@@ -106,7 +106,7 @@ class Bench:
 def on_cpu(precision: Precision, residual: Floats, *, has_norm: bool = True) -> Floats:
     layer = layer_of(precision)
     wide = precision.widened
-    norm = RmsNorm(wide(layer.norm), EPS) if has_norm else None
+    norm = RmsNorm(layer.norm, EPS) if has_norm else None
     experts = experts_from(*(wide(array) for array in layer.weights))
     choice = layer.choice(wide(layer.router))
     return NumpyOps().norm_experts(residual, norm, choice, experts, "silu")

@@ -67,7 +67,7 @@ class Bench(NamedTuple):
 
     def normed(self, residual: Floats, norm: Floats) -> Floats:
         mean_square = (residual.astype(float) ** 2).mean(axis=1, keepdims=True)
-        return residual / np.sqrt(mean_square + EPS) * self.wide(norm)
+        return residual / np.sqrt(mean_square + EPS) * norm
 
     def assert_close(self, found: Array, expected: Floats) -> None:
         values = to_host(self.device, found)
@@ -102,7 +102,7 @@ def draw_weights(precision: Precision, features: int, size_k: int = HIDDEN) -> W
 def norm_linear(bench: Bench, residual: Floats) -> tuple[Array, Floats]:
     """What the products make of it, and what they should."""
     weights = draw_weights(bench.precision, FEATURES)
-    norm = bench.precision.rounded(1 + 0.1 * draw(3, HIDDEN))
+    norm = 1 + np.float32(0.1) * draw(3, HIDDEN)
     out = empty_on(bench.device, (len(residual), FEATURES), bench.precision.dtype)
     placed = RmsNorm(on_device(bench.device, norm), EPS)
     on_it = on_device(bench.device, residual)
@@ -112,7 +112,7 @@ def norm_linear(bench: Bench, residual: Floats) -> tuple[Array, Floats]:
 
 def norm_gated(bench: Bench, residual: Floats) -> tuple[Array, Floats]:
     weights = draw_weights(bench.precision, 2 * INNER)
-    norm = bench.precision.rounded(1 + 0.1 * draw(3, HIDDEN))
+    norm = 1 + np.float32(0.1) * draw(3, HIDDEN)
     out = empty_on(bench.device, (len(residual), INNER), bench.precision.dtype)
     placed = RmsNorm(on_device(bench.device, norm), EPS)
     on_it = on_device(bench.device, residual)
@@ -155,7 +155,7 @@ def test_product_is_scaled_and_normed_before_it_is_added(
     device: Device, precision: Precision, is_deterministic: bool, num_rows: int
 ) -> None:
     bench = make(device, precision, is_deterministic)
-    weights, norm = draw_weights(precision, HIDDEN, INNER), precision.rounded(draw(3, HIDDEN))
+    weights, norm = draw_weights(precision, HIDDEN, INNER), draw(3, HIDDEN)
     x, start = precision.rounded(draw(5, num_rows, INNER)), draw(6, num_rows, HIDDEN)
     product = bench.linear(bench.wide(x), weights)
     on_it, placed = on_device(device, x), bench.placed(weights)

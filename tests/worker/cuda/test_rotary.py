@@ -71,8 +71,7 @@ def make(
     angles = random.uniform(0, 2 * np.pi, (MAX_MODEL_LEN, dim // 2))
     widths = heads[:2] if is_normed_whole else (1, 1)
     weights = [
-        drawn(precision, (width * dim,), seed, mean=1.0)
-        for seed, width in enumerate(widths, start=1)
+        drawn(F32, (width * dim,), seed, mean=1.0) for seed, width in enumerate(widths, start=1)
     ]
     num_blocks = max(NUM_BLOCKS, -(-rows // block_size))
     slots = random.permutation(num_blocks * block_size)[:rows].astype(np.int64)
@@ -126,7 +125,7 @@ def exact_heads(case: Case, heads: Floats, weight: Floats | None) -> tuple[Float
     if weight is not None:
         groups = wide.reshape(len(wide), -1, len(weight))
         mean_square = (groups**2).mean(axis=-1, keepdims=True)
-        normed = groups / np.sqrt(mean_square + np.float32(EPS)) * case.precision.widened(weight)
+        normed = groups / np.sqrt(mean_square + np.float32(EPS)) * weight
         wide = normed.reshape(wide.shape)
     angles = case.table[case.positions[: case.num_live], None].astype(np.float64)
     cos, sin = angles[..., 0], angles[..., 1]
@@ -290,9 +289,9 @@ def test_wrong_arrays_are_refused_by_name(device: Device) -> None:
         run(device, case._replace(positions=case.positions[:-1]))
     with pytest.raises(ValueError, match="slots is int32"):
         run(device, case._replace(slots=case.slots.astype(np.int32)))
-    narrow = HeadNorms(np.zeros(8, np.uint16), np.zeros(16, np.uint16), EPS)
+    narrow = HeadNorms(np.zeros(8, np.float32), np.zeros(16, np.float32), EPS)
     with pytest.raises(ValueError, match="query norm"):
         run(device, case._replace(norms=narrow))
-    crossed = HeadNorms(np.zeros(64, np.uint16), np.zeros(64, np.uint16), EPS)
+    crossed = HeadNorms(np.zeros(64, np.float32), np.zeros(64, np.float32), EPS)
     with pytest.raises(ValueError, match="key norm"):
         run(device, case._replace(norms=crossed))

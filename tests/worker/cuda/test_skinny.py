@@ -45,7 +45,7 @@ class Problem(NamedTuple):
 
     def normed(self) -> tuple[Floats, Floats]:
         """The rounded residual · weight, and the scale of each row."""
-        scaled = self.residual * self.precision.widened(self.norm)
+        scaled = self.residual * self.norm
         squares = (self.residual.astype(float) ** 2).mean(axis=1, keepdims=True)
         return self.precision.widened(self.precision.rounded(scaled)), 1 / np.sqrt(squares + EPS)
 
@@ -63,7 +63,7 @@ def make(
         precision,
         x=precision.rounded(draw(num_rows, size_k)),
         residual=4 * draw(num_rows, size_k),
-        norm=precision.rounded(1 + 0.2 * draw(size_k)),
+        norm=1 + np.float32(0.2) * draw(size_k),
         weight=precision.rounded(draw(features, size_k) / np.float32(np.sqrt(size_k))),
         bias=precision.rounded(draw(features)),
     )

@@ -30,8 +30,8 @@ def stored(dtype: str, array: np.ndarray) -> StoredTensor:
 def uploaded(device: Device, precision: Precision, parts: list[StoredTensor]) -> np.ndarray:
     shape = (sum(len(part.array) for part in parts), *parts[0].shape[1:])
     target = empty_on(device, shape, precision.dtype)
-    with closing(WeightUpload(device, precision)) as upload:
-        upload.put(parts, target)
+    with closing(WeightUpload(device)) as upload:
+        upload.put(parts, target, precision)
     return to_host(device, target)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ def opened(directory: Path, changes: dict[str, np.ndarray | None], **config: obj
 
 
 def loader_of(checkpoint: Checkpoint, on_progress: OnProgress = ignore) -> WeightLoader:
-    return WeightLoader(checkpoint, NumpyOps().place, on_progress)
+    return WeightLoader(checkpoint, NumpyOps(), on_progress)
 
 
 def write_bfloat16(path: Path, bits: dict[str, np.ndarray]) -> None:
@@ -144,7 +145,7 @@ def test_rank_reads_its_part_and_counts_the_tensor(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     checkpoint = opened(tmp_path, {})
     loader = WeightLoader(
-        checkpoint, NumpyOps().place, lambda *progress: seen.append(progress), Shard(1, 2)
+        checkpoint, NumpyOps(), lambda *progress: seen.append(progress), Shard(1, 2)
     )
     joined = loader.load_joined(
         [TensorPart(GATE, Sharding.OUTPUTS), TensorPart(UP, Sharding.OUTPUTS)]
@@ -156,11 +157,33 @@ def test_rank_reads_its_part_and_counts_the_tensor(tmp_path: Path) -> None:
 
 def test_rank_takes_columns_out_of_the_file(tmp_path: Path) -> None:
     checkpoint = opened(tmp_path, {})
-    loader = WeightLoader(checkpoint, NumpyOps().place, ignore, Shard(1, 2))
+    loader = WeightLoader(checkpoint, NumpyOps(), ignore, Shard(1, 2))
     assert (loader.load(DOWN, Sharding.INPUTS) == checkpoint.array(DOWN)[:, 24:]).all()
 
 
 def test_rank_has_its_rows_of_what_was_loaded_whole(tmp_path: Path) -> None:
-    loader = WeightLoader(opened(tmp_path, {}), NumpyOps().place, ignore, Shard(1, 2))
+    loader = WeightLoader(opened(tmp_path, {}), NumpyOps(), ignore, Shard(1, 2))
     whole = np.arange(12).reshape(6, 2)
     assert (loader.own_rows(whole) == whole[3:]).all()
+
+
+class HalfOps(NumpyOps):
+    """Keeps matrices and biases in half precision, as a GPU does."""
+
+    def place(self, parts: Sequence[StoredTensor]) -> np.ndarray:
+        return super().place(parts).astype(np.float16)
+
+    def place_norm(self, weight: StoredTensor) -> np.ndarray:
+        return super().place([weight])
+
+
+def test_weights_of_norms_are_not_rounded_beside_half_precision(
+    tmp_path: Path,
+) -> None:
+    """1 + w, which half precision would round."""
+    stored = np.full(32, 2.0**-14, np.float16)
+    gemma = {"architectures": ["Gemma2ForCausalLM"], "sliding_window": 8}
+    checkpoint = opened(tmp_path, {NORM: stored}, **gemma)
+    loader = WeightLoader(checkpoint, HalfOps(), ignore)
+    assert loader.load(UP).dtype == np.float16
+    assert (loader.load_norm(NORM, scale=0.5) == np.float32(0.5 + 2.0**-15)).all()
