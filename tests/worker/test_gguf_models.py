@@ -139,7 +139,7 @@ def test_ranks_take_their_columns_of_blocks(tmp_path: Path, rank: int) -> None:
         path = write_gguf_model(directory, directory / "m.gguf", "Q8_0")
         with Checkpoint.open(path) as checkpoint:
             whole, part = (
-                WeightLoader(checkpoint, NumpyOps().place, lambda *_: None, shard)
+                WeightLoader(checkpoint, NumpyOps(), lambda *_: None, shard)
                 for shard in (Shard(0, 1), Shard(rank, 2))
             )
             half = slice(rank * width // 2, (rank + 1) * width // 2)
