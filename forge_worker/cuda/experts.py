@@ -14,7 +14,7 @@ from forge_worker.cuda.grouped import ExpertMatrices, GroupedProducts, matrices_
 from forge_worker.cuda.products import Products
 from forge_worker.cuda.routing import Choices, Grouping, Routing
 from forge_worker.cuda.shapes import address_of
-from forge_worker.ops.protocol import Array, Expert, ExpertChoice, RmsNorm
+from forge_worker.ops.protocol import Array, Expert, ExpertChoice, LinearWeights, RmsNorm
 
 
 class ExpertScratch(NamedTuple):
@@ -61,7 +61,7 @@ class MixedExperts:
         normed = self._products.normed(residual, norm)
         scores = self._scratch.scores[:num_rows]
         choices = Choices(*(array[:num_rows] for array in self._scratch.choices))
-        self._products.logits(normed, choice.router, scores)
+        self._products.partial(normed, LinearWeights(choice.router, None), scores)
         self._routing.choose(scores, choices)
         matrices = self._matrices(experts)
         for start in range(0, num_rows, self._slab_rows):

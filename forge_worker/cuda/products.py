@@ -108,6 +108,14 @@ class Products:
         else:
             self._join_linear(residual, x, weights, joining)
 
+    def partial(self, x: Array, weights: LinearWeights, out: Array) -> None:
+        """out = linear(x) in float32: what something else is still done to."""
+        skinny = self._skinny_for(x)
+        if skinny is not None:
+            skinny.partial_linear(x, weights, out)
+        else:
+            self._gemm(x, weights.weight, out, weights.bias, accumulate=False)
+
     def logits(self, x: Array, weight: Array, out: Array) -> None:
         """out = x · weightᵀ in float32."""
         skinny = self._skinny_for(x)
@@ -137,13 +145,9 @@ class Products:
     def _join_linear(
         self, residual: Array, x: Array, weights: LinearWeights, joining: Joining
     ) -> None:
-        skinny = self._skinny_for(x)
         for rows in _slabs(len(x), len(self._scratch.partial)):
             partial = self._scratch.partial[: rows.stop - rows.start]
-            if skinny is not None:
-                skinny.partial_linear(x[rows], weights, partial)
-            else:
-                self._gemm(x[rows], weights.weight, partial, weights.bias, accumulate=False)
+            self.partial(x[rows], weights, partial)
             self._norm.join(residual[rows], partial, joining)
 
     def _gate(self, normed: Array, weights: LinearWeights, out: Array) -> None:

@@ -11,7 +11,10 @@ import pytest
 from forge_worker.cuda.device import KernelSource
 from tests.worker.cuda.compile_gate import ARCHITECTURES, Compiled, Job, compile_all
 
-SOURCE = KernelSource("skinny.cu", (("ELEMENT", "Bf16"), ("ACTIVATION", "silu")))
+CONSTANTS = (("ELEMENT", "Bf16"), ("ACTIVATION", "silu"))
+SOURCE = KernelSource("skinny.cu", CONSTANTS)
+OF_EXPERTS = KernelSource("grouped_skinny.cu", CONSTANTS)
+FORMS = {"gated": "wide", "down": "narrow"}  # of experts
 REGISTERS_PER_VECTOR = 4
 WEIGHT_VECTORS = 8  # of a step, in every form
 X_VECTORS = {"deep": 4, "narrow": 4, "wide": 2}  # for a tile of 8 rows
@@ -36,4 +39,13 @@ def test_three_blocks_of_few_rows_share_a_hopper(compiled: list[Compiled]) -> No
         name = one.usage.name
         is_plain = not name.startswith("norm_")
         if one.architecture == "sm_90" and is_plain and name.endswith(("narrow_8", "wide_8")):
+            assert one.usage.num_registers <= REGISTERS_PER_THREE_BLOCKS, one.usage
+
+
+def test_products_with_experts_keep_a_whole_step_and_three_blocks_too() -> None:
+    for one in compile_all(Job(OF_EXPERTS, architecture) for architecture in ARCHITECTURES):
+        work, _, max_rows = one.usage.name.split("_")
+        num_vectors = WEIGHT_VECTORS + X_VECTORS[FORMS[work]] * int(max_rows) // 8
+        assert one.usage.num_registers > REGISTERS_PER_VECTOR * num_vectors, one.usage
+        if one.architecture == "sm_90" and max_rows == "8":
             assert one.usage.num_registers <= REGISTERS_PER_THREE_BLOCKS, one.usage
