@@ -60,10 +60,16 @@ def activations(config: ModelConfig, limits: StepLimits, element_bytes: int) -> 
 
 def layer_elements(config: ModelConfig, num_tokens: int) -> int:
     heads = 2 * config.num_heads + 2 * config.num_kv_heads  # q|k|v, and what attention makes of q
-    widest = max(heads * config.head_dim, 3 * config.intermediate_size)
+    dense = 3 * num_dense_rows(config, num_tokens) * config.intermediate_size
     room = expert_room(config, num_tokens)
-    gated = 0 if room is None else room.num_choices * room.experts.intermediate_size
-    return max(num_tokens * widest, gated)
+    chosen = 0 if room is None else room.num_choices * room.experts.intermediate_size
+    return max(num_tokens * heads * config.head_dim, dense, chosen)
+
+
+def num_dense_rows(config: ModelConfig, num_tokens: int) -> int:
+    """Of gate|up. None where every layer has experts."""
+    is_dense = any(config.experts_of(layer) is None for layer in range(config.num_layers))
+    return num_tokens if is_dense else 0
 
 
 def num_partial_rows(config: ModelConfig, num_tokens: int) -> int:

@@ -18,6 +18,7 @@ import numpy as np
 from forge_common.device_workspace import (
     GEMM_WORKSPACE_BYTES,
     layer_elements,
+    num_dense_rows,
     num_partial_rows,
 )
 from forge_common.expert_workspace import ExpertRoom, expert_room
@@ -155,12 +156,13 @@ def _products(site: Site, buffers: Buffers, library: ProductLibrary) -> Products
     device, sizes, arena = site
     config, num_tokens = sizes.config, sizes.max_tokens
     inner = config.intermediate_size
-    gate_up = buffers.activations.layer[num_tokens * inner : 3 * num_tokens * inner]
+    num_rows = num_dense_rows(config, num_tokens)
+    gate_up = buffers.activations.layer[num_rows * inner : 3 * num_rows * inner]
     shapes = ProductShapes(
         sizes.precision, config.hidden_size, inner, sizes.is_deterministic, config.activation
     )
     scratch = ProductScratch(
-        buffers.normed, gate_up.reshape(num_tokens, 2 * inner), buffers.activations.partial
+        buffers.normed, gate_up.reshape(num_rows, 2 * inner), buffers.activations.partial
     )
     gemm = library.gemm(sizes, arena.take((GEMM_WORKSPACE_BYTES,), np.uint8))
     return Products(device, shapes, gemm, scratch)

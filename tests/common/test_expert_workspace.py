@@ -43,6 +43,16 @@ def test_what_lies_between_two_products_fits_the_layer_buffer() -> None:
     assert activations(config, LIMITS, 2).partial >= 4 * LIMITS.max_tokens * config.hidden_size
 
 
+def test_layers_that_all_have_experts_need_no_room_for_gate_and_up() -> None:
+    config = msgspec.structs.replace(model_config(), intermediate_size=50_000)
+    experts = experts_of(8, 2, 100)
+    some = msgspec.structs.replace(config, layer_experts=(None, experts))
+    every = msgspec.structs.replace(config, layer_experts=(experts, experts))
+    plain, beside, without = (activations(each, LIMITS, 2).layer for each in (config, some, every))
+    assert plain == beside == 2 * 3 * 50_000 * LIMITS.max_tokens
+    assert without < plain / 10
+
+
 @pytest.mark.parametrize(
     ("num_choices", "num_experts", "tile_rows", "most"),
     [(8, 128, 8, 8), (128, 128, 16, 128), (4096, 8, 64, 72), (3, 1, 8, 1)],

@@ -23,7 +23,7 @@ QWEN_MOE = {
     "intermediate_size": 6144,
     "num_heads": 32,
     "head_dim": 128,
-    "layer_experts": (experts_of(128, 8, 768),),
+    "layer_experts": 2 * (experts_of(128, 8, 768),),
 }
 SHARED = {"num_kv_heads": 8, "vocab_size": 128256}
 
