@@ -13,15 +13,16 @@ from tests.cuda_emulator.opaque import OpaqueDevice
 from tests.worker.cuda.engines import engine_of, sizes_of
 from tests.worker.fakes import FakeSequence, generate
 
-MODEL = Path(__file__).parents[2] / "golden" / "models" / "qwen3"
+MODELS = Path(__file__).parents[2] / "golden" / "models"
 WISHES = {"temperature": 0.8, "top_p": 0.9, "repetition_penalty": 1.2, "seed": 5}
 
 
 @pytest.mark.parametrize("precision", [Precision.FLOAT32, Precision.BFLOAT16])
-def test_model_runs_on_arrays_that_the_host_cannot_read(precision: Precision) -> None:
+@pytest.mark.parametrize("name", ["qwen3", "qwen3_moe", "gemma2", "olmo2"])
+def test_model_runs_on_arrays_that_the_host_cannot_read(name: str, precision: Precision) -> None:
     outputs = []
     for device in (OpaqueDevice(), EmulatedDevice()):
-        engine = engine_of(device, MODEL, sizes_of(MODEL, precision))
+        engine = engine_of(device, MODELS / name, sizes_of(MODELS / name, precision))
         sequence = FakeSequence(1, [3, 14, 15, 9], list(range(4)), **WISHES)
         generate(engine, sequence, num_tokens=8)
         outputs.append(sequence.output)
