@@ -83,9 +83,9 @@ def build_runner(
     """`on_progress` as for load_model. ModelError or DeviceError."""
     device, sizes, arena = site
     buffers = _buffers(sizes, arena)
-    kernels = _kernels(site, buffers, library)
-    feed, tables = _feed(site, constraints)
     memory = StepMemory(device, arena, sizes.header_limits)
+    kernels = _kernels(site, buffers, library, memory.arrays.counts)
+    feed, tables = _feed(site, constraints)
     results = StepResults(device, arena, sizes.result_limits)
     drawer = _drawer(site, buffers, feed.tables)
     with closing(WeightUpload(device)) as upload:
@@ -118,7 +118,7 @@ def _buffers(sizes: EngineSizes, arena: Arena) -> Buffers:
     )
 
 
-def _kernels(site: Site, buffers: Buffers, library: ProductLibrary) -> Kernels:
+def _kernels(site: Site, buffers: Buffers, library: ProductLibrary, live_counts: Array) -> Kernels:
     device, config, precision = site.device, site.sizes.config, site.sizes.precision
     products = _products(site, buffers, library)
     return Kernels(
@@ -128,7 +128,7 @@ def _kernels(site: Site, buffers: Buffers, library: ProductLibrary) -> Kernels:
         attention=_attention(site),
         attended_width=config.num_heads * config.head_dim,
         products=products,
-        experts=_experts(site, buffers, products),
+        experts=_experts(site, buffers, products, live_counts),
         logit_cap=LogitCap(device, config.logit_softcap),
     )
 
@@ -168,7 +168,9 @@ def _products(site: Site, buffers: Buffers, library: ProductLibrary) -> Products
     return Products(device, shapes, gemm, scratch)
 
 
-def _experts(site: Site, buffers: Buffers, products: Products) -> MixedExperts | None:
+def _experts(
+    site: Site, buffers: Buffers, products: Products, live_counts: Array
+) -> MixedExperts | None:
     """What lies between their two products stands in the layer buffer."""
     sizes = site.sizes
     room = expert_room(sizes.config, sizes.max_tokens)
@@ -180,7 +182,7 @@ def _experts(site: Site, buffers: Buffers, products: Products) -> MixedExperts |
     scratch = _expert_scratch(site.arena, room, gated.reshape(room.num_choices, inner))
     grouped = GroupedProducts(site.device, shapes)
     routing = Routing(site.device, room.experts)
-    return MixedExperts(products, grouped, routing, scratch, room.slab_rows)
+    return MixedExperts(products, grouped, routing, scratch, live_counts)
 
 
 def _expert_scratch(arena: Arena, room: ExpertRoom, gated: Array) -> ExpertScratch:

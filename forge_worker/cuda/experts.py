@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from forge_worker.cuda.grouped import ExpertMatrices, GroupedProducts, matrices_of
 from forge_worker.cuda.products import Products
-from forge_worker.cuda.routing import Choices, Grouping, Routing
+from forge_worker.cuda.routing import Choices, Grouping, Live, Routing
 from forge_worker.cuda.shapes import address_of
 from forge_worker.ops.protocol import Array, Expert, ExpertChoice, LinearWeights, RmsNorm
 
@@ -39,13 +39,16 @@ class MixedExperts:
         grouped: GroupedProducts,
         routing: Routing,
         scratch: ExpertScratch,
-        slab_rows: int,
+        live_counts: Array,
     ) -> None:
+        """`live_counts`: as a DeviceStep has them, at an address that does not change."""
         self._products = products
         self._grouped = grouped
         self._routing = routing
         self._scratch = scratch
-        self._slab_rows = slab_rows
+        self._live_counts = live_counts
+        num_chosen = scratch.choices.chosen.shape[1]
+        self._slab_rows = len(scratch.grouping.order) // num_chosen
         self._layers: dict[int, LayerMatrices] = {}
 
     def __call__(
@@ -67,17 +70,20 @@ class MixedExperts:
         for start in range(0, num_rows, self._slab_rows):
             rows = slice(start, min(start + self._slab_rows, num_rows))
             of_rows = Choices(choices.chosen[rows], choices.weights[rows])
-            self._mix(normed[rows], of_rows, matrices, out[rows])
+            live = Live(self._live_counts, start)
+            outputs = self._outputs(normed[rows], of_rows, matrices, live)
+            self._routing.mix(outputs, of_rows.weights, out[rows], live)
 
-    def _mix(self, x: Array, choices: Choices, matrices: LayerMatrices, out: Array) -> None:
+    def _outputs(self, x: Array, choices: Choices, matrices: LayerMatrices, live: Live) -> Array:
+        """Of each choice of a live row."""
         num_choices = choices.chosen.size
         form = self._grouped.form_for(len(x))
-        grouping = self._routing.group(choices, self._scratch.grouping, form.tile_rows)
+        grouping = self._routing.group(choices, self._scratch.grouping, form.tile_rows, live)
         gated = self._scratch.gated[:num_choices]
         outputs = self._scratch.outputs[:num_choices]
         self._grouped.gated(form, x, matrices.gate_up, grouping, gated)
         self._grouped.down(form, gated, matrices.down, grouping, outputs)
-        self._routing.mix(outputs, choices.weights, out)
+        return outputs
 
     def _matrices(self, experts: Sequence[Expert]) -> LayerMatrices:
         """Where they lie is looked at once."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from forge_common.checkpoint.model_config import Experts
 from forge_common.expert_workspace import ITEM_NUMBERS, max_items
-from forge_worker.cuda.device import Device, KernelSource
+from forge_worker.cuda.device import Argument, Device, KernelSource
 from forge_worker.cuda.shapes import require
 from forge_worker.ops.protocol import Array
 
@@ -36,6 +36,18 @@ class Grouping(NamedTuple):
     items: Array  # int32 [num_items, 3]: expert, place of the first in the order, how many
 
 
+class Live(NamedTuple):
+    """Which rows are not there only because a graph is wider than its step."""
+
+    counts: Array  # int32 [4], of which the first is how many rows of the step are live
+    first_row: int  # of the step, that is the first here
+
+    @property
+    def arguments(self) -> tuple[Argument, ...]:
+        require("counts", self.counts, (4,), np.int32)
+        return self.counts, np.int32(self.first_row)
+
+
 class Routing:
     def __init__(self, device: Device, experts: Experts) -> None:
         self._num_experts = experts.num_experts
@@ -57,31 +69,30 @@ class Routing:
             arguments = (scores, *choices, np.int32(num_rows))
             self._kernels["choose_experts"](grid, (_CHOOSE_THREADS, 1, 1), arguments)
 
-    def group(self, choices: Choices, grouping: Grouping, tile_rows: int) -> Grouping:
-        """Queue the order of `choices`, in items of at most `tile_rows`: the part of `grouping`
-        that they take."""
-        num_choices = choices.chosen.size
-        self._require(choices, len(choices.chosen))
+    def group(self, choices: Choices, grouping: Grouping, tile_rows: int, live: Live) -> Grouping:
+        """Queue the order of the `choices` of live rows, in items of at most `tile_rows`: the part
+        of `grouping` that they may take."""
+        num_choices, num_rows = choices.chosen.size, len(choices.chosen)
+        self._require(choices, num_rows)
         num_items = max_items(num_choices, self._num_experts, tile_rows)
         taken = Grouping(grouping.order[:num_choices], grouping.items[:num_items])
         require("order", taken.order, (num_choices,), np.int32)
         require("items", taken.items, (num_items, ITEM_NUMBERS), np.int32)
-        sizes = map(np.int32, (num_choices, num_items, tile_rows))
-        self._kernels["sort_choices"](
-            (self._num_experts, 1, 1), (_THREADS, 1, 1), (choices.chosen, *taken, *sizes)
-        )
+        sizes = map(np.int32, (num_rows, num_items, tile_rows))
+        arguments = (choices.chosen, *taken, *live.arguments, *sizes)
+        self._kernels["sort_choices"]((self._num_experts, 1, 1), (_THREADS, 1, 1), arguments)
         return taken
 
-    def mix(self, outputs: Array, weights: Array, mixed: Array) -> None:
+    def mix(self, outputs: Array, weights: Array, mixed: Array, live: Live) -> None:
         """Queue mixed [num_rows, n] = sum of weight · output over each row's choices, in their
-        order; outputs [num_rows · num_chosen, n], all float32."""
+        order, and 0 of a row that is not live; outputs [num_rows · num_chosen, n], all float32."""
         num_rows, width = mixed.shape
         require("outputs", outputs, (num_rows * self._num_chosen, width), np.float32)
         require("weights", weights, (num_rows, self._num_chosen), np.float32)
         require("mixed", mixed, (num_rows, width), np.float32)
         num_vectors = width // _WIDTH
         grid = (num_rows, -(-num_vectors // _THREADS), 1)
-        arguments = (outputs, weights, mixed, np.int32(num_vectors))
+        arguments = (outputs, weights, mixed, *live.arguments, np.int32(num_vectors))
         self._kernels["mix_experts"](grid, (_THREADS, 1, 1), arguments)
 
     def _require(self, choices: Choices, num_rows: int) -> None:

@@ -4,16 +4,19 @@
 //   choose_experts   a row takes the NUM_CHOSEN experts of the largest scores, of equal ones the
 //                    first, and notes them in their order; their weights are softmax of all scores
 //     grid   (ceil(num_rows / 4)), block 128: a warp a row
-//   sort_choices     choices expert by expert, in each in their order, and cut in items: at most
-//                    tile_rows choices of one expert. Items that are not needed have no rows.
+//   sort_choices     choices of live rows expert by expert, in each in their order, and cut in
+//                    items: at most tile_rows choices of one expert. Items that are not needed have
+//                    no rows, so that nobody reads an expert for a row that idles in a graph.
 //     grid   (NUM_EXPERTS), block 256: each block counts all choices, and sorts its own
-//   mix_experts      mixed[row] = sum of weight · output over the row's choices, in their order
+//   mix_experts      mixed[row] = sum of weight · output over the row's choices, in their order; 0
+//                    where the row is not live
 //     grid   (num_rows, ceil(num_vectors / 256)), block 256, a thread four columns
 //
 //   types  scores: float [num_rows, NUM_EXPERTS]; chosen: int32 [num_rows, NUM_CHOSEN];
 //          weights: float [num_rows, NUM_CHOSEN]; order: int32 [num_rows · NUM_CHOSEN];
 //          items: int32 [num_items, 3], see grouped.cuh; outputs: float [num_rows · NUM_CHOSEN,
-//          4 · num_vectors]; mixed: float [num_rows, 4 · num_vectors]
+//          4 · num_vectors]; mixed: float [num_rows, 4 · num_vectors]; live: int32 [4], of which
+//          the first is the number of live rows of the step, where first_row is the first of these
 //   macros NUM_EXPERTS, NUM_CHOSEN, IS_RENORMALISED (the weights that are left sum to 1)
 //
 // What a launch looks like follows from the number of rows alone, so that it can be recorded. Scores
@@ -220,11 +223,12 @@ __device__ __forceinline__ Rank rank_in_block(Counts& counts, bool is_set)
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS)
-    sort_choices(const int32_t* chosen, int32_t* order, int32_t* items, int num_choices,
-                 int num_items, int tile_rows)
+    sort_choices(const int32_t* chosen, int32_t* order, int32_t* items, const int32_t* live,
+                 int first_row, int num_rows, int num_items, int tile_rows)
 {
     __shared__ Counts counts;
     const int expert = blockIdx.x;
+    const int num_choices = min(max(live[0] - first_row, 0), num_rows) * NUM_CHOSEN;
     count(counts, chosen, num_choices, tile_rows);
     write_items(counts, reinterpret_cast<Item*>(items), num_items, tile_rows);
     int place = counts.choices_before;
@@ -243,14 +247,20 @@ extern "C" __global__ void __launch_bounds__(THREADS)
 // ---------------------------------------------------------------- mixing
 
 extern "C" __global__ void __launch_bounds__(THREADS)
-    mix_experts(const float* outputs, const float* weights, float* mixed, int num_vectors)
+    mix_experts(const float* outputs, const float* weights, float* mixed, const int32_t* live,
+                int first_row, int num_vectors)
 {
     const int vector = blockIdx.y * THREADS + threadIdx.x;
     if (vector >= num_vectors) {
         return;
     }
     const int64_t row = blockIdx.x;
+    float* target = mixed + (row * num_vectors + vector) * 4;
     float sum[4] = {};
+    if (first_row + row >= live[0]) {
+        store4(target, sum);
+        return;
+    }
 #pragma unroll
     for (int i = 0; i < NUM_CHOSEN; ++i) {
         const int64_t choice = row * NUM_CHOSEN + i;
@@ -261,5 +271,5 @@ extern "C" __global__ void __launch_bounds__(THREADS)
             sum[j] += weights[choice] * output[j];
         }
     }
-    store4(mixed + (row * num_vectors + vector) * 4, sum);
+    store4(target, sum);
 }

@@ -12,7 +12,7 @@ from forge_common.checkpoint.model_config import Experts
 from forge_common.expert_workspace import ExpertRoom
 from forge_worker.cuda.device import Device
 from forge_worker.cuda.precision import Precision
-from forge_worker.cuda.routing import Choices, Grouping
+from forge_worker.cuda.routing import Choices, Grouping, Live
 from tests.worker.cuda.arrays import empty_on, on_device
 
 Floats = npt.NDArray[Any]
@@ -62,6 +62,10 @@ def empty_choices(device: Device, num_rows: int, experts: Experts) -> Choices:
 def empty_grouping(device: Device, num_rows: int, experts: Experts) -> Grouping:
     shapes = ExpertRoom(experts, 8, num_rows).shapes
     return Grouping(*(empty_on(device, shapes[name], np.int32) for name in ("order", "items")))
+
+
+def live_on(device: Device, num_live: int, first_row: int = 0) -> Live:
+    return Live(on_device(device, np.array([num_live, 0, 0, 0], np.int32)), first_row)
 
 
 class ExpertWeights(NamedTuple):

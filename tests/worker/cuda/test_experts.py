@@ -23,6 +23,7 @@ from tests.worker.cuda.expert_cases import (
     empty_choices,
     empty_grouping,
     experts_of,
+    live_on,
 )
 from tests.worker.cuda.gemms import gemm_on
 
@@ -57,18 +58,16 @@ def experts_from(gate_up: Array, down: Array) -> list[Expert]:
     ]
 
 
-def mixed_experts(
-    device: Device, precision: Precision, *, is_deterministic: bool = False
-) -> MixedExperts:
+def mixed_experts(device: Device, precision: Precision, live_counts: Array) -> MixedExperts:
     inner, num_choices = EXPERTS.intermediate_size, SLAB_ROWS * EXPERTS.num_chosen
-    gemm = gemm_on(device, precision, device.allocate(8 << 20), is_deterministic=is_deterministic)
+    gemm = gemm_on(device, precision, device.allocate(8 << 20))
     scratch = ProductScratch(
         empty_on(device, (MAX_ROWS, HIDDEN), precision.dtype),
         empty_on(device, (MAX_ROWS, 2 * inner), precision.dtype),
         empty_on(device, (0, HIDDEN), np.float32),
     )
-    shapes = ProductShapes(precision, HIDDEN, inner, is_deterministic)
-    grouped = GroupedShapes(precision, HIDDEN, EXPERTS, "silu", is_deterministic)
+    shapes = ProductShapes(precision, HIDDEN, inner, False)
+    grouped = GroupedShapes(precision, HIDDEN, EXPERTS, "silu", False)
     room = ExpertScratch(
         empty_on(device, (MAX_ROWS, EXPERTS.num_experts), np.float32),
         empty_choices(device, MAX_ROWS, EXPERTS),
@@ -81,17 +80,15 @@ def mixed_experts(
         GroupedProducts(device, grouped),
         Routing(device, EXPERTS),
         room,
-        SLAB_ROWS,
+        live_counts,
     )
 
 
 class Bench:
-    def __init__(
-        self, device: Device, precision: Precision, *, is_deterministic: bool = False
-    ) -> None:
+    def __init__(self, device: Device, precision: Precision, num_live: int = MAX_ROWS) -> None:
         layer = layer_of(precision)
         self._device = device
-        self.mix = mixed_experts(device, precision, is_deterministic=is_deterministic)
+        self.mix = mixed_experts(device, precision, live_on(device, num_live).counts)
         self.norm = RmsNorm(on_device(device, layer.norm), EPS)
         self.choice = layer.choice(on_device(device, layer.router))
         self.experts = experts_from(*(on_device(device, array) for array in layer.weights))
@@ -150,6 +147,16 @@ def test_a_row_that_is_no_number_spoils_no_other(device: Device) -> None:
     found = bench(residual)
     assert np.isnan(found[5]).all()
     np.testing.assert_array_equal(np.delete(found, 5, 0), np.delete(expected, 5, 0))
+
+
+def test_rows_that_idle_in_a_graph_come_out_as_zeros_beside_others(device: Device) -> None:
+    """In the first slab and in the last."""
+    residual = residual_of(90)
+    whole = Bench(device, Precision.BFLOAT16)(residual)
+    for num_live in (25, 85):
+        found = Bench(device, Precision.BFLOAT16, num_live)(residual)
+        np.testing.assert_array_equal(found[:num_live], whole[:num_live])
+        assert not found[num_live:].any()
 
 
 @pytest.mark.parametrize("num_rows", [3, 30])

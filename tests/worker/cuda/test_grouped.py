@@ -30,6 +30,7 @@ from tests.worker.cuda.expert_cases import (
     drawn_choices,
     empty_grouping,
     experts_of,
+    live_on,
     silu,
 )
 
@@ -72,7 +73,8 @@ def run(device: Device, case: Case, form: Form, x: Floats | None = None) -> Resu
     x = case.rows(hidden) if x is None else x
     choices = choices_on(device, drawn_choices(num_rows, experts))
     empty = empty_grouping(device, num_rows, experts)
-    grouping = Routing(device, experts).group(choices, empty, form.tile_rows)
+    live = live_on(device, num_rows)
+    grouping = Routing(device, experts).group(choices, empty, form.tile_rows, live)
     gated = empty_on(device, (num_choices, inner), precision.dtype)
     outputs = empty_on(device, (num_choices, hidden), np.float32)
     gate_up, down = (placed(device, weights) for weights in case.weights)

@@ -9,7 +9,7 @@ from forge_common.checkpoint.model_config import Experts
 from forge_common.expert_workspace import max_items
 from forge_worker.cpu.expert_rows import by_expert
 from forge_worker.cuda.device import Device
-from forge_worker.cuda.routing import Routing
+from forge_worker.cuda.routing import Live, Routing
 from forge_worker.ops.protocol import ExpertChoice
 from tests.worker.cuda.arrays import empty_on, on_device, to_host
 from tests.worker.cuda.expert_cases import (
@@ -21,6 +21,7 @@ from tests.worker.cuda.expert_cases import (
     empty_grouping,
     exactly_chosen,
     experts_of,
+    live_on,
 )
 
 MIXTRAL = experts_of(8, 2)
@@ -85,11 +86,13 @@ def test_scores_that_are_no_numbers_choose_different_experts_with_weights_that_a
 
 
 def grouped(
-    device: Device, chosen: Chosen, experts: Experts, tile_rows: int
+    device: Device, chosen: Chosen, experts: Experts, tile_rows: int, live: Live | None = None
 ) -> tuple[list[int], list[list[int]]]:
     num_rows = len(chosen.experts)
     grouping = empty_grouping(device, num_rows, experts)
-    taken = Routing(device, experts).group(choices_on(device, chosen), grouping, tile_rows)
+    live = live or live_on(device, num_rows)
+    choices = choices_on(device, chosen)
+    taken = Routing(device, experts).group(choices, grouping, tile_rows, live)
     order, items = (to_host(device, array).tolist() for array in taken)
     return order, items
 
@@ -124,6 +127,19 @@ def test_one_expert_may_be_chosen_by_all(device: Device) -> None:
     ]
 
 
+@pytest.mark.parametrize(("num_live", "first_row", "num_here"), [(7, 0, 7), (7, 5, 2), (3, 5, 0)])
+def test_rows_that_idle_in_a_graph_ask_for_no_expert(
+    device: Device, num_live: int, first_row: int, num_here: int
+) -> None:
+    """Their choices may be anything."""
+    chosen = drawn_choices(9, QWEN)
+    order, items = grouped(device, chosen, QWEN, 8, live_on(device, num_live, first_row))
+    flat = chosen.experts[:num_here].reshape(-1)
+    assert order[: flat.size] == np.argsort(flat, kind="stable").tolist()
+    assert sum(count for _, _, count in items) == flat.size
+    assert {expert for expert, _, count in items if count} == set(flat.tolist())
+
+
 @pytest.mark.parametrize("width", [4, 64, 1028])
 def test_outputs_are_weighted_and_summed_in_the_order_of_experts(
     device: Device, width: int
@@ -133,8 +149,9 @@ def test_outputs_are_weighted_and_summed_in_the_order_of_experts(
     mixed = empty_on(device, (5, width), np.float32)
     weights = chosen.weights.astype(np.float32)
     arguments = [on_device(device, array) for array in (outputs, weights)]
-    Routing(device, QWEN).mix(*arguments, mixed)
+    Routing(device, QWEN).mix(*arguments, mixed, live_on(device, 7, 3))
     expected = np.einsum("rc,rcw->rw", chosen.weights, outputs.reshape(5, 8, width))
+    expected[4:] = 0  # the eighth row of a step in which seven are live
     np.testing.assert_allclose(to_host(device, mixed), expected, rtol=1e-5, atol=1e-6)
 
 
@@ -157,4 +174,4 @@ def test_wrong_arrays_are_refused_by_name(device: Device) -> None:
     with pytest.raises(ValueError, match="chosen"):
         routing.choose(empty_on(device, (4, 8), np.float32), choices)
     with pytest.raises(ValueError, match="order"):
-        routing.group(choices, empty_grouping(device, 2, MIXTRAL), 8)
+        routing.group(choices, empty_grouping(device, 2, MIXTRAL), 8, live_on(device, 3))
