@@ -47,7 +47,8 @@ def choose_precision(
     settings: DeviceSettings, backend: Backend, checkpoint: Checkpoint
 ) -> PrecisionName:
     """Of activations. On a GPU, of weights and KV too: `auto` keeps half precision as the files
-    have it, and what is wider becomes bfloat16."""
+    have it, and what is wider becomes bfloat16. Where weights are quantised, the others say it.
+    """
     if backend.name == "cpu":
         return "float32"
     if settings.quantize != "none":
@@ -56,5 +57,6 @@ def choose_precision(
         raise ConfigError(f"--kv-dtype {settings.kv_dtype} needs --backend cpu")
     if settings.dtype != "auto":
         return settings.dtype
-    largest = max(checkpoint.tensors.values(), key=lambda tensor: tensor.num_bytes)
-    return "float16" if largest.dtype == "F16" else "bfloat16"
+    plain = [tensor for tensor in checkpoint.tensors.values() if tensor.packed is None]
+    largest = max(plain, key=lambda tensor: tensor.num_bytes, default=None)
+    return "float16" if largest is not None and largest.dtype == "F16" else "bfloat16"

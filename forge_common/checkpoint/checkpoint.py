@@ -22,7 +22,7 @@ from forge_common.errors import ModelError
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-# bfloat16 has no NumPy type: its bits come as they are.
+# bfloat16 and the floats of a byte have no NumPy type: their bits come as they are.
 NUMPY_DTYPES: Mapping[str, str] = MappingProxyType(
     {
         "F64": "<f8",
@@ -37,6 +37,7 @@ NUMPY_DTYPES: Mapping[str, str] = MappingProxyType(
         "U32": "<u4",
         "U16": "<u2",
         "U8": "u1",
+        "F8_E4M3": "u1",
         "BOOL": "?",
     }
 )
@@ -80,7 +81,12 @@ class Checkpoint:
         Block formats come as bytes: uint8 [..., row_bytes]. Rows that GGUF keeps in pairs for
         rotation come in HuggingFace's order, and so as a copy.
         """
-        tensor = self.tensors[name]
+        return self.array_of(self.tensors[name])
+
+    def array_of(self, tensor: TensorInfo) -> npt.NDArray[Any]:
+        """As `array`, of a tensor that has its numbers in one place: of a packed one, a part."""
+        if tensor.packed is not None:
+            raise ValueError(f"tensor `{tensor.name}` lies in several places")
         if tensor.dtype in BLOCK_FORMATS:
             *rows, width = tensor.shape
             stored = self._view(tensor, "u1", (*rows, BLOCK_FORMATS[tensor.dtype].row_bytes(width)))
@@ -88,12 +94,12 @@ class Checkpoint:
             stored = self._view(tensor, NUMPY_DTYPES[tensor.dtype], tensor.shape)
         else:
             raise ModelError(
-                f"{tensor.file}: tensor `{name}` is {tensor.dtype}, no supported dtype"
+                f"{tensor.file}: tensor `{tensor.name}` is {tensor.dtype}, no supported dtype"
             )
         if tensor.num_paired_heads is None:
             return stored
         if len(stored) % (2 * tensor.num_paired_heads):
-            raise ModelError(f"{tensor.file}: rows of tensor `{name}` are no pairs in heads")
+            raise ModelError(f"{tensor.file}: rows of tensor `{tensor.name}` are no pairs in heads")
         return separate_pairs(stored, tensor.num_paired_heads)
 
     def _view(

@@ -23,6 +23,7 @@ from forge_common.checkpoint.generation_config import (
 )
 from forge_common.checkpoint.json_file import read_json
 from forge_common.checkpoint.model_config import ModelConfig, read_model_config
+from forge_common.checkpoint.quantized.assembly import assembled
 from forge_common.checkpoint.safetensors import read_header
 from forge_common.checkpoint.tensor_info import TensorInfo
 from forge_common.checkpoint.tokenizer_files import (
@@ -57,7 +58,9 @@ class ModelDirectory:
         return read_generation_defaults(self._path / GENERATION_FILE, self.config().eos_token_ids)
 
     def tensors(self) -> dict[str, TensorInfo]:
-        return read_tensors(self._path)
+        """A quantised weight is one of them, whatever tensors tell it."""
+        tensors, scheme = read_tensors(self._path), self.config().quantization
+        return tensors if scheme is None else assembled(tensors, scheme)
 
     def tokenizer(self) -> TokenizerFiles:
         return read_tokenizer_files(self._path)

@@ -23,6 +23,8 @@ from forge_common.checkpoint.families import (
     QkNorm,
 )
 from forge_common.checkpoint.json_file import decode_json, read_bounded
+from forge_common.checkpoint.quantized.scheme import Scheme
+from forge_common.checkpoint.quantized.stated import parse_scheme
 from forge_common.checkpoint.rope_scaling import Rope, for_context
 from forge_common.checkpoint.stated_config import (
     DtypeName,
@@ -75,6 +77,7 @@ class ModelConfig(Struct, frozen=True, kw_only=True):
     embedding_scale: float = 1.0
     residual_scale: float = 1.0  # of what a layer's parts add
     layer_experts: tuple[Experts | None, ...] = ()  # of each layer; none at all where empty
+    quantization: Scheme | None = None  # of some of its weights, in a HuggingFace directory
 
     @property
     def num_queries_per_kv(self) -> int:
@@ -148,6 +151,7 @@ def resolve(stated: StatedConfig, family: Family, source: str) -> ModelConfig:
         embedding_scale=_embedding_scale(stated, family),
         residual_scale=stated.residual_multiplier if family.reads_multipliers else 1.0,
         layer_experts=_layer_experts(stated, family, source),
+        quantization=_quantization(stated, source),
         dtype=stated.dtype or stated.torch_dtype,
         eos_token_ids=tuple(eos) if isinstance(eos, list) else () if eos is None else (eos,),
     )
@@ -163,10 +167,6 @@ def _check(stated: StatedConfig, num_kv_heads: int, source: str) -> None:
         entries = getattr(stated, name)
         if entries and len(entries) != stated.num_hidden_layers:
             raise ModelError(f"{source}: `{name}` must have one entry for each hidden layer")
-    if stated.quantization_config is not None:
-        raise ModelError(
-            f"{source}: `quantization_config`: quantised checkpoints are not supported"
-        )
     if stated.use_bidirectional_attention:
         raise ModelError(f"{source}: `use_bidirectional_attention`: Forge generates text only")
 
@@ -199,6 +199,12 @@ def _embedding_scale(stated: StatedConfig, family: Family) -> float:
     if family.scales_embedding:
         return math.sqrt(stated.hidden_size)
     return stated.embedding_multiplier if family.reads_multipliers else 1.0
+
+
+def _quantization(stated: StatedConfig, source: str) -> Scheme | None:
+    if stated.quantization_config is None:
+        return None
+    return parse_scheme(stated.quantization_config, source)
 
 
 def _layer_experts(stated: StatedConfig, family: Family, source: str) -> tuple[Experts | None, ...]:

@@ -21,6 +21,7 @@ from forge_worker.ops.protocol import Array
 from forge_worker.parallel.sharding import Sharding, own_part
 from forge_worker.weights.head_order import Order, reorder
 from forge_worker.weights.names import Shape, expected_tensors, is_harmless
+from forge_worker.weights.packed_tensor import read_packed
 from forge_worker.weights.stored_tensor import (
     BlockDtype,
     PlainDtype,
@@ -81,15 +82,17 @@ class WeightLoader:
 
         Progress counts a tensor as a whole, however little of it this rank reads.
         """
-        placed = self._ops.place([self._stored(part) for part in parts])
-        self._count(*(part.name for part in parts))
+        names = dict.fromkeys(part.name for part in parts)
+        whole = {name: self._read_whole(name) for name in names}
+        placed = self._ops.place([self._own(whole[part.name], part) for part in parts])
+        self._count(*names)
         return placed
 
     def load_norm(self, name: str, order: Order | None = None, scale: float = 1.0) -> Array:
         """The weight of a norm, with what its family adds to it, times `scale`."""
         part = TensorPart(name, Sharding.WHOLE, order=order)
         offset = self._checkpoint.config.norm_offset
-        stored = self._stored(part)
+        stored = self._own(self._read_whole(name), part)
         weight = np.empty(stored.shape, np.float32)
         widen(stored, weight)
         weight = (weight + np.float32(offset)) * np.float32(scale)
@@ -100,9 +103,15 @@ class WeightLoader:
         """Of a weight that was loaded whole, the rows of this rank's outputs."""
         return array[self._shard.part_of(len(array), self._shard.num_ranks)]
 
-    def _stored(self, part: TensorPart) -> StoredTensor:
-        dtype = READABLE[self._checkpoint.tensors[part.name].dtype]
-        stored = StoredTensor(dtype, self._checkpoint.array(part.name)[part.rows])
+    def _read_whole(self, name: str) -> StoredTensor:
+        """Mapped, or where several tensors tell it, made of them."""
+        tensor = self._checkpoint.tensors[name]
+        if tensor.packed is not None:
+            return read_packed(self._checkpoint, tensor, tensor.packed)
+        return StoredTensor(READABLE[tensor.dtype], self._checkpoint.array(name))
+
+    def _own(self, whole: StoredTensor, part: TensorPart) -> StoredTensor:
+        stored = StoredTensor(whole.dtype, whole.array[part.rows])
         if part.sharding is Sharding.INPUTS:
             stored = cut_between_blocks(stored, self._shard.num_ranks)
         own = own_part(stored.array, part.sharding, self._shard, self._num_kv_parts)
@@ -123,7 +132,7 @@ def check_tensors(checkpoint: Checkpoint, expected: Mapping[str, Shape]) -> None
     surplus = sorted(
         name
         for name in tensors.keys() - expected.keys()
-        if not is_harmless(name, checkpoint.config)
+        if not is_harmless(name, checkpoint.config) and not _is_empty_bias(checkpoint, name)
     )
     if surplus:
         file = tensors[surplus[0]].file
@@ -132,6 +141,15 @@ def check_tensors(checkpoint: Checkpoint, expected: Mapping[str, Shape]) -> None
         )
     for name, shape in expected.items():
         _check_tensor(tensors[name], shape)
+
+
+def _is_empty_bias(checkpoint: Checkpoint, name: str) -> bool:
+    """Some tools write zeros as the bias of a quantised weight that has none."""
+    module, _, ending = name.rpartition(".")
+    weight = checkpoint.tensors.get(f"{module}.weight")
+    if ending != "bias" or weight is None or weight.packed is None:
+        return False
+    return not checkpoint.array(name).any()
 
 
 def _check_tensor(tensor: TensorInfo, shape: Shape) -> None:
