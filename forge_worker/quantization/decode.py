@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+import numpy as np
+
 from forge_common.checkpoint.block_formats import BLOCK_FORMATS
 from forge_worker.quantization.fields import Bytes, Floats
 from forge_worker.quantization.iq4 import decode_iq4_nl, decode_iq4_xs
@@ -51,4 +53,5 @@ def decode(dtype: str, rows: Bytes, out: Floats) -> None:
     for start in range(0, len(raw), num_rows):
         slab = raw[start : start + num_rows]
         blocks = slab.reshape(-1, number_format.block_bytes)
-        flat[start : start + num_rows] = decode_blocks(blocks).reshape(len(slab), -1)
+        with np.errstate(over="ignore", invalid="ignore"):  # scales may be infinite
+            flat[start : start + num_rows] = decode_blocks(blocks).reshape(len(slab), -1)

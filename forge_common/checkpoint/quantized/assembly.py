@@ -17,6 +17,7 @@ from typing import NamedTuple
 from forge_common.checkpoint.quantized.scheme import Scheme, SchemeKind
 from forge_common.checkpoint.quantized.shapes import (
     Found,
+    check_dtype,
     handed_on_as,
     packed_weight,
     weight_shape,
@@ -88,6 +89,7 @@ def _take(rest: dict[str, TensorInfo], module: str, names: Names) -> Found:
         return None if ending is None else rest.pop(f"{module}.{ending}", None)
 
     numbers = rest.pop(f"{module}.{names.numbers}")
+    check_dtype(numbers, (names.dtype,))
     scales = next(filter(None, map(take, names.scales)), None)
     if scales is None:
         raise ModelError(

@@ -54,8 +54,7 @@ def packed_weight(found: Found, scheme: Scheme, shape: tuple[int, int]) -> Packe
     grid = scheme.grid or _grid_by_shape(found.scales, shape)
     rows_per_scale, columns_per_scale = grid.rows or shape[0], grid.columns or shape[1]
     num_scales = (-(-shape[0] // rows_per_scale), -(-shape[1] // columns_per_scale))
-    _check_dtype(found.numbers, ("I32", "I8", "F8_E4M3"))
-    _check_dtype(found.scales, SCALE_DTYPES)
+    check_dtype(found.scales, SCALE_DTYPES)
     _check_scales(found.scales, num_scales, scheme)
     _check_zeros(found, num_scales, scheme)
     _check_order(found, shape[1], scheme)
@@ -114,26 +113,26 @@ def _check_zeros(found: Found, num_scales: tuple[int, int], scheme: Scheme) -> N
                 f"{found.numbers.file}: the zero points of `{found.numbers.name}` are missing"
             )
     elif scheme.kind in ("gptq", "awq"):
-        _check_dtype(zeros, ("I32",))
+        check_dtype(zeros, ("I32",))
         _check_shape(zeros, (groups, -(-rows // scheme.num_a_word)))
     elif zeros.dtype == "I32":
         _check_shape(zeros, (-(-rows // scheme.num_a_word), groups))
     else:
-        _check_dtype(zeros, ("I8",))
+        check_dtype(zeros, ("I8",))
         _check_shape(zeros, *_written_as(num_scales))
 
 
 def _check_order(found: Found, num_inputs: int, scheme: Scheme) -> None:
     order, stated_shape = found.order, found.stated_shape
     if order is not None:
-        _check_dtype(order, INDEX_DTYPES)
+        check_dtype(order, INDEX_DTYPES)
         _check_shape(order, (num_inputs,))
     elif scheme.has_order:
         raise ModelError(
             f"{found.numbers.file}: the order of the groups of `{found.numbers.name}` is missing"
         )
     if stated_shape is not None:
-        _check_dtype(stated_shape, INDEX_DTYPES)
+        check_dtype(stated_shape, INDEX_DTYPES)
         _check_shape(stated_shape, (2,))
 
 
@@ -153,7 +152,7 @@ def _check_shape(tensor: TensorInfo, *shapes: Shape) -> None:
         )
 
 
-def _check_dtype(tensor: TensorInfo, dtypes: tuple[str, ...]) -> None:
+def check_dtype(tensor: TensorInfo, dtypes: tuple[str, ...]) -> None:
     if tensor.dtype not in dtypes:
         raise ModelError(
             f"{tensor.file}: tensor `{tensor.name}` is {tensor.dtype}; as part of a quantised"
