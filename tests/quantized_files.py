@@ -225,9 +225,13 @@ class ModelPair(NamedTuple):
 
 
 def write_pair(
-    directory: Path, stated: dict[str, Any], make: Maker, **changes: object
+    directory: Path,
+    stated: dict[str, Any],
+    make: Maker,
+    modules: tuple[str, ...] = PROJECTIONS,
+    **changes: object,
 ) -> ModelPair:
-    """A tiny model with all projections of its layers quantised, and it with what these mean."""
+    """A tiny model whose `modules` are quantised, by how they end, and it with what these mean."""
     pair = ModelPair(directory / "quantized", directory / "plain")
     generator = np.random.default_rng(5)
     for path in pair:
@@ -239,7 +243,7 @@ def write_pair(
     quantized: Tensors = {}
     for name, (*_, last) in expected_tensors(config).items():
         module, _, _ = name.rpartition(".")
-        if not module.endswith(PROJECTIONS) or plain[name].ndim != 2:
+        if not module.endswith(modules) or plain[name].ndim != 2:
             quantized.setdefault(name, plain[name])
             continue
         made = make(generator, len(plain[name]), last)

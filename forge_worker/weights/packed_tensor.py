@@ -7,6 +7,9 @@ layout of bits.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 
 from forge_common.checkpoint import Checkpoint, TensorInfo
@@ -18,14 +21,16 @@ from forge_worker.quantization.packed.layouts import LAYOUTS, PackedArrays
 from forge_worker.quantization.packed.scaled_weight import Groups, Order, ScaledWeight
 from forge_worker.weights.stored_tensor import BlockDtype, PlainDtype, StoredTensor, widen
 
-WIDER: dict[str, tuple[BlockDtype, ...]] = {"Q4_0": ("Q4_0", "Q8_0"), "Q8_0": ("Q8_0",)}
-PLAIN: dict[str, PlainDtype] = {"F32": "F32", "F16": "F16", "BF16": "BF16"}
+BLOCKS: Mapping[str, tuple[BlockDtype, ...]] = MappingProxyType(
+    {"Q4_0": ("Q4_0", "Q8_0"), "Q8_0": ("Q8_0",)}
+)
+PLAIN: Mapping[str, PlainDtype] = MappingProxyType({"F32": "F32", "F16": "F16", "BF16": "BF16"})
 
 
 def read_packed(checkpoint: Checkpoint, tensor: TensorInfo, packed: PackedWeight) -> StoredTensor:
     """ModelError, naming the tensor, where numbers contradict the shapes."""
     weight = scaled_weight(checkpoint, tensor, packed)
-    for dtype in WIDER.get(tensor.dtype, ()):
+    for dtype in BLOCKS.get(tensor.dtype, ()):
         blocks = exact_blocks(weight, dtype)
         if blocks is not None:
             return StoredTensor(dtype, blocks)

@@ -6,14 +6,16 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from forge_common import backend as module
 from forge_common.backend import Backend, choose_backend, choose_precision
-from forge_common.checkpoint import TensorInfo
+from forge_common.checkpoint import Checkpoint, TensorInfo
 from forge_common.config import DeviceSettings
 from forge_common.errors import ConfigError
 from forge_common.nvidia_gpus import Gpu
 from tests.common.test_memory_plan import checkpoint
+from tests.quantized_files import awq, write_pair
 
 GPU = Gpu("Card", 80, 70)
 
@@ -78,3 +80,18 @@ def test_a_gpu_does_not_quantize() -> None:
     settings = DeviceSettings(backend="cuda", quantize="q8_0")
     with pytest.raises(ConfigError, match="--quantize q8_0 needs --backend cpu"):
         choose_precision(settings, Backend("cuda", GPU), checkpoint())
+
+
+@pytest.mark.parametrize(("stored", "expected"), [("F16", "float16"), ("BF16", "bfloat16")])
+def test_precision_of_a_quantised_model_is_that_of_its_other_weights(
+    tmp_path: Path, stored: str, expected: str
+) -> None:
+    pair = write_pair(tmp_path, {"quant_method": "awq", "bits": 4, "group_size": 32}, awq())
+    with Checkpoint.open(pair.quantized) as opened:
+        plain = {
+            name: replace(tensor, dtype=stored) if tensor.packed is None else tensor
+            for name, tensor in opened.tensors.items()
+        }
+        opened.tensors = plain
+        settings = DeviceSettings(backend="cuda")
+        assert choose_precision(settings, Backend("cuda", GPU), opened) == expected

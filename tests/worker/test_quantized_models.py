@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from forge_common.backend_memory import HostMemory
 from forge_common.checkpoint import Checkpoint
@@ -18,6 +19,7 @@ from forge_worker.models.load import load_model
 from forge_worker.models.registry import Model
 from forge_worker.parallel.sharding import Sharding
 from forge_worker.weights.loader import WeightLoader
+from tests.common.checkpoint.files import write_json
 from tests.quantized_files import Maker, awq, fp8, gptq, int8, packed, write_pair
 from tests.worker.forward import Runner
 
@@ -140,6 +142,36 @@ def test_families_say_the_same(tmp_path: Path, case: str, changes: dict[str, obj
     pair = write_pair(tmp_path, stated, make, **changes)
     ours, plain = (Runner(loaded(path)).greedy({0: PROMPT}, 12) for path in pair)
     assert ours == plain
+
+
+@pytest.mark.parametrize("modules", [("lm_head",), ("embed_tokens", "up_proj"), ("1.mlp.up_proj",)])
+def test_any_weights_may_be_quantised(tmp_path: Path, modules: tuple[str, ...]) -> None:
+    stated, make, _ = CASES["gptq"]
+    pair = write_pair(tmp_path, stated, make, modules)
+    with Checkpoint.open(pair.quantized) as checkpoint:
+        quantized = {name for name, tensor in checkpoint.tensors.items() if tensor.packed}
+    assert quantized
+    assert all(name.removesuffix(".weight").endswith(modules) for name in quantized)
+    assert (logits(pair.quantized) == logits(pair.plain)).all()
+
+
+def test_parts_of_a_weight_may_lie_in_several_files(tmp_path: Path) -> None:
+    pair = write_pair(tmp_path, AWQ, awq())
+    split(pair.quantized)
+    assert (logits(pair.quantized) == logits(pair.plain)).all()
+
+
+def split(directory: Path) -> None:
+    """Every other tensor into a second file."""
+    tensors = load_file(directory / "model.safetensors")
+    weight_map = {}
+    for half in (0, 1):
+        file_name = f"model-{half}.safetensors"
+        names = sorted(tensors)[half::2]
+        weight_map |= dict.fromkeys(names, file_name)
+        save_file({name: tensors[name] for name in names}, directory / file_name)
+    (directory / "model.safetensors").unlink()
+    write_json(directory / "model.safetensors.index.json", {"weight_map": weight_map})
 
 
 @pytest.mark.parametrize("case", ["gptq", "awq", "gptq in an order", "fp8 in blocks"])

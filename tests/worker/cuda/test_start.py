@@ -20,6 +20,7 @@ from forge_worker.loaded_model import LoadedModel
 from forge_worker.models.load import load_model
 from tests.cuda_emulator import EmulatedDevice
 from tests.gguf_models import write_gguf_model
+from tests.quantized_files import awq, fp8, gptq, write_pair
 from tests.worker.cuda.engines import PlainLibrary
 from tests.worker.fakes import FakeSequence, generate
 from tests.worker.forward import Runner
@@ -96,6 +97,19 @@ def test_a_device_that_is_too_full_is_said_in_one_sentence() -> None:
 @pytest.mark.parametrize("dtype", ["F32", "Q8_0"])
 def test_gguf_file_gives_the_tokens_the_cpu_gives(tmp_path: Path, dtype: str) -> None:
     path = write_gguf_model(MODEL, tmp_path / "m.gguf", dtype)
+    model = loaded(EmulatedDevice(total_bytes=512 * MIB), config_of(num_blocks=20), path)
+    host = load_model(path, DeviceSettings(threads=1), lambda done, total: None)
+    assert output_of(model) == Runner(host).greedy({0: [5, 6, 7]}, 5)[0]
+
+
+@pytest.mark.parametrize("case", ["gptq", "awq", "fp8"])
+def test_quantised_checkpoint_gives_the_tokens_the_cpu_gives(tmp_path: Path, case: str) -> None:
+    stated, make = {
+        "gptq": ({"bits": 4, "group_size": 32, "desc_act": True}, gptq(is_ordered=True)),
+        "awq": ({"bits": 4, "group_size": 32}, awq()),
+        "fp8": ({"weight_block_size": [32, 32]}, fp8((32, 32))),
+    }[case]
+    path = write_pair(tmp_path, {"quant_method": case, **stated}, make).quantized
     model = loaded(EmulatedDevice(total_bytes=512 * MIB), config_of(num_blocks=20), path)
     host = load_model(path, DeviceSettings(threads=1), lambda done, total: None)
     assert output_of(model) == Runner(host).greedy({0: [5, 6, 7]}, 5)[0]
