@@ -36,10 +36,12 @@ class StatedGptq(Struct, frozen=True):
     desc_act: bool = False
     sym: bool = True
     checkpoint_format: Literal["gptq", "gptq_v2"] = "gptq"
-    is_marlin_format: Literal[False] = False
+    is_marlin_format: bool | None = None
     dynamic: Annotated[dict[str, Any], Meta(max_length=0)] | None = None  # of single layers
 
     def scheme(self) -> Scheme:
+        if self.is_marlin_format:
+            raise ValueError("Marlin's layout is not read")
         return Scheme(
             kind="gptq",
             bits=self.bits,
@@ -54,9 +56,11 @@ class StatedAwq(Struct, frozen=True):
     bits: Literal[4]
     group_size: GroupSize
     version: Literal["gemm", "GEMM"] = "gemm"
-    zero_point: Literal[True] = True
+    zero_point: bool = True
 
     def scheme(self) -> Scheme:
+        if not self.zero_point:
+            raise ValueError("AWQ without zero points is not read")
         grid = _rows_of_groups(self.group_size)
         return Scheme(kind="awq", bits=4, grid=grid, is_symmetric=False)
 

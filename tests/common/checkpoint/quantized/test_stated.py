@@ -119,11 +119,11 @@ def test_groups_that_agree_are_one_scheme() -> None:
         (GPTQ, {"group_size": -2}, r"\$\.group_size"),
         (GPTQ, {"group_size": 2**40}, r"\$\.group_size"),
         (GPTQ, {"checkpoint_format": "marlin"}, r"'marlin'"),
-        (GPTQ, {"is_marlin_format": True}, "is_marlin_format"),
+        (GPTQ, {"is_marlin_format": True}, "Marlin's layout is not read"),
         (GPTQ, {"dynamic": {"-:lm_head": {}}}, r"\$\.dynamic"),
         (AWQ, {"bits": 8}, r"\$\.bits"),
         (AWQ, {"version": "gemv"}, "'gemv'"),
-        (AWQ, {"zero_point": False}, r"\$\.zero_point"),
+        (AWQ, {"zero_point": False}, "without zero points"),
         (FP8, {"weight_block_size": [0, 128]}, r"\$\.weight_block_size"),
         (FP8, {"weight_block_size": [128]}, r"\$\.weight_block_size"),
         (FP8, {"fmt": "e5m2"}, "'e5m2'"),
@@ -163,3 +163,10 @@ def test_what_is_not_computed_is_refused(
 ) -> None:
     with pytest.raises(ModelError, match=rf"^config\.json: `quantization_config`:? .*{match}"):
         parsed(stated, **changes)
+
+
+def test_fields_that_tools_leave_empty_say_nothing() -> None:
+    empty = {"is_marlin_format": None, "dynamic": None, "modules_in_block_to_quantize": None}
+    assert parsed(GPTQ, **empty) == parsed(GPTQ, dynamic={}) == parsed(GPTQ)
+    groups = {"group_0": {"weights": {**INTS, "actorder": None, "block_structure": None}}}
+    assert parsed(COMPRESSED, config_groups=groups) == parsed(COMPRESSED)
