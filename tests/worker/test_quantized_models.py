@@ -111,7 +111,9 @@ CASES: dict[str, tuple[dict[str, Any], Maker, str]] = {
 
 
 def loaded(path: Path) -> Model:
-    return load_model(path, DeviceSettings(threads=1), lambda done, total: None)
+    return load_model(
+        path, DeviceSettings(threads=1, cpu_kernels="numpy"), lambda done, total: None
+    )
 
 
 def logits(path: Path) -> np.ndarray:
@@ -181,7 +183,7 @@ def test_ranks_take_their_part_of_the_numbers(tmp_path: Path, case: str, rank: i
     pair = write_pair(tmp_path, stated, make)
     shard = Shard(rank, 2)
     with Checkpoint.open(pair.quantized) as ours, Checkpoint.open(pair.plain) as plain:
-        parts = [WeightLoader(of, NumpyOps().place, lambda *_: None, shard) for of in (ours, plain)]
+        parts = [WeightLoader(of, NumpyOps(), lambda *_: None, shard) for of in (ours, plain)]
         for name, sharding in ((DOWN, Sharding.INPUTS), (UP, Sharding.OUTPUTS)):
             mine, expected = (loader.load(name, sharding) for loader in parts)
             assert (mine == expected).all()
@@ -202,7 +204,7 @@ def test_progress_counts_the_bytes_of_all_parts(tmp_path: Path) -> None:
     pair = write_pair(tmp_path, AWQ, awq())
     seen: list[tuple[int, int]] = []
     with Checkpoint.open(pair.quantized) as checkpoint:
-        loader = WeightLoader(checkpoint, NumpyOps().place, lambda *step: seen.append(step))
+        loader = WeightLoader(checkpoint, NumpyOps(), lambda *step: seen.append(step))
         for name in checkpoint.tensors:
             loader.load(name)
         assert seen[-1] == (checkpoint.num_bytes, checkpoint.num_bytes)

@@ -76,7 +76,7 @@ def test_changed_claims_load_or_are_refused(
 def outcome(directory: Path) -> str:
     try:
         with Checkpoint.open(directory) as checkpoint:
-            loader = WeightLoader(checkpoint, NumpyOps().place, lambda *_: None)
+            loader = WeightLoader(checkpoint, NumpyOps(), lambda *_: None)
             for name in checkpoint.tensors:
                 loader.load(name)
     except ModelError as error:

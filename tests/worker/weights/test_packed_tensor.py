@@ -38,7 +38,7 @@ def opened(directory: Path, stated: dict[str, Any], make: Any, spoil: Spoil) -> 
 
 
 def loaded(checkpoint: Checkpoint) -> np.ndarray:
-    return WeightLoader(checkpoint, NumpyOps().place, lambda *_: None).load(UP)
+    return WeightLoader(checkpoint, NumpyOps(), lambda *_: None).load(UP)
 
 
 @pytest.mark.parametrize("group", [-1, 2, 2**31 - 1, -(2**31)])
