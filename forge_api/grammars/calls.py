@@ -53,11 +53,11 @@ class AskedCalls(NamedTuple):
 
     @property
     def asked(self) -> AskedGrammar:
-        return AskedGrammar("tools", self.spec)
+        return AskedGrammar("tools", self.spec, tuple(map(_param, self.places)))
 
     def names_of(self, loosened: Sequence[int]) -> list[str]:
         """Of the fields that do not count."""
-        return [f"tools[{self.places[index]}].function.parameters" for index in loosened]
+        return [_param(self.places[index]) for index in loosened]
 
     def without_lenient_schemas(self) -> AskedCalls:
         tools = tuple(
@@ -177,9 +177,13 @@ def _object_schema(tool: CallableTool) -> dict[str, Any]:
     """An object whatever the schema leaves open, since formats of calls have no other arguments."""
     parameters = tool.function.parameters or {}
     if not _may_be_object(parameters.get("type", "object")):
-        param = f"tools[{tool.place}].function.parameters"
+        param = _param(tool.place)
         raise RequestError(f"`{param}` are no object, as those of a call must be", param=param)
     return {**parameters, **ANY_OBJECT}
+
+
+def _param(place: int) -> str:
+    return f"tools[{place}].function.parameters"
 
 
 def _may_be_object(kind: object) -> bool:

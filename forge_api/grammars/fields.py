@@ -42,6 +42,7 @@ _SCHEMA_TEXT: Final = msgspec.json.Decoder(float_hook=Decimal)
 class AskedGrammar(NamedTuple):
     param: str  # the field that asks for it
     spec: GrammarSpec
+    tool_params: tuple[str, ...] = ()  # where it is of calls: the field of each tool's schema
 
     @property
     def unread(self) -> list[str]:

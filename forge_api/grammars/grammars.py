@@ -21,7 +21,7 @@ from forge_api.grammars.fields import AskedGrammar
 from forge_api.grammars.messages import Compiled, Outcome, Refused
 from forge_api.metrics import Metrics
 from forge_common.errors import RequestError, RequestErrorKind
-from forge_common.grammar.spec import GrammarSpec, JsonSchema
+from forge_common.grammar.spec import JsonSchema
 
 MAX_SPEC_BYTES: Final = 4 * 2**20
 MAX_COMPILING: Final = 64  # each of them may take seconds
@@ -141,12 +141,11 @@ def encoded(asked: AskedGrammar) -> bytes:
 
 
 def refusal(asked: AskedGrammar, refused: Refused) -> RequestError:
+    param = asked.param if refused.tool is None else asked.tool_params[refused.tool]
+    is_schema = refused.tool is not None or isinstance(asked.spec, JsonSchema)
+    code = "unsupported_schema" if is_schema else "invalid_grammar"
     return RequestError(
-        f"`{asked.param}` cannot be honoured: {refused.message}",
-        param=asked.param,
-        code="grammar_too_large" if refused.is_too_large else code_for(asked.spec),
+        f"`{param}` cannot be honoured: {refused.message}",
+        param=param,
+        code="grammar_too_large" if refused.is_too_large else code,
     )
-
-
-def code_for(spec: GrammarSpec) -> str:
-    return "unsupported_schema" if isinstance(spec, JsonSchema) else "invalid_grammar"

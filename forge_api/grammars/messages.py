@@ -24,6 +24,7 @@ class Refused(Struct, frozen=True, tag=True):
 
     message: Annotated[str, Meta(max_length=4096)]
     is_too_large: bool = False
+    tool: int | None = None  # whose schema it is about, by its place in the grammar
 
 
 class Failed(Struct, frozen=True, tag=True):

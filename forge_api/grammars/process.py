@@ -83,7 +83,8 @@ class CompilerDesk:
         try:
             program, loosened = compile_loosely(self._decoder.decode(body), self._automata)
         except GrammarError as error:
-            return Refused(printable(error.message), isinstance(error, GrammarTooLarge))
+            is_too_large = isinstance(error, GrammarTooLarge)
+            return Refused(printable(error.message), is_too_large, error.tool)
         except msgspec.ValidationError as error:
             return Refused(printable(str(error)))
         except RecursionError:

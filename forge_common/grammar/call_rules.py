@@ -48,7 +48,7 @@ class CallRules:
         options: SchemaOptions,
         automata: AutomatonStore,
     ) -> None:
-        """GrammarError, whose pointer begins with the tool's place, for a strict one's schema."""
+        """GrammarError, which has the tool's place, for a strict one's schema."""
         self.table = RuleTable()
         self.space = self.table.add(SPACE)
         self.loosened: list[int] = []
@@ -126,13 +126,9 @@ class CallRules:
         try:
             program = compile_schema(tool.parameters, self._options, self._automata)
         except GrammarError as error:
-            raise type(error)(
-                error.reason, pointer=f"/{index}{error.pointer or ''}", keyword=error.keyword
-            ) from error
+            raise error.of_tool(index) from error
         if is_empty(program):
-            raise GrammarError(
-                f"no arguments fulfil the schema of {tool.name}", pointer=f"/{index}"
-            )
+            raise GrammarError("nothing fulfils it", pointer="", tool=index)
         return program
 
     def _taken_in(self, program: Program) -> RuleIndex:

@@ -46,8 +46,7 @@ def compile_calls(
     options: CallOptions,
     automata: AutomatonStore | None = None,
 ) -> LooseProgram:
-    """GrammarError, whose pointer begins with the tool's place in the list, for a bad schema of a
-    strict one."""
+    """GrammarError, which has the tool's place in the list, for a bad schema of a strict one."""
     store = automata or AutomatonStore()
     rules = CallRules(tools, syntax, options.schema, store)
     return _program(rules, _forced(rules, syntax, options.is_parallel), options, store)
