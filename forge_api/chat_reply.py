@@ -62,7 +62,7 @@ class DeltaSplitter:
             return Split(thoughts.reasoning, thoughts.content, [], delta.finish_reason)
         pieces = self._tools.push(thoughts.content, is_last=is_last)
         reason = delta.finish_reason
-        if reason == "stop" and self._tools.has_calls:
+        if reason == "stop" and self._tools.is_ended_by_call:
             reason = "tool_calls"
         return Split(thoughts.reasoning, pieces.content, pieces.tool_calls, reason)
 

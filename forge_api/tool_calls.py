@@ -6,13 +6,16 @@ message.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from json import JSONDecoder
+from typing import Final, NamedTuple
 
 from msgspec import UNSET
 
 from forge_api.reply_types import CalledFunction, ToolCall, ToolCallDelta
 from forge_api.tools import ContentDelta, ToolCallArguments, ToolCallParser, ToolCallStart
 from forge_api.valid_request import ToolParsing
+
+JSON: Final = JSONDecoder(parse_int=str, parse_float=str)  # however many digits numbers have
 
 
 class Pieces(NamedTuple):
@@ -26,10 +29,16 @@ class ToolCallSplitter:
     def __init__(self, parsing: ToolParsing) -> None:
         self._parser = ToolCallParser(parsing.format, parsing.names)
         self._is_parallel = parsing.is_parallel
+        self._last_arguments: list[str] = []
 
     @property
-    def has_calls(self) -> bool:
-        return self._parser.num_calls > 0
+    def is_ended_by_call(self) -> bool:
+        """There are calls, and the last is whole: a stop string may have cut it."""
+        try:
+            JSON.decode("".join(self._last_arguments))
+        except (ValueError, RecursionError):
+            return False
+        return True
 
     def push(self, text: str, *, is_last: bool) -> Pieces:
         deltas = self._parser.push(text)
@@ -41,7 +50,14 @@ class ToolCallSplitter:
             for delta in deltas
             if not isinstance(delta, ContentDelta) and (self._is_parallel or delta.index == 0)
         ]
+        self._remember(calls)
         return Pieces(content, calls)
+
+    def _remember(self, calls: list[ToolCallDelta]) -> None:
+        for delta in calls:
+            if delta.id is not UNSET:
+                self._last_arguments.clear()
+            self._last_arguments.append(delta.function.arguments)
 
 
 class ToolCallCollector:

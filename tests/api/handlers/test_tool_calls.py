@@ -107,6 +107,21 @@ def test_a_call_cut_short_by_length_says_length() -> None:
     assert reply.json["choices"][0]["finish_reason"] == "length"
 
 
+@pytest.mark.parametrize("parser", WRITTEN)
+def test_a_call_cut_short_by_a_stop_string_says_stop(parser: str) -> None:
+    reply = ask(WRITTEN[parser], parser=parser, stop="two")
+    assert reply.json["choices"][0]["finish_reason"] == "stop"
+    for call in message(reply).get("tool_calls", []):
+        with pytest.raises(json.JSONDecodeError):
+            json.loads(call["function"]["arguments"])
+
+
+def test_a_call_behind_one_that_may_not_be_cuts_nothing_short() -> None:
+    reply = ask(f"{CALL} {CALL}"[:-25], parallel_tool_calls=False)
+    assert len(message(reply)["tool_calls"]) == 1
+    assert reply.json["choices"][0]["finish_reason"] == "tool_calls"
+
+
 def test_stop_strings_end_the_text_that_calls_are_found_in() -> None:
     reply = ask(f"{CALL} END {CALL}", stop="END")
     assert len(message(reply)["tool_calls"]) == 1
@@ -195,7 +210,7 @@ def test_forced_call_is_read_as_a_call() -> None:
         ({"tool_choice": {"type": "function"}}, "tool_choice"),
         ({"tool_choice": "required", "parser": "pythonic"}, "tool_choice"),
         ({"tools": STRICT, "parser": "gemma3"}, "tools[0].function.strict"),
-        ({"tool_choice": "required", "tools": [BAD_SCHEMA]}, "tools"),
+        ({"tool_choice": "required", "tools": [BAD_SCHEMA]}, "tools[0].function.parameters"),
         ({"tool_choice": "required", "tools": [NO_OBJECT]}, "tools[0].function.parameters"),
     ],
 )
@@ -225,8 +240,13 @@ def test_schema_that_cannot_be_kept_to_counts_only_where_it_is_strict() -> None:
     ]
     strict = {"type": "function", "function": {**BAD_SCHEMA["function"], "strict": True}}
     refused = ask("Hi", tools=[LENIENT[0], strict])
-    assert (refused.status, refused.error["param"]) == (400, "tools")
-    assert "(at /1/" in refused.error["message"]
+    assert (refused.status, refused.error["code"]) == (400, "unsupported_schema")
+    assert refused.error["param"] == "tools[1].function.parameters"
+    assert "(at /required)" in refused.error["message"]
+    only = {"type": "function", "function": {"name": "bad"}}
+    allowed = {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [only]}}
+    refused = ask("Hi", tools=[LENIENT[0], strict], tool_choice=allowed)
+    assert refused.error["param"] == "tools[1].function.parameters"
 
 
 def named(tool: dict[str, Any], name: str) -> dict[str, Any]:
