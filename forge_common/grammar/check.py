@@ -24,8 +24,8 @@ from forge_common.grammar.engine import Engine
 from forge_common.grammar.errors import GrammarError
 from forge_common.grammar.productive import is_empty
 from forge_common.grammar.program import Program
+from forge_common.grammar.schema.bounds import check_bounds
 from forge_common.grammar.schema.compiler import SchemaOptions, compile_schema
-from forge_common.grammar.schema.documents import check_bounds
 from forge_common.grammar.schema.json_values import value_text
 from forge_common.grammar.vocabulary import Vocabulary
 

@@ -29,8 +29,8 @@ from forge_common.grammar.program import (
     Text,
     Whitespace,
 )
+from forge_common.grammar.schema.bounds import check_bounds
 from forge_common.grammar.schema.compiler import SchemaOptions, compile_schema
-from forge_common.grammar.schema.documents import check_bounds
 from forge_common.grammar.tool_calls import (
     CallOptions,
     LooseProgram,

@@ -7,11 +7,18 @@ what keywords mean.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import unquote, urldefrag, urljoin
 
-from forge_common.grammar.errors import GrammarError, GrammarTooLarge
+from forge_common.grammar.errors import GrammarError
+from forge_common.grammar.schema.addresses import (
+    Address,
+    address,
+    look_up,
+    pointer_token,
+    pointer_tokens,
+)
+from forge_common.grammar.schema.bounds import bounded_objects
 from forge_common.grammar.schema.keywords import (
     Draft,
     draft_of,
@@ -19,22 +26,12 @@ from forge_common.grammar.schema.keywords import (
     subschemas,
 )
 
-MAX_DEPTH = 96
-MAX_VALUES = 2**17
-
 IDENTIFIERS = frozenset(
     {"$id", "id", "$anchor", "$dynamicAnchor", "$recursiveAnchor", "$schema"}
 )  # what `_read_identifier` looks at
 
-CONTAINERS = (dict, list)
-
 Place = int  # of a schema within its document
 FALSE_PLACE = 0  # the schema `false`, which stands nowhere
-
-
-class _Anchor(NamedTuple):
-    resource: str
-    name: str
 
 
 class _Found(NamedTuple):
@@ -56,11 +53,11 @@ class _Found(NamedTuple):
 
 class Document:
     def __init__(self, root: object) -> None:
-        objects = _bounded_objects(root)
+        objects = bounded_objects(root)
         self._root = root
         self.draft = draft_of(root, Draft.DRAFT_2020)
         self._resources = {"": ""}  # URI -> pointer
-        self._anchors: dict[_Anchor, str] = {}
+        self._anchors: dict[Address, str] = {}
         self._num_dynamic: dict[str, int] = {}  # anchors of a name
         self._num_recursive = 0
         self._bases = {"": ""}  # pointer -> URI
@@ -82,15 +79,14 @@ class Document:
     def place(self, pointer: str) -> Place:
         place = self._places.get(pointer)
         if place is None:
-            tokens = [_unescaped(token) for token in pointer.split("/")[1:]]
-            place = self._add_place(pointer, _look_up(self._root, tokens))
+            place = self._add_place(pointer, look_up(self._root, pointer_tokens(pointer)))
         return place
 
     def child(self, place: Place, *path: str) -> Place:
         pointer = self._pointers[place] + "".join(map(pointer_token, path))
         child = self._places.get(pointer)
         if child is None:
-            child = self._add_place(pointer, _look_up(self._schemas[place], path))
+            child = self._add_place(pointer, look_up(self._schemas[place], path))
         return child
 
     def _add_place(self, pointer: str, schema: object) -> Place:
@@ -111,7 +107,7 @@ class Document:
             raise GrammarError(f"{reference!r} lies outside of the schema")
         if not fragment or fragment.startswith("/"):
             return self._place_of_reference(root + fragment, reference)
-        pointer = self._anchors.get(_Anchor(resource, fragment))
+        pointer = self._anchors.get(Address(resource, fragment))
         if pointer is None:
             raise GrammarError(f"{reference!r} leads nowhere")
         return self.place(pointer)
@@ -128,12 +124,8 @@ class Document:
             raise GrammarError("several parts of the schema have a recursive anchor")
         return self.resolve(place, reference)
 
-    def _target(self, place: Place, reference: str) -> tuple[str, str]:
-        base = self._base(self._pointers[place])
-        if reference.startswith("#"):
-            return base, unquote(reference[1:])
-        resource, fragment = urldefrag(urljoin(base, reference))
-        return resource, unquote(fragment)
+    def _target(self, place: Place, reference: str) -> Address:
+        return address(self._base(self._pointers[place]), reference)
 
     def _place_of_reference(self, pointer: str, reference: str) -> Place:
         try:
@@ -177,96 +169,22 @@ class Document:
         return base
 
     def _add_resource(self, identifier: str, found: _Found) -> str:
-        resource, name = urldefrag(identifier)
-        if resource:
-            resource = urljoin(found.base, resource)
+        try:
+            resource, name = address(found.base, identifier)
+        except GrammarError as error:
+            raise error.located(found.pointer, "$id") from error
+        if not identifier.startswith("#"):
             self._resources.setdefault(resource, found.pointer)
-        else:
-            resource = found.base
         if name:  # how anchors were named up to draft 7
-            self._anchors.setdefault(_Anchor(resource, name), found.pointer)
+            self._anchors.setdefault(Address(resource, name), found.pointer)
         return resource
 
     def _read_anchors(self, schema: Mapping[str, object], base: str, pointer: str) -> None:
         for keyword in ("$anchor", "$dynamicAnchor"):
             name = schema.get(keyword)
             if isinstance(name, str):
-                self._anchors.setdefault(_Anchor(base, name), pointer)
+                self._anchors.setdefault(Address(base, name), pointer)
                 if keyword == "$dynamicAnchor":
                     self._num_dynamic[name] = self._num_dynamic.get(name, 0) + 1
         if schema.get("$recursiveAnchor") is True:
             self._num_recursive += 1
-
-
-def pointer_token(token: str) -> str:
-    return "/" + token.replace("~", "~0").replace("/", "~1")
-
-
-def _unescaped(token: str) -> str:
-    return token.replace("~1", "/").replace("~0", "~")
-
-
-def _look_up(value: object, tokens: Iterable[str]) -> object:
-    """LookupError where there is nothing."""
-    for token in tokens:
-        if isinstance(value, list) and token.isdecimal():
-            value = value[int(token)]
-        elif isinstance(value, dict):
-            value = value[token]
-        else:
-            raise LookupError(token)
-    return value
-
-
-class _Nested(NamedTuple):
-    value: object
-    depth: int
-    holder: _Nested | None = None
-    token: object = ""  # a key, or an index
-
-    @property
-    def pointer(self) -> str:
-        tokens: list[str] = []
-        here = self
-        while here.holder is not None:
-            tokens.append(pointer_token(str(here.token)))
-            here = here.holder
-        return "".join(reversed(tokens))
-
-
-def check_bounds(root: object) -> None:
-    """GrammarTooLarge where a value is nested too deep or holds too many others."""
-    _bounded_objects(root)
-
-
-def _bounded_objects(root: object) -> list[Mapping[str, object]]:
-    """All that there are in it, once it is known to be within bounds."""
-    found: list[Mapping[str, object]] = []
-    waiting = [_Nested(root, 0)]
-    num_values = 1
-    while waiting:
-        nested = waiting.pop()
-        if isinstance(nested.value, CONTAINERS):
-            num_values += len(nested.value)
-            _check_bounds_at(nested, num_values)
-            if isinstance(nested.value, dict):
-                found.append(nested.value)
-            waiting += _inner_containers(nested)
-    return found
-
-
-def _check_bounds_at(nested: _Nested, num_values: int) -> None:
-    if nested.depth > MAX_DEPTH:
-        raise GrammarTooLarge(f"nested more than {MAX_DEPTH} deep", pointer=nested.pointer)
-    if num_values > MAX_VALUES:
-        raise GrammarTooLarge(f"more than {MAX_VALUES} values", pointer=nested.pointer)
-
-
-def _inner_containers(nested: _Nested) -> list[_Nested]:
-    value, depth = nested.value, nested.depth + 1
-    members = value.items() if isinstance(value, dict) else enumerate(value)  # type: ignore[arg-type]
-    return [
-        _Nested(member, depth, nested, token)
-        for token, member in members
-        if isinstance(member, CONTAINERS)
-    ]

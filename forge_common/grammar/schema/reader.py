@@ -11,7 +11,8 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from forge_common.grammar.errors import GrammarError
-from forge_common.grammar.schema.documents import Document, Place, pointer_token
+from forge_common.grammar.schema.addresses import pointer_token
+from forge_common.grammar.schema.documents import Document, Place
 from forge_common.grammar.schema.json_values import exact, is_number
 
 MAX_COUNT = 2**53 - 1

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from forge_common.grammar.automata.formats import FORMATS
-from forge_common.grammar.schema.documents import pointer_token
+from forge_common.grammar.schema.addresses import pointer_token
 from forge_common.grammar.schema.keywords import Draft, draft_of, known_keywords, subschemas
 
 MAX_WORDS = 16

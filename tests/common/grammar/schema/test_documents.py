@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from forge_common.grammar.errors import GrammarError, GrammarTooLarge
-from forge_common.grammar.schema.documents import MAX_DEPTH, Document, check_bounds
+from forge_common.grammar.errors import GrammarError
+from forge_common.grammar.schema.documents import Document
 from forge_common.grammar.schema.keywords import Draft
 
 NESTED_RESOURCES = {
@@ -13,6 +13,7 @@ NESTED_RESOURCES = {
     "$defs": {
         "a": {"$id": "folder/a.json", "$defs": {"inner": {"$anchor": "deep"}}},
         "b": {"$anchor": "here"},
+        "list": [{}],
         "not read": {"enum": [{"$anchor": "here"}, {"$id": "http://forge.test/none"}]},
     },
 }
@@ -41,11 +42,23 @@ def test_references_lead_where_they_should(at: str, reference: str, pointer: str
 
 
 @pytest.mark.parametrize(
-    "reference", ["#deep", "#/$defs/c", "http://forge.test/none", "other.json", "#/$defs/b/0"]
+    "reference",
+    [
+        *("#deep", "#/$defs/c", "http://forge.test/none", "other.json", "#/$defs/b/0"),
+        *("#/$defs/list/1", "#/$defs/list/00", "#/$defs/list/\u0660", f"#/$defs/list/{'9' * 5000}"),
+        *("http://[forge", "//[x]/a#b", "http://forge\u2100.test/"),
+    ],
 )
 def test_references_that_lead_out_or_nowhere_are_refused(reference: str) -> None:
     with pytest.raises(GrammarError):
         pointer_of(Document(NESTED_RESOURCES), reference)
+
+
+@pytest.mark.parametrize("base", ["", "http://forge.test/"])
+def test_an_id_that_is_no_uri_is_refused_with_its_place(base: str) -> None:
+    with pytest.raises(GrammarError, match="is no URI") as caught:
+        Document({"$id": base, "items": {"$id": "http://[x#y"}})
+    assert (caught.value.pointer, caught.value.keyword) == ("/items", "$id")
 
 
 def test_references_may_lead_to_places_that_no_keyword_holds() -> None:
@@ -80,13 +93,3 @@ def test_the_draft_is_the_one_that_is_named(uri: str, draft: Draft) -> None:
 def test_parts_of_another_draft_are_refused() -> None:
     with pytest.raises(GrammarError, match="several drafts"):
         Document({"not": {"$schema": "http://json-schema.org/draft-04/schema#"}})
-
-
-def test_bounds_name_the_place() -> None:
-    value: object = {}
-    for _ in range(MAX_DEPTH + 5):
-        value = {"a": value}
-    with pytest.raises(GrammarTooLarge) as raised:
-        check_bounds(value)
-    assert raised.value.pointer == "/a" * (MAX_DEPTH + 1)
-    check_bounds({"a": [{"b": {}}]})
