@@ -19,8 +19,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from forge_common.protocol.message import Failure, PositionLogprobs
-from forge_common.protocol.scheduler_worker import BatchOutput, RunBatch, SampledSequence
+from forge_common.protocol.message import Failure
+from forge_common.protocol.scheduler_worker import BatchOutput, RunBatch
+from forge_worker.answer import Answer
 from forge_worker.batch_inputs import BatchInputs, build_inputs
 from forge_worker.constraints import Constraints, Masks
 from forge_worker.draft_check import DraftCheck
@@ -42,42 +43,6 @@ from forge_worker.sequence_mirror import (
 from forge_worker.top_tokens import Mask, TokenArray
 
 SCORED_VALUES = 2**24  # logits of a prompt that are held at a time: 64 MiB
-
-
-class Answer:
-    """What is known so far of one scheduled sequence's part of the BatchOutput."""
-
-    __slots__ = (
-        "error",
-        "forced_token_ids",
-        "is_delayed",
-        "logprobs",
-        "prompt_logprobs",
-        "token_ids",
-    )
-
-    def __init__(self, error: Failure | None, wants_prompt_logprobs: bool) -> None:
-        self.error = error
-        self.is_delayed = False
-        self.token_ids: list[int] = []
-        self.forced_token_ids: list[int] = []
-        self.logprobs: list[PositionLogprobs] | None = None
-        self.prompt_logprobs: list[PositionLogprobs] | None = [] if wants_prompt_logprobs else None
-
-    def add_logprobs(self, entry: PositionLogprobs) -> None:
-        self.logprobs = [*(self.logprobs or []), entry]
-
-    def of(self, sequence_id: int) -> SampledSequence:
-        if self.error is not None:
-            return SampledSequence(sequence_id, [], error=self.error)
-        return SampledSequence(
-            sequence_id,
-            self.token_ids,
-            self.logprobs,
-            self.prompt_logprobs,
-            forced_token_ids=self.forced_token_ids,
-            is_delayed=self.is_delayed,
-        )
 
 
 class Step(NamedTuple):
