@@ -25,8 +25,13 @@ def blamed(failure: Failure, params: SamplingParams, num_output_tokens: int) -> 
     names = [name for name, does in takes_away.items() if does]
     if not names:
         return failure
-    listed = " and ".join(f"`{name}`" for name in names)
+    listed = " and ".join(map(_shown, names))
     verb = "rule" if len(names) > 1 else "rules"
     return replace(
         failure, message=f"no token may be chosen: {listed} {verb} out every one", param=names[0]
     )
+
+
+def _shown(name: str) -> str:
+    """A client may have asked for its grammar by another field."""
+    return "the grammar" if name == "grammar" else f"`{name}`"
