@@ -48,7 +48,8 @@ def outputs_of(forge: ForgeClient) -> list[list[int]]:
 
 
 def test_tokens_over_sockets_are_those_of_the_cpu(small_model: Path) -> None:
-    with deployment("forge_worker", small_model, *LIMITS[4:], "--backend", "cpu") as forge:
+    numpy = ("--backend", "cpu", "--cpu-kernels", "numpy")
+    with deployment("forge_worker", small_model, *LIMITS[4:], *numpy) as forge:
         expected = outputs_of(forge)
     with deployment(EMULATED, small_model, *LIMITS[4:], *ON_GPU) as forge:
         assert outputs_of(forge) == expected

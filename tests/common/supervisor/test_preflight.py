@@ -54,7 +54,7 @@ def test_gguf_file_names_its_model_and_is_planned_by_its_header(tmp_path: Path) 
         plan_for(find_model(ModelSettings(model_path=model)), LaunchConfig())
         for model in (str(path), None)
     )
-    assert plan.weights_bytes == original.weights_bytes
+    assert plan.weights_bytes < 0.6 * original.weights_bytes  # 8.5 bits a number, not 16
     assert plan.longest_context == original.longest_context
 
 
