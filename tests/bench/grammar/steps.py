@@ -27,7 +27,7 @@ from forge_common.grammar.vocabulary import Vocabulary
 from forge_common.protocol.scheduler_worker import NewSequence, RunBatch, ScheduledSequence
 from forge_common.sampling import SamplingParams
 from forge_worker.blas_environment import available_threads, prepare_blas
-from forge_worker.constraints import Constraints
+from forge_worker.constraints import UNHURRIED, Constraints
 from forge_worker.grammar_engine import spare_collections
 from forge_worker.kv_cache import allocate_kv_cache
 from forge_worker.model_runner import ModelRunner
@@ -88,7 +88,7 @@ def _constraints() -> Constraints:
     engine = GrammarEngine(Vocabulary([*tokens.tokens, *padding], [tokens.end_id]))
     engine.warm()
     spare_collections()
-    return Constraints(lambda: engine)
+    return Constraints(lambda: engine, UNHURRIED)
 
 
 def _grammars() -> Iterator[bytes]:
