@@ -9,7 +9,9 @@ from __future__ import annotations
 import statistics
 import sys
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
@@ -17,6 +19,7 @@ from tests.bench.cpu.cases import FORMATS, LOADS, LONG, Load, goal
 from tests.bench.cpu.engine import Asked
 from tests.bench.cpu.llama_cpp import LlamaCpp, obtain
 from tests.bench.cpu.models import SHAPES, write_gguf_model, write_model
+from tests.bench.cpu.plot import Bar, svg
 from tests.bench.cpu.rivals import Peer, Speeds, compare, forge
 from tests.bench.report import machine
 
@@ -34,6 +37,7 @@ def names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
 @click.option("--rounds", default=3, help="Runs of each engine that count.")
 @click.option("--alone", is_flag=True, help="Without llama.cpp.")
 @click.option("--long", "with_long", is_flag=True, help="A context of 1024 at batch 16 too.")
+@click.option("--plots", type=Path, help="A folder for a plot a model and number of threads.")
 @click.option("--directory", type=Path, default=Path(".bench-cpu"))
 def main(
     models: tuple[str, ...],
@@ -42,22 +46,26 @@ def main(
     rounds: int,
     alone: bool,
     with_long: bool,
+    plots: Path | None,
     directory: Path,
 ) -> None:
     peer = None if alone else obtain(directory)
     loads = (*LOADS, LONG) if with_long else LOADS
     print(f"{machine()}\n\n{HEAD}", flush=True)
-    for model in models:
+    bars: dict[str, list[Bar]] = {}
+    for model, format_name, num_threads in product(models, formats, map(int, threads)):
         folder = directory / model
         write_model(folder, SHAPES[model])
-        for format_name in formats:
-            for num_threads in map(int, threads):
-                asked = Asked(
-                    str(folder), FORMATS[format_name].forge, num_threads, KV_TOKENS[with_long]
-                )
-                rival = None if peer is None else _peer(peer, folder, format_name, num_threads)
-                for line in _lines(asked, rival, loads, rounds):
-                    print(f"| {model} {format_name}, {num_threads} {line}", flush=True)
+        asked = Asked(str(folder), FORMATS[format_name].forge, num_threads, KV_TOKENS[with_long])
+        rival = None if peer is None else _peer(peer, folder, format_name, num_threads)
+        of_plot = bars.setdefault(f"{model}, {num_threads} threads", [])
+        for compared in _compared(asked, rival, loads, rounds):
+            wanted = goal(format_name, compared.load)
+            print(f"| {model} {format_name}, {num_threads} {compared.line} {wanted} |", flush=True)
+            if compared.speeds.llama_cpp:
+                of_plot.append(Bar(compared.load.name, format_name, compared.speeds.ratio, wanted))
+    if plots is not None:
+        _draw(plots, bars)
 
 
 HEAD = (
@@ -78,14 +86,29 @@ def _peer(programs: LlamaCpp, folder: Path, format_name: str, num_threads: int) 
     return Peer(programs, target, num_threads)
 
 
-def _lines(
+class Compared(NamedTuple):
+    load: Load
+    speeds: Speeds
+
+    @property
+    def line(self) -> str:
+        return f"| {self.load.name} | {_cells(self.speeds)} |"
+
+
+def _compared(
     asked: Asked, rival: Peer | None, loads: tuple[Load, ...], num_rounds: int
-) -> Iterator[str]:
-    format_name = next(name for name, peer in FORMATS.items() if peer.forge == asked.quantize)
+) -> Iterator[Compared]:
     with forge(asked) as ours:
         for load in loads:
-            speeds = compare(ours, rival, load, num_rounds)
-            yield f"| {load.name} | {_cells(speeds)} | {goal(format_name, load)} |"
+            yield Compared(load, compare(ours, rival, load, num_rounds))
+
+
+def _draw(folder: Path, bars: dict[str, list[Bar]]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, of_plot in bars.items():
+        if of_plot:
+            file = folder / f"cpu-{name.replace(', ', '-').replace(' ', '-')}.svg"
+            file.write_text(svg(f"{name}: tokens a second, llama.cpp = 1", of_plot))
 
 
 def _cells(speeds: Speeds) -> str:
