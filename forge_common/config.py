@@ -18,7 +18,7 @@ Port = Annotated[int, Meta(ge=0, le=65535)]
 Text = Annotated[str, Meta(min_length=1)]
 CpuKernels = Literal["auto", "avx512-bf16", "avx512-vnni", "avx512", "avx2", "neon", "numpy"]
 DtypeName = Literal["auto", "bfloat16", "float16", "float32"]
-QuantizeName = Literal["none", "q8_0"]
+QuantizeName = Literal["none", "q8_0", "q6_k", "q5_k", "q4_k", "q4_0"]
 KVDtypeName = Literal["auto", "float32", "bfloat16", "int8"]
 
 
@@ -56,7 +56,9 @@ class DeviceSettings(Settings, frozen=True):
     ] = "auto"
     quantize: Annotated[
         QuantizeName,
-        Meta(description="Narrower weights, made at load, on a CPU: 8 bits in blocks of 32."),
+        Meta(
+            description="Narrower weights, made at load, on a CPU: ggml's formats of 8 to 4 bits."
+        ),
     ] = "none"
     gpu_memory_utilization: Annotated[
         float,

@@ -1,7 +1,7 @@
 """What weights are kept as on a CPU, and how much memory that takes.
 
     f32, f16, bf16    as the numbers of a file are
-    q8_0              bytes, 32 to a float16 scale: 8.5 bits a weight, the format of ggml's Q8_0
+    q8_0 ... q6_k     numbers of ggml's formats of those names, in 4.5 to 8.5 bits a weight
 
 Native kernels keep what a file holds, or what `--dtype` and `--quantize` say, in tiles of 16 rows
 and 32 columns (forge_worker/cpu/native/tiles.py); NumPy widens everything to float32. Knows shapes
@@ -16,19 +16,39 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from forge_common.checkpoint import TensorInfo
+from forge_common.checkpoint.block_formats import BLOCK_FORMATS
 from forge_common.config import DeviceSettings, DtypeName, QuantizeName
 from forge_common.errors import ConfigError
 from forge_common.instruction_set import host_instruction_set
 
-FormatName = Literal["f32", "f16", "bf16", "q8_0"]
+FormatName = Literal["f32", "f16", "bf16", "q8_0", "q4_0", "q4_k", "q5_k", "q6_k"]
 TILE_ROWS, TILE_COLUMNS = 16, 32
 FLOAT_BYTES = 4
 TILE_BYTES: Mapping[FormatName, int] = MappingProxyType(
-    {"f32": 2048, "f16": 1024, "bf16": 1024, "q8_0": 544}
+    {
+        "f32": 2048,
+        "f16": 1024,
+        "bf16": 1024,
+        "q8_0": 544,
+        "q4_0": 288,
+        "q4_k": 296,
+        "q5_k": 360,
+        "q6_k": 424,
+    }
 )
-AS_STORED: Mapping[str, FormatName] = MappingProxyType({"F32": "f32", "F16": "f16", "BF16": "bf16"})
-IN_BLOCKS: FormatName = (
-    "q8_0"  # what no kernel reads yet: near enough, and no wider than it must be
+AS_STORED: Mapping[str, FormatName] = MappingProxyType(
+    {
+        "F32": "f32",
+        "F16": "f16",
+        "BF16": "bf16",
+        "Q4_0": "q4_0",
+        "Q4_K": "q4_k",
+        "Q5_K": "q5_k",
+        "Q6_K": "q6_k",
+    }
+)
+OTHER_BLOCKS: FormatName = (
+    "q8_0"  # of what has no kernel of its own, and of rows without whole blocks
 )
 OF_DTYPE: Mapping[DtypeName, FormatName] = MappingProxyType(
     {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
@@ -47,11 +67,15 @@ class WeightChoice(NamedTuple):
             return self.quantize
         return "as the files have them" if self.dtype == "auto" else self.dtype
 
-    def format_of(self, stored: str) -> FormatName:
-        """Of a matrix whose numbers a file holds as `stored`, in the names of safetensors."""
+    def format_of(self, stored: str, num_columns: int) -> FormatName:
+        """Of a matrix whose numbers a file holds as `stored`, in the names of safetensors and of
+        GGUF."""
         if self.quantize != "none":
-            return self.quantize
-        return AS_STORED.get(stored, IN_BLOCKS) if self.dtype == "auto" else OF_DTYPE[self.dtype]
+            is_whole = num_columns % BLOCK_FORMATS[self.quantize.upper()].block_elements == 0
+            return self.quantize if is_whole else OTHER_BLOCKS
+        if self.dtype == "auto":
+            return AS_STORED.get(stored, OTHER_BLOCKS)
+        return OF_DTYPE[self.dtype]
 
     def num_bytes(self, tensor: TensorInfo) -> int:
         """Vectors stay float32, as they are few."""
@@ -59,7 +83,7 @@ class WeightChoice(NamedTuple):
             return FLOAT_BYTES * math.prod(tensor.shape)
         num_rows, num_columns = tensor.shape
         num_tiles = -(-num_rows // TILE_ROWS) * -(-num_columns // TILE_COLUMNS)
-        return num_tiles * TILE_BYTES[self.format_of(tensor.dtype)]
+        return num_tiles * TILE_BYTES[self.format_of(tensor.dtype, num_columns)]
 
 
 def host_weights(settings: DeviceSettings) -> WeightChoice:

@@ -29,6 +29,12 @@ def on_a_host_with(monkeypatch: pytest.MonkeyPatch, found: InstructionSet | None
         ({"dtype": "float32"}, "BF16", "f32"),
         ({"dtype": "bfloat16"}, "F32", "bf16"),
         ({"quantize": "q8_0"}, "F16", "q8_0"),
+        ({"quantize": "q4_0"}, "F16", "q4_0"),
+        ({"quantize": "q4_k"}, "F16", "q8_0"),
+        ({"quantize": "q4_k"}, "Q6_K", "q8_0"),
+        ({}, "Q6_K", "q6_k"),
+        ({}, "IQ4_XS", "q8_0"),
+        ({"dtype": "float32"}, "Q4_0", "f32"),
     ],
 )
 def test_weights_stay_as_stored_unless_asked_otherwise(
@@ -36,7 +42,7 @@ def test_weights_stay_as_stored_unless_asked_otherwise(
 ) -> None:
     on_a_host_with(monkeypatch, AVX2)
     choice = host_weights(DeviceSettings(**settings))  # type: ignore[arg-type]
-    assert choice.format_of(stored) == expected
+    assert choice.format_of(stored, num_columns=96) == expected
 
 
 @pytest.mark.parametrize("settings", [{"dtype": "bfloat16"}, {"quantize": "q8_0"}])

@@ -2,7 +2,8 @@
 
     float32    [rows][length], zeros behind the last column
     bfloat16   likewise, rounded
-    int8       likewise, 32 to a scale: value = scale · number; and of each 32 also -128 · their sum
+    int8       likewise, 32 to a scale: value = scale · number; and of each 32 also sums, which
+               weights that are not symmetric need (tiles.BlockSums)
 
 One task is one row, and no row's numbers meet another's. A number that is not finite makes its own
 block's scale so, and with it all of the row's products. Knows no weights.
@@ -31,7 +32,7 @@ from forge_worker.cpu.native.lanes import (
     zeros16,
 )
 from forge_worker.cpu.native.memory import read_float, read_int, read_long, write_float
-from forge_worker.cpu.native.tiles import BLOCK, ActivationKind
+from forge_worker.cpu.native.tiles import BLOCK, NUM_SUMS, ActivationKind, BlockSums
 from forge_worker.cpu.native.vector_ir import (
     BYTE,
     FLOAT,
@@ -62,7 +63,7 @@ class PrepareArguments(NamedTuple):
     out: int
     out_bytes: int  # of a row
     scales: int  # float32 [rows][length / 32], of int8
-    offsets: int  # int32, likewise
+    sums: int  # [rows][BlockSums][length / 32], likewise
 
 
 AT = PrepareArguments(*range(0, 8 * len(PrepareArguments._fields), 8))
@@ -136,14 +137,16 @@ def to_bytes(arguments: int, row: int, x: int) -> None:
     out = read_long(arguments + AT.out) + row * read_long(arguments + AT.out_bytes)
     num_blocks = read_long(arguments + AT.length) // BLOCK
     scales = read_long(arguments + AT.scales) + 4 * num_blocks * row
-    offsets = read_long(arguments + AT.offsets) + 4 * num_blocks * row
+    sums = read_long(arguments + AT.sums) + NUM_SUMS * 4 * num_blocks * row
     for block in range(num_blocks):
         at = BLOCK * block
-        quantise_block(x + 4 * at, out + at, scales + 4 * block, offsets + 4 * block)
+        quantise_block(x + 4 * at, out + at, scales + 4 * block, sums + 4 * block, 4 * num_blocks)
 
 
-@emitting(None, ADDRESS, ADDRESS, ADDRESS, ADDRESS)
-def quantise_block(e: Emitter, x: Value, out: Value, scale: Value, offset: Value) -> None:
+@emitting(None, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS)
+def quantise_block(
+    e: Emitter, x: Value, out: Value, scale: Value, sums: Value, plane_bytes: Value
+) -> None:
     halves = [e.load(e.at(x, at), FLOATS, 4) for at in (0, 4 * LANES)]
     highest = _largest_size(e, halves)
     inverse = e.builder.fdiv(ir.Constant(FLOAT, HIGHEST_NUMBER), highest)
@@ -152,9 +155,19 @@ def quantise_block(e: Emitter, x: Value, out: Value, scale: Value, offset: Value
     numbers = [_rounded(e, e.builder.fmul(half, inverse)) for half in halves]
     for half, number in enumerate(numbers):
         e.store(e.builder.trunc(number, ir.VectorType(BYTE, LANES)), e.at(out, LANES * half))
-    total = e.call("llvm.vector.reduce.add.v16i32", INT, [e.builder.add(*numbers)])
-    e.store(e.builder.mul(total, ir.Constant(INT, -128)), offset, 4)
-    e.store(e.builder.fdiv(highest, ir.Constant(FLOAT, HIGHEST_NUMBER)), scale, 4)
+    step = e.builder.fdiv(highest, ir.Constant(FLOAT, HIGHEST_NUMBER))
+    e.store(step, scale, 4)
+    of_halves = [e.call("llvm.vector.reduce.add.v16i32", INT, [half]) for half in numbers]
+    _store_sums(e, of_halves, step, [e.at(sums, e.times(plane_bytes, n)) for n in BlockSums])
+
+
+def _store_sums(e: Emitter, of_halves: list[Value], step: Value, planes: list[Value]) -> None:
+    total = e.builder.add(*of_halves)
+    values = [e.builder.mul(total, ir.Constant(INT, factor)) for factor in (-128, -8)]
+    values += [e.builder.mul(half, ir.Constant(INT, -32)) for half in of_halves]
+    values.append(e.builder.fmul(e.builder.sitofp(e.builder.neg(total), FLOAT), step))
+    for value, place in zip(values, planes, strict=True):
+        e.store(value, place, 4)
 
 
 def _largest_size(e: Emitter, halves: Sequence[Value]) -> Value:

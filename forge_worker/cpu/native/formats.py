@@ -1,7 +1,7 @@
 """The weight formats: how much a tile takes, how it is filled, read and multiplied.
 
-A format fills a tile from 16 rows of float32, and gives back one row of a tile, which is how tokens
-are embedded. Knows no files, no tasks.
+A format fills a tile from 16 rows of float32, or of its own blocks, and gives back one row of a
+tile, which is how tokens are embedded. Knows no files, no tasks.
 """
 
 from __future__ import annotations
@@ -12,7 +12,21 @@ from typing import NamedTuple
 
 import numpy as np
 
+from forge_common.weight_format import TILE_BYTES
+from forge_worker.cpu.native.block_codes import q4_0_code, q4_k_code, q5_k_code, q6_k_code
+from forge_worker.cpu.native.block_packing import (
+    fill_q4_0,
+    fill_q4_k,
+    fill_q5_k,
+    fill_q6_k,
+    fill_q8_0_blocks,
+    read_q4_0,
+    read_q4_k,
+    read_q5_k,
+    read_q6_k,
+)
 from forge_worker.cpu.native.gemm_bf16 import bf16_pair_product
+from forge_worker.cpu.native.gemm_blocks import BlockCode, block_product
 from forge_worker.cpu.native.gemm_float import bf16_product, f16_product, f32_product
 from forge_worker.cpu.native.gemm_q8_0 import BLOCK_BYTES, SCALES_BYTES, q8_0_product
 from forge_worker.cpu.native.host import InstructionSet
@@ -36,21 +50,30 @@ from forge_worker.cpu.native.tiles import (
     FormatName,
     padded_columns,
 )
+from forge_worker.weights.stored_tensor import BlockDtype
 
-FillTile = Callable[[int, int, int], None]  # (rows float32 [16][length], length, tile)
+FillTile = Callable[[int, int, int], None]  # (rows [16][length], length, tile)
 ReadRow = Callable[[int, int, int, int], None]  # (tile, lane, length, float32 [length])
 LINE_BYTES = 64
 HIGHEST = 127  # of a byte with a sign
 EXPONENT, FRACTION_BIT = 0x7F80_0000, 0x40
 
 
+class BlockSource(NamedTuple):
+    """Rows of ggml's blocks, close together."""
+
+    dtype: BlockDtype
+    fill_tile: FillTile
+
+
 class WeightFormat(NamedTuple):
     name: FormatName
     bytes_per_block: int  # of a tile's 16 rows and 32 columns
-    fill_tile: FillTile
+    fill_tile: FillTile | None  # from float32; None where only blocks will do
     read_row: ReadRow
     product: Callable[[InstructionSet], Microkernel]
     activation: Callable[[InstructionSet], ActivationKind]
+    blocks: BlockSource | None = None
 
     def tile_bytes(self, num_columns: int) -> int:
         """Whole cache lines, since vectors are read from where a tile begins."""
@@ -148,6 +171,20 @@ def _bf16_product(instructions: InstructionSet) -> Microkernel:
     return bf16_product(instructions)
 
 
+def _of_blocks(
+    name: FormatName, blocks: BlockSource, read_row: ReadRow, code: BlockCode
+) -> WeightFormat:
+    return WeightFormat(
+        name,
+        TILE_BYTES[name],
+        None,
+        read_row,
+        lambda instructions: block_product(code, instructions),
+        lambda _: "int8",
+        blocks,
+    )
+
+
 FORMATS: Mapping[FormatName, WeightFormat] = MappingProxyType(
     {
         "f32": WeightFormat("f32", 2048, fill_f32, read_f32, f32_product, lambda _: "float32"),
@@ -161,7 +198,17 @@ FORMATS: Mapping[FormatName, WeightFormat] = MappingProxyType(
             lambda instructions: "bfloat16" if instructions.has_bf16_dot else "float32",
         ),
         "q8_0": WeightFormat(
-            "q8_0", BLOCK_BYTES + SCALES_BYTES, fill_q8_0, read_q8_0, q8_0_product, lambda _: "int8"
+            "q8_0",
+            BLOCK_BYTES + SCALES_BYTES,
+            fill_q8_0,
+            read_q8_0,
+            q8_0_product,
+            lambda _: "int8",
+            BlockSource("Q8_0", fill_q8_0_blocks),
         ),
+        "q4_0": _of_blocks("q4_0", BlockSource("Q4_0", fill_q4_0), read_q4_0, q4_0_code()),
+        "q4_k": _of_blocks("q4_k", BlockSource("Q4_K", fill_q4_k), read_q4_k, q4_k_code()),
+        "q5_k": _of_blocks("q5_k", BlockSource("Q5_K", fill_q5_k), read_q5_k, q5_k_code()),
+        "q6_k": _of_blocks("q6_k", BlockSource("Q6_K", fill_q6_k), read_q6_k, q6_k_code()),
     }
 )

@@ -20,6 +20,7 @@ from forge_worker.cpu.native.kernel import Kernel, compile_kernel, inlined
 from forge_worker.cpu.native.lanes import add16, load16, mul16, splat16, store16
 from forge_worker.cpu.native.memory import read_float, read_long, write_float
 from forge_worker.cpu.native.microkernel import Microkernel, call_product, compile_variants
+from forge_worker.cpu.native.tiles import NUM_SUMS
 
 CHUNK_ROWS = 504  # activations that meet a task's weights at a time: a multiple of group sizes
 MIN_PREFETCHED_ROWS = 3  # fewer wait for memory anyhow, which then runs ahead by itself
@@ -49,7 +50,7 @@ class GemmArguments(NamedTuple):
     activations: int
     activation_bytes: int  # of a row
     scales: int  # float32 [rows][length / 32], of int8 activations
-    offsets: int  # int32, likewise
+    sums: int  # [rows][BlockSums][length / 32], likewise
     num_rows_address: int  # of an int64: how many activations there are
     out: int  # float32, of the first row and the first pair
     out_bytes: int  # of a row
@@ -131,7 +132,7 @@ def _multiply_pair(microkernel: Microkernel) -> Callable[[int, int, int, int, in
         product = read_long(arguments + AT.product)
         activations = read_long(arguments + AT.activations)
         activation_bytes = read_long(arguments + AT.activation_bytes)
-        scales, offsets = read_long(arguments + AT.scales), read_long(arguments + AT.offsets)
+        scales, sums = read_long(arguments + AT.scales), read_long(arguments + AT.sums)
         length = read_long(arguments + AT.length)
         table_bytes = length // 8
         num_groups = (num_rows + largest - 1) // largest
@@ -148,7 +149,7 @@ def _multiply_pair(microkernel: Microkernel) -> Callable[[int, int, int, int, in
                 second,
                 activations + row * activation_bytes,
                 scales + row * table_bytes,
-                offsets + row * table_bytes,
+                sums + row * NUM_SUMS * table_bytes,
                 length,
                 outputs,
                 tile + ahead,

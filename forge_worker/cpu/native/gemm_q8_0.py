@@ -21,14 +21,14 @@ from forge_worker.cpu.native.microkernel import (
     Operands,
     PrefetchLevel,
     emit_prefetches,
+    scale_of,
+    sum_of,
 )
-from forge_worker.cpu.native.tiles import BLOCK, TILE_ROWS
+from forge_worker.cpu.native.tiles import BLOCK, TILE_ROWS, BlockSums
 from forge_worker.cpu.native.vector_ir import (
     BYTES,
-    FLOAT,
     FLOATS,
     HALVES,
-    INT,
     LONG,
     Emitter,
     Value,
@@ -66,7 +66,7 @@ def _block_sums(
 ) -> Table:
     """int32 [16] each."""
     begun = [
-        dot.begin(e, e.load(_of_block(e, operands.offsets, operands, block, column), INT, 4))
+        dot.begin(e, sum_of(e, operands, BlockSums.OF_BYTES, block, column))
         for column in range(num_columns)
     ]
     totals = [[total for _ in tiles] for total in begun]
@@ -89,14 +89,8 @@ def _add_scaled(
     halves = [e.load(e.at(operands.tiles[tile], first), HALVES, 32) for tile in tiles]
     scales = [e.builder.fpext(half, FLOATS) for half in halves]
     for column, (of_column, totals) in enumerate(zip(whole, sums, strict=True)):
-        x = e.splat(e.load(_of_block(e, operands.scales, operands, block, column), FLOAT, 4))
+        x = e.splat(scale_of(e, operands, block, column))
         for number, scale, total in zip(of_column, scales, totals, strict=True):
             factor = e.builder.fmul(scale, x)
             added = e.fma(e.builder.sitofp(number, FLOATS), factor, e.builder.load(total))
             e.builder.store(added, total)
-
-
-def _of_block(e: Emitter, table: Value, operands: Operands, block: Value, column: int) -> Value:
-    """The number of a column's block, of 4 bytes each."""
-    row_bytes = e.builder.udiv(operands.length, ir.Constant(LONG, BLOCK // 4))
-    return e.at(table, e.times(row_bytes, column), e.times(block, 4))

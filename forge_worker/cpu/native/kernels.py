@@ -13,7 +13,7 @@ from forge_worker.cpu.native.formats import FORMATS
 from forge_worker.cpu.native.gemm import Gemm, compile_gemm
 from forge_worker.cpu.native.host import InstructionSet
 from forge_worker.cpu.native.kernel import Kernel
-from forge_worker.cpu.native.packing import compile_pack
+from forge_worker.cpu.native.packing import compile_pack, compile_pack_blocks
 from forge_worker.cpu.native.tiles import ActivationKind, FormatName
 
 
@@ -30,8 +30,14 @@ class Kernels:
             self._gemms[name] = compile_gemm(product, f"{self._tag}-gemm_{name}")
         return self._gemms[name]
 
-    def pack(self, name: FormatName) -> Kernel:
-        return self._once(f"pack_{name}", lambda n: compile_pack(FORMATS[name], n))
+    def pack(self, name: FormatName, is_of_blocks: bool) -> Kernel:
+        """From the format's blocks, or from plain numbers."""
+        fill_tile, blocks = FORMATS[name].fill_tile, FORMATS[name].blocks
+        if is_of_blocks and blocks is not None:
+            return self._once(f"pack_{name}_blocks", lambda n: compile_pack_blocks(blocks, n))
+        if not is_of_blocks and fill_tile is not None:
+            return self._once(f"pack_{name}", lambda n: compile_pack(fill_tile, n))
+        raise ValueError(f"{name} is not packed from what it was given")
 
     def embed(self, name: FormatName) -> Kernel:
         return self._once(f"embed_{name}", lambda n: compile_embed(FORMATS[name], n))

@@ -44,6 +44,18 @@ def read_byte(e: Emitter, address: Value) -> Value:
     return e.builder.zext(e.load(address, BYTE), LONG)
 
 
+@emitting(ADDRESS, ADDRESS)
+def read_word(e: Emitter, address: Value) -> Value:
+    """Four bytes, the first lowest, at any address."""
+    return e.builder.zext(e.load(address, INT), LONG)
+
+
+@emitting(None, ADDRESS, ADDRESS)
+def write_word(e: Emitter, address: Value, value: Value) -> None:
+    """The lower half, at any address."""
+    e.store(e.builder.trunc(value, INT), address)
+
+
 @emitting(None, ADDRESS, ADDRESS)
 def write_byte(e: Emitter, address: Value, value: Value) -> None:
     e.store(e.builder.trunc(value, BYTE), address)

@@ -17,7 +17,8 @@ from typing import NamedTuple
 from llvmlite import ir
 
 from forge_worker.cpu.native.kernel import ADDRESS, Kernel, compile_function, emitting
-from forge_worker.cpu.native.vector_ir import LONG, Emitter, Value
+from forge_worker.cpu.native.tiles import BLOCK, NUM_SUMS, BlockSums
+from forge_worker.cpu.native.vector_ir import FLOAT, INT, LONG, Emitter, Value
 
 
 class Operands(NamedTuple):
@@ -26,7 +27,7 @@ class Operands(NamedTuple):
     tiles: tuple[Value, Value]
     activations: Value  # [columns][length], in the kind of the format
     scales: Value  # [columns][length / 32] float32, of int8 activations
-    offsets: Value  # [columns][length / 32] int32, of int8 activations
+    sums: Value  # [columns][BlockSums][length / 32], of int8 activations
     length: Value
     outputs: Value  # float32 [columns][2][16]
     ahead: tuple[Value, Value]  # what to prefetch of the next pair
@@ -51,7 +52,7 @@ class Microkernel(NamedTuple):
 
 
 def compile_variants(microkernel: Microkernel, name: str) -> Kernel:
-    """(variant, tile, tile, activations, scales, offsets, length, outputs, ahead, ahead), with
+    """(variant, tile, tile, activations, scales, sums, length, outputs, ahead, ahead), with
     variant = prefetch level (0: none) · number of group sizes + index of the group size.
 
     A function of its own, called by its address: a compiler that saw it in its place would work on
@@ -66,7 +67,7 @@ def compile_variants(microkernel: Microkernel, name: str) -> Kernel:
         second: int,
         activations: int,
         scales: int,
-        offsets: int,
+        sums: int,
         length: int,
         outputs: int,
         ahead: int,
@@ -78,7 +79,7 @@ def compile_variants(microkernel: Microkernel, name: str) -> Kernel:
             second,
             activations,
             scales,
-            offsets,
+            sums,
             length,
             outputs,
             ahead,
@@ -113,9 +114,9 @@ def call_product(e: Emitter, function: Value, *values: Value) -> None:
 
 
 def _operands(values: Sequence[Value]) -> Operands:
-    tile, second, activations, scales, offsets, length, outputs, ahead, second_ahead = values
+    tile, second, activations, scales, sums, length, outputs, ahead, second_ahead = values
     return Operands(
-        (tile, second), activations, scales, offsets, length, outputs, (ahead, second_ahead)
+        (tile, second), activations, scales, sums, length, outputs, (ahead, second_ahead)
     )
 
 
@@ -134,6 +135,24 @@ def emit_switch(
         emit()
         builder.branch(end)
     builder.position_at_end(end)
+
+
+def scale_of(e: Emitter, operands: Operands, block: Value, column: int) -> Value:
+    """Of a column's block."""
+    row = e.at(operands.scales, e.times(_table_bytes(e, operands), column))
+    return e.load(e.at(row, e.times(block, 4)), FLOAT, 4)
+
+
+def sum_of(e: Emitter, operands: Operands, plane: BlockSums, block: Value, column: int) -> Value:
+    """Of a column's block."""
+    number = NUM_SUMS * column + plane
+    row = e.at(operands.sums, e.times(_table_bytes(e, operands), number))
+    kind = FLOAT if plane is BlockSums.SCALED else INT
+    return e.load(e.at(row, e.times(block, 4)), kind, 4)
+
+
+def _table_bytes(e: Emitter, operands: Operands) -> Value:
+    return e.builder.udiv(operands.length, ir.Constant(LONG, BLOCK // 4))
 
 
 def emit_prefetches(e: Emitter, operands: Operands, turn: Value, num_lines: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +23,6 @@ from forge_worker.cpu.native.attention import AttentionShape, NativeAttention, c
 from forge_worker.cpu.native.buffers import FLOAT_BYTES, Buffers
 from forge_worker.cpu.native.embedding import EmbedArguments
 from forge_worker.cpu.native.experts import Experts
-from forge_worker.cpu.native.formats import FORMATS
 from forge_worker.cpu.native.gates import GATE_CODES
 from forge_worker.cpu.native.gemm import MAX_GROUP, Finish
 from forge_worker.cpu.native.kernels import Kernels
@@ -31,6 +31,7 @@ from forge_worker.cpu.native.launcher import Launcher
 from forge_worker.cpu.native.packing import PackedMatrix, pack_rows
 from forge_worker.cpu.native.pool import NativePool
 from forge_worker.cpu.native.products import Gate, Output, Products, Rows, padded_vector
+from forge_worker.cpu.native.sources import source_of
 from forge_worker.cpu.native.step import StepRecord
 from forge_worker.cpu.native.tiles import padded_columns
 from forge_worker.forward_inputs import FloatArray, ForwardInputs
@@ -77,12 +78,12 @@ class NativeOps:
         if len(parts[0].shape) == 1:
             return padded_vector(_joined(parts))
         packed = []
-        for name, sources in groupby(
-            parts, key=lambda part: self._choice.weights.format_of(part.dtype)
-        ):
-            self._formats.add(name)
-            kernel = self._kernels.pack(name)
-            packed.append(pack_rows(self._pool, kernel, FORMATS[name], list(sources)))
+        sources = [source_of(part, self._choice.weights, self._pool.num_threads) for part in parts]
+        for (format_, is_of_blocks), run in groupby(sources, key=attrgetter("kind")):
+            self._formats.add(format_.name)
+            kernel = self._kernels.pack(format_.name, is_of_blocks)
+            tensors = [source.tensor for source in run]
+            packed.append(pack_rows(self._pool, kernel, format_, tensors))
         return PackedMatrix(tuple(packed))
 
     def place_norm(self, weight: StoredTensor) -> FloatArray:

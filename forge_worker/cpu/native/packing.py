@@ -14,23 +14,25 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from forge_worker.cpu.native.formats import WeightFormat
+from forge_common.checkpoint.block_formats import BLOCK_FORMATS
+from forge_worker.cpu.native.formats import BlockSource, FillTile, WeightFormat
 from forge_worker.cpu.native.kernel import Kernel, compile_kernel, inlined
 from forge_worker.cpu.native.lanes import load16, load16_bfloats, load16_halves, store16
 from forge_worker.cpu.native.memory import (
     read_bfloat,
+    read_byte,
     read_float,
     read_half,
     read_long,
+    write_byte,
     write_float,
 )
 from forge_worker.cpu.native.pool import Bytes, NativePool, Record, aligned_bytes
 from forge_worker.cpu.native.tiles import TILE_ROWS, num_tiles, padded_columns
 from forge_worker.weights.stored_tensor import StoredDtype, StoredTensor
-from forge_worker.weights.stored_tensor import widen as widen_stored
 
 DTYPE_CODES: dict[StoredDtype, int] = {"F32": 0, "F16": 1, "BF16": 2}
-WIDENED = DTYPE_CODES["F32"]  # what is stored in blocks
+OF_BLOCKS = 0
 WIDTHS = (4, 2, 2)
 PAIR = 2
 
@@ -50,7 +52,7 @@ class Source(NamedTuple):
 
     address: int
     row_bytes: int
-    dtype: int
+    dtype: int  # of DTYPE_CODES; without meaning where blocks are copied
     num_rows: int
 
 
@@ -110,35 +112,31 @@ class PackedMatrix:
 def pack_rows(
     pool: NativePool, kernel: Kernel, format_: WeightFormat, sources: Sequence[StoredTensor]
 ) -> PackedPart:
-    """Tensors [rows, columns] one below the other, all in one format; `kernel` is the format's."""
+    """Tensors [rows, columns] one below the other, all in one format, and all of plain numbers or
+    all of the format's blocks; `kernel` is the format's for such."""
     num_rows, num_columns = sum(len(source.array) for source in sources), sources[0].shape[1]
     length, count = padded_columns(num_columns), num_tiles(num_rows)
     tile_bytes = format_.tile_bytes(num_columns)
     tiles = aligned_bytes(-(-count // PAIR) * PAIR * tile_bytes)
     arguments = PackArguments(tiles.ctypes.data, tile_bytes, num_columns, length, len(sources))
-    arrays = [_rows_in_place(source) for source in sources]
+    arrays = [_rows_in_place(source.array) for source in sources]
     values = list(arguments)
     for source, array in zip(sources, arrays, strict=True):
-        code = DTYPE_CODES.get(source.dtype, WIDENED)
+        code = DTYPE_CODES.get(source.dtype, OF_BLOCKS)
         values += Source(array.ctypes.data, array.strides[0], code, len(array))
     pool.reserve_scratch(4 * TILE_ROWS * length)
     pool.run(kernel, Record(values), count)
     return PackedPart(format_, tiles, num_rows, num_columns)
 
 
-def _rows_in_place(source: StoredTensor) -> npt.NDArray[Any]:
-    """As it is where its rows are whole numbers; blocks are widened, a tensor at a time."""
-    if source.dtype not in DTYPE_CODES:
-        wide = np.empty(source.shape, np.float32)
-        widen_stored(source, wide)
-        return wide
-    array = source.array
+def _rows_in_place(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """As it is where its rows are whole, which they are but for odd slices."""
     is_whole = array.strides[1] == array.itemsize and array.strides[0] > 0
     return array if is_whole else np.ascontiguousarray(array)
 
 
-def compile_pack(format_: WeightFormat, name: str) -> Kernel:
-    fill_tile = format_.fill_tile
+def compile_pack(fill_tile: FillTile, name: str) -> Kernel:
+    """From plain numbers."""
 
     def pack(arguments: int, task: int, scratch: int) -> None:
         """One tile."""
@@ -151,25 +149,69 @@ def compile_pack(format_: WeightFormat, name: str) -> Kernel:
     return compile_kernel(pack, name)
 
 
+def compile_pack_blocks(blocks: BlockSource, name: str) -> Kernel:
+    """From rows of the format's blocks."""
+    number_format = BLOCK_FORMATS[blocks.dtype]
+    fill_tile, elements = blocks.fill_tile, number_format.block_elements
+    block_bytes = number_format.block_bytes
+
+    def pack_blocks(arguments: int, task: int, scratch: int) -> None:
+        """One tile."""
+        length = read_long(arguments + AT.length)
+        row_bytes = length // elements * block_bytes
+        for lane in range(TILE_ROWS):
+            copy_row(arguments, TILE_ROWS * task + lane, row_bytes, scratch + lane * row_bytes)
+        tile_bytes = read_long(arguments + AT.tile_bytes)
+        fill_tile(scratch, length, read_long(arguments + AT.tiles) + task * tile_bytes)
+
+    return compile_kernel(pack_blocks, name)
+
+
+@inlined
+def copy_row(arguments: int, row: int, num_bytes: int, out: int) -> None:
+    """A row's blocks; zeros, which are numbers of 0, where there is no such row."""
+    source, row = find_row(arguments, row)
+    if source == 0:
+        for index in range(num_bytes):
+            write_byte(out + index, 0)
+        return
+    numbers = row_address(source, row)
+    for index in range(num_bytes):
+        write_byte(out + index, read_byte(numbers + index))
+
+
 @inlined
 def widen_row(arguments: int, row: int, out: int) -> None:
     """A row as float32, zeros behind it; zeros throughout where there is no such row."""
     length = read_long(arguments + AT.length)
     for column in range(length):
         write_float(out + 4 * column, 0.0)
+    source, row = find_row(arguments, row)
+    if source != 0:
+        dtype, count = read_long(source + SOURCE_AT.dtype), read_long(arguments + AT.num_columns)
+        widen(row_address(source, row), dtype, count, out)
+
+
+@inlined
+def find_row(arguments: int, row: int) -> tuple[int, int]:
+    """The address of its source, 0 for none, and its number there."""
     source = arguments + SOURCES
     for _ in range(read_long(arguments + AT.num_sources)):
         num_rows = read_long(source + SOURCE_AT.num_rows)
         if row < num_rows:
-            at = read_long(source + SOURCE_AT.address) + row * read_long(
-                source + SOURCE_AT.row_bytes
-            )
-            widen(
-                at, read_long(source + SOURCE_AT.dtype), read_long(arguments + AT.num_columns), out
-            )
-            return
+            return source, row
         row -= num_rows
         source += SOURCE_BYTES
+    return 0, row
+
+
+@inlined
+def row_address(source: int, row: int) -> int:
+    first, row_bytes = (
+        read_long(source + SOURCE_AT.address),
+        read_long(source + SOURCE_AT.row_bytes),
+    )
+    return first + row * row_bytes  # type: ignore[no-any-return]
 
 
 @inlined

@@ -24,6 +24,7 @@ from forge_worker.cpu.native.launcher import Launcher
 from forge_worker.cpu.native.packing import PackedMatrix, PackedPart
 from forge_worker.cpu.native.tiles import (
     BLOCK,
+    NUM_SUMS,
     TILE_ROWS,
     ActivationKind,
     num_tiles,
@@ -71,7 +72,7 @@ class Prepared(NamedTuple):
     address: int
     row_bytes: int
     scales: int
-    offsets: int
+    sums: int
     count_address: int
 
 
@@ -151,7 +152,7 @@ class Products:
             self._buffers.address(kind, row_bytes),
             row_bytes,
             self._buffers.address("scales", table_bytes),
-            self._buffers.address("offsets", table_bytes),
+            self._buffers.address("sums", NUM_SUMS * table_bytes),
             rows.count_address,
         )
 
@@ -170,7 +171,7 @@ class Products:
             out=out.address,
             out_bytes=out.row_bytes,
             scales=out.scales,
-            offsets=out.offsets,
+            sums=out.sums,
         )
         self._launcher.reserve_scratch(FLOAT_BYTES * length)
         self._launcher.launch(self._kernels.prepare(kind), arguments, rows.count_address)
@@ -209,7 +210,7 @@ class Products:
             activations=prepared.address,
             activation_bytes=prepared.row_bytes,
             scales=prepared.scales,
-            offsets=prepared.offsets,
+            sums=prepared.sums,
             num_rows_address=prepared.count_address,
             out=output.address,
             out_bytes=output.row_bytes,

@@ -9,6 +9,7 @@ instructions.
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Literal
 
 from forge_common.weight_format import TILE_COLUMNS, TILE_ROWS, FormatName
@@ -18,6 +19,19 @@ __all__ = ["BLOCK", "TILE_ROWS", "ActivationKind", "FormatName"]
 BLOCK = TILE_COLUMNS  # columns that share what a format holds once a block
 
 ActivationKind = Literal["float32", "bfloat16", "int8"]  # what a product reads beside weights
+
+
+class BlockSums(IntEnum):
+    """Planes of a row of the sums of int8 activations, each [columns / 32]; S is a block's sum."""
+
+    OF_BYTES = 0  # int32: -128 · S
+    OF_NIBBLES = 1  # int32: -8 · S
+    FIRST_HALF = 2  # int32: -32 · the sum of the block's first half
+    SECOND_HALF = 3  # int32: -32 · that of its second half
+    SCALED = 4  # float32: -scale · S
+
+
+NUM_SUMS = len(BlockSums)
 
 
 def padded_columns(num_columns: int) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import get_args
 
 import numpy as np
 
@@ -23,7 +22,8 @@ from forge_worker.forward_inputs import FloatArray
 from forge_worker.weights.stored_tensor import StoredTensor
 
 DTYPES = {"f32": "float32", "f16": "float16", "bf16": "bfloat16", "q8_0": "auto"}
-FORMAT_NAMES: tuple[FormatName, ...] = get_args(FormatName)
+FORMAT_NAMES: tuple[FormatName, ...] = ("f32", "f16", "bf16", "q8_0")  # of plain numbers
+BLOCK_FORMAT_NAMES: tuple[QuantizeName, ...] = ("q4_0", "q4_k", "q5_k", "q6_k")
 
 
 def _sets() -> list[InstructionSet]:
@@ -51,6 +51,14 @@ def make_ops(name: FormatName, label: str | None = None, num_threads: int = 1) -
     quantize: QuantizeName = "q8_0" if name == "q8_0" else "none"
     choice = WeightChoice(DTYPES[name], quantize)  # type: ignore[arg-type]
     return NativeOps(kernels(label or best()), NumberChoice(choice, "float32"), num_threads)
+
+
+def make_block_ops(
+    quantize: QuantizeName, label: str | None = None, num_threads: int = 1
+) -> NativeOps:
+    """Of what files hold, or else of `quantize`."""
+    choice = NumberChoice(WeightChoice("auto", quantize), "float32")
+    return NativeOps(kernels(label or best()), choice, num_threads)
 
 
 def placed(ops: NativeOps, *weights: FloatArray) -> PackedMatrix:

@@ -9,7 +9,7 @@ from forge_common.weight_format import FormatName
 from forge_worker.cpu.native.ops import NativeOps
 from forge_worker.cpu.native.packing import PackedMatrix
 from forge_worker.forward_inputs import FloatArray
-from forge_worker.weights.stored_tensor import StoredTensor, widen
+from forge_worker.weights.stored_tensor import StoredTensor
 from tests.worker.cpu.native.native_ops import FORMAT_NAMES, SETS, kernels, make_ops, normal, placed
 from tests.worker.cpu.native.steps import begin
 from tests.worker.cpu.native.weights import prepared, stored
@@ -111,28 +111,3 @@ def read_back(ops: NativeOps, matrix: PackedMatrix) -> FloatArray:
     step = begin(ops, list(range(matrix.num_rows)))
     rows: FloatArray = ops.embed(matrix, step).copy()
     return rows
-
-
-@pytest.mark.parametrize("stored_as", ["Q8_0", "Q4_0"])
-def test_what_files_hold_in_blocks_is_kept_in_bytes(label: str, stored_as: str) -> None:
-    """Of ggml's Q8_0 exactly; of narrower ones as near as bytes are."""
-    blocks = random_blocks(stored_as, 48, 64)
-    ops = make_ops("q8_0", label)
-    matrix = ops.place([StoredTensor(stored_as, blocks)])  # type: ignore[arg-type]
-    assert isinstance(matrix, PackedMatrix)
-    wide = np.empty((48, 64), np.float32)
-    widen(StoredTensor(stored_as, blocks), wide)  # type: ignore[arg-type]
-    error = np.abs(read_back(ops, matrix) - wide).max()
-    assert error == 0 if stored_as == "Q8_0" else error <= np.abs(wide).max() / 200
-
-
-def random_blocks(stored_as: str, num_rows: int, num_columns: int) -> np.ndarray:
-    """Blocks of 32 behind a scale each, with the number in each that its scale is made of."""
-    num_bytes = {"Q8_0": 32, "Q4_0": 16}[stored_as]
-    generator = np.random.default_rng(5)
-    shape = (num_rows, num_columns // 32, num_bytes)
-    numbers = generator.integers(-127, 128, shape).astype(np.int8)
-    numbers[..., 0] = 127
-    scales = generator.uniform(0.01, 0.1, (*shape[:2], 1)).astype(np.float16)
-    blocks = np.concatenate([scales.view(np.uint8), numbers.view(np.uint8)], axis=2)
-    return blocks.reshape(num_rows, -1)

@@ -35,9 +35,9 @@ def assembly(name: FormatName, instructions: InstructionSet, processor: str = ""
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [LONG] * 9), "product")
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     product = FORMATS[name].product(instructions)
-    first, second, activations, scales, offsets, length, outputs, ahead, behind = function.args
+    first, second, activations, scales, sums, length, outputs, ahead, behind = function.args
     operands = Operands(
-        (first, second), activations, scales, offsets, length, outputs, (ahead, behind)
+        (first, second), activations, scales, sums, length, outputs, (ahead, behind)
     )
     product.emit(Emitter(builder), operands, product.group_sizes[-1], 2)
     builder.ret_void()
@@ -68,10 +68,11 @@ def test_floats_are_multiplied_and_added_at_once(
         ("avx512-bf16", "vpdpbusd"),
     ],
 )
+@pytest.mark.parametrize("name", ["q8_0", "q4_0", "q4_k", "q5_k", "q6_k"])
 def test_bytes_are_multiplied_by_the_best_instruction(
-    set_name: InstructionSetName, wanted: str
+    name: FormatName, set_name: InstructionSetName, wanted: str
 ) -> None:
-    assert wanted in assembly("q8_0", instruction_set(set_name, frozenset()))
+    assert wanted in assembly(name, instruction_set(set_name, frozenset()))
 
 
 def test_avx2_with_byte_products_uses_them() -> None:
