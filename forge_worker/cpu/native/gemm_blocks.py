@@ -22,7 +22,9 @@ from forge_worker.cpu.native.microkernel import (
     Microkernel,
     Operands,
     PrefetchLevel,
+    ask_ahead,
     emit_prefetches,
+    num_lines,
     scale_of,
     sum_of,
 )
@@ -37,13 +39,8 @@ from forge_worker.cpu.native.vector_ir import (
 )
 
 FOURS = BLOCK // 4
-LINE_BYTES = 64
 SEQUENTIAL = [[0], [1]]  # few columns wait for memory, which likes one stream better than two
-MAX_WAITING_COLUMNS = 2
-AHEAD_BYTES = (
-    6144  # so far in front of what is read memory is asked for more, where it is waited for
-)
-FIRST_LEVEL = 3
+MAX_WAITING_COLUMNS = 3
 MAX_COLUMNS_OF_FEW_REGISTERS = 3
 Table = list[list[Value]]  # [columns][tiles]
 
@@ -79,39 +76,33 @@ class Turn(NamedTuple):
 
 def block_product(code: BlockCode, instructions: InstructionSet) -> Microkernel:
     dot = DOTS[instructions.int8_dot]
+    levels = _prefetch_levels(num_lines(code.block_bytes))
 
     def emit(e: Emitter, operands: Operands, num_columns: int, num_prefetches: int) -> None:
         num_blocks = e.builder.udiv(operands.length, ir.Constant(LONG, BLOCK))
         zero = splat_constant(FLOATS, 0)
-        is_waiting = num_columns <= MAX_WAITING_COLUMNS
+        is_waiting = num_columns <= MAX_WAITING_COLUMNS and num_prefetches in (
+            0,
+            levels[0].num_lines,
+        )
         for tiles in SEQUENTIAL if is_waiting else tile_groups(instructions, operands):
             sums = [[e.variable(zero) for _ in tiles] for _ in range(num_columns)]
             with e.counting(num_blocks) as block:
                 if is_waiting:
-                    _ask_ahead(e, operands.tiles[tiles[0]], block, code.block_bytes)
-                emit_prefetches(e, operands, block, num_prefetches)
+                    ask_ahead(e, operands.tiles[tiles[0]], block, code.block_bytes)
+                else:
+                    emit_prefetches(e, operands, block, num_prefetches)
                 _add_block(e, Turn(operands, block, tiles, sums), code, dot)
             store_sums(e, operands, tiles, sums)
 
     most = code.max_columns if instructions.num_registers == 32 else MAX_COLUMNS_OF_FEW_REGISTERS
     sizes = tuple(range(1, most + 1))
-    return Microkernel(emit, sizes, BLOCK, _prefetch_levels(_num_lines(code.block_bytes)))
+    return Microkernel(emit, sizes, BLOCK, levels)
 
 
-def _prefetch_levels(num_lines: int) -> tuple[PrefetchLevel, ...]:
+def _prefetch_levels(count: int) -> tuple[PrefetchLevel, ...]:
     """All of the next pair within the groups, however many there are."""
-    return tuple(PrefetchLevel(groups, -(-num_lines // groups)) for groups in (1, 2, 3, 5))
-
-
-def _num_lines(num_bytes: int) -> int:
-    return -(-num_bytes // LINE_BYTES)
-
-
-def _ask_ahead(e: Emitter, tile: Value, block: Value, block_bytes: int) -> None:
-    """Into the first level: tiles lie one behind the other, so past the end of one is the next."""
-    place = e.at(tile, e.times(block, block_bytes), AHEAD_BYTES)
-    for line in range(_num_lines(block_bytes)):
-        e.prefetch(e.at(place, LINE_BYTES * line), FIRST_LEVEL)
+    return tuple(PrefetchLevel(groups, -(-count // groups)) for groups in (1, 2, 3, 5))
 
 
 def _add_block(e: Emitter, turn: Turn, code: BlockCode, dot: DotSteps) -> None:

@@ -20,6 +20,7 @@ from forge_worker.cpu.native.microkernel import (
     Microkernel,
     Operands,
     PrefetchLevel,
+    ask_ahead,
     emit_prefetches,
     scale_of,
     sum_of,
@@ -39,7 +40,8 @@ BLOCK_BYTES = BLOCK * TILE_ROWS
 SCALES_BYTES = 2 * TILE_ROWS
 FOURS = BLOCK // 4
 PREFETCH = (PrefetchLevel(1, 9), PrefetchLevel(2, 5), PrefetchLevel(3, 3), PrefetchLevel(5, 2))
-SEQUENTIAL = [[0], [1]]  # one column waits for memory, which likes one stream better than two
+SEQUENTIAL = [[0], [1]]  # few columns wait for memory, which likes one stream better than two
+MAX_WAITING_COLUMNS = 2
 Table = list[list[Value]]  # [columns][tiles]
 
 
@@ -49,9 +51,12 @@ def q8_0_product(instructions: InstructionSet) -> Microkernel:
     def emit(e: Emitter, operands: Operands, num_columns: int, num_prefetches: int) -> None:
         num_blocks = e.builder.udiv(operands.length, ir.Constant(LONG, BLOCK))
         zero = splat_constant(FLOATS, 0)
-        for tiles in SEQUENTIAL if num_columns == 1 else tile_groups(instructions, operands):
+        is_waiting = num_columns <= MAX_WAITING_COLUMNS
+        for tiles in SEQUENTIAL if is_waiting else tile_groups(instructions, operands):
             sums = [[e.variable(zero) for _ in tiles] for _ in range(num_columns)]
             with e.counting(num_blocks) as block:
+                if is_waiting:
+                    ask_ahead(e, operands.tiles[tiles[0]], block, BLOCK_BYTES + SCALES_BYTES)
                 emit_prefetches(e, operands, block, num_prefetches)
                 whole = _block_sums(e, operands, block, tiles, num_columns, dot)
                 _add_scaled(e, operands, block, tiles, whole, sums)

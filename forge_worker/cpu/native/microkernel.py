@@ -20,6 +20,10 @@ from forge_worker.cpu.native.kernel import ADDRESS, Kernel, compile_function, em
 from forge_worker.cpu.native.tiles import BLOCK, NUM_SUMS, BlockSums
 from forge_worker.cpu.native.vector_ir import FLOAT, INT, LONG, Emitter, Value
 
+LINE_BYTES = 64
+AHEAD_BYTES = 6144
+FIRST_LEVEL = 3
+
 
 class Operands(NamedTuple):
     """Addresses, and the padded number of columns of the matrix."""
@@ -153,6 +157,18 @@ def sum_of(e: Emitter, operands: Operands, plane: BlockSums, block: Value, colum
 
 def _table_bytes(e: Emitter, operands: Operands) -> Value:
     return e.builder.udiv(operands.length, ir.Constant(LONG, BLOCK // 4))
+
+
+def num_lines(num_bytes: int) -> int:
+    return -(-num_bytes // LINE_BYTES)
+
+
+def ask_ahead(e: Emitter, tile: Value, turn: Value, turn_bytes: int) -> None:
+    """Of the stream of tiles itself, where it is waited for: tiles lie one behind the other, so that
+    past the end of one is the next. Into the first level, some turns before they are read."""
+    place = e.at(tile, e.times(turn, turn_bytes), AHEAD_BYTES)
+    for line in range(num_lines(turn_bytes)):
+        e.prefetch(e.at(place, LINE_BYTES * line), FIRST_LEVEL)
 
 
 def emit_prefetches(e: Emitter, operands: Operands, turn: Value, num_lines: int) -> None:
