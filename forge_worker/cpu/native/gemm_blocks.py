@@ -81,10 +81,8 @@ def block_product(code: BlockCode, instructions: InstructionSet) -> Microkernel:
     def emit(e: Emitter, operands: Operands, num_columns: int, num_prefetches: int) -> None:
         num_blocks = e.builder.udiv(operands.length, ir.Constant(LONG, BLOCK))
         zero = splat_constant(FLOATS, 0)
-        is_waiting = num_columns <= MAX_WAITING_COLUMNS and num_prefetches in (
-            0,
-            levels[0].num_lines,
-        )
+        is_alone = num_prefetches in (0, levels[0].num_lines)
+        is_waiting = num_columns <= MAX_WAITING_COLUMNS and is_alone
         for tiles in SEQUENTIAL if is_waiting else tile_groups(instructions, operands):
             sums = [[e.variable(zero) for _ in tiles] for _ in range(num_columns)]
             with e.counting(num_blocks) as block:

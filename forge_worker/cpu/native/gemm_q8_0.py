@@ -41,7 +41,6 @@ SCALES_BYTES = 2 * TILE_ROWS
 FOURS = BLOCK // 4
 PREFETCH = (PrefetchLevel(1, 9), PrefetchLevel(2, 5), PrefetchLevel(3, 3), PrefetchLevel(5, 2))
 SEQUENTIAL = [[0], [1]]  # few columns wait for memory, which likes one stream better than two
-MAX_WAITING_COLUMNS = 2
 Table = list[list[Value]]  # [columns][tiles]
 
 
@@ -51,11 +50,10 @@ def q8_0_product(instructions: InstructionSet) -> Microkernel:
     def emit(e: Emitter, operands: Operands, num_columns: int, num_prefetches: int) -> None:
         num_blocks = e.builder.udiv(operands.length, ir.Constant(LONG, BLOCK))
         zero = splat_constant(FLOATS, 0)
-        is_waiting = num_columns <= MAX_WAITING_COLUMNS
-        for tiles in SEQUENTIAL if is_waiting else tile_groups(instructions, operands):
+        for tiles in SEQUENTIAL if num_columns <= 2 else tile_groups(instructions, operands):
             sums = [[e.variable(zero) for _ in tiles] for _ in range(num_columns)]
             with e.counting(num_blocks) as block:
-                if is_waiting:
+                if num_columns == 2:  # one runs as far ahead by itself as memory follows
                     ask_ahead(e, operands.tiles[tiles[0]], block, BLOCK_BYTES + SCALES_BYTES)
                 emit_prefetches(e, operands, block, num_prefetches)
                 whole = _block_sums(e, operands, block, tiles, num_columns, dot)

@@ -164,8 +164,8 @@ def num_lines(num_bytes: int) -> int:
 
 
 def ask_ahead(e: Emitter, tile: Value, turn: Value, turn_bytes: int) -> None:
-    """Of the stream of tiles itself, where it is waited for: tiles lie one behind the other, so that
-    past the end of one is the next. Into the first level, some turns before they are read."""
+    """Of the stream of tiles itself, where it is waited for: past the end of a tile is the next.
+    Into the first level, some turns before they are read."""
     place = e.at(tile, e.times(turn, turn_bytes), AHEAD_BYTES)
     for line in range(num_lines(turn_bytes)):
         e.prefetch(e.at(place, LINE_BYTES * line), FIRST_LEVEL)
