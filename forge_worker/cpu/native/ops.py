@@ -31,7 +31,7 @@ from forge_worker.cpu.native.launcher import Launcher
 from forge_worker.cpu.native.packing import PackedMatrix, pack_rows
 from forge_worker.cpu.native.pool import NativePool
 from forge_worker.cpu.native.products import Gate, Output, Products, Rows, padded_vector
-from forge_worker.cpu.native.sources import source_of
+from forge_worker.cpu.native.sources import joined_vectors, source_of
 from forge_worker.cpu.native.step import StepRecord
 from forge_worker.cpu.native.tiles import padded_columns
 from forge_worker.forward_inputs import FloatArray, ForwardInputs
@@ -45,7 +45,7 @@ from forge_worker.ops.protocol import (
     RmsNorm,
 )
 from forge_worker.rotary import rotation
-from forge_worker.weights.stored_tensor import StoredTensor, widen
+from forge_worker.weights.stored_tensor import StoredTensor
 
 
 class NativeStep(NamedTuple):
@@ -76,7 +76,7 @@ class NativeOps:
 
     def place(self, parts: Sequence[StoredTensor]) -> PackedMatrix | FloatArray:
         if len(parts[0].shape) == 1:
-            return padded_vector(_joined(parts))
+            return padded_vector(joined_vectors(parts))
         packed = []
         sources = [source_of(part, self._choice.weights, self._pool.num_threads) for part in parts]
         for (format_, is_of_blocks), run in groupby(sources, key=attrgetter("kind")):
@@ -87,7 +87,7 @@ class NativeOps:
         return PackedMatrix(tuple(packed))
 
     def place_norm(self, weight: StoredTensor) -> FloatArray:
-        return padded_vector(_joined([weight]))
+        return padded_vector(joined_vectors([weight]))
 
     def compile(self) -> None:
         """Whatever steps on the weights that were placed may need."""
@@ -243,12 +243,3 @@ class NativeOps:
     def _rows(self, x: FloatArray) -> Rows:
         """All tokens of the step."""
         return Rows(x.ctypes.data, x.strides[0], x.shape[1], self._step.num_tokens)
-
-
-def _joined(parts: Sequence[StoredTensor]) -> FloatArray:
-    joined = np.empty(sum(part.shape[0] for part in parts), np.float32)
-    first = 0
-    for part in parts:
-        widen(part, joined[first : first + part.shape[0]])
-        first += part.shape[0]
-    return joined

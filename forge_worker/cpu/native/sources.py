@@ -8,6 +8,7 @@ number by at most half a step of 1/127 of its block's largest. Knows no tiles.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ import numpy as np
 from forge_common.checkpoint.block_formats import BLOCK_FORMATS
 from forge_common.weight_format import WeightChoice
 from forge_worker.cpu.native.formats import FORMATS, WeightFormat
+from forge_worker.forward_inputs import FloatArray
 from forge_worker.quantization.encode import encode
 from forge_worker.weights.stored_tensor import StoredTensor, widen
 
@@ -46,6 +48,15 @@ def source_of(stored: StoredTensor, choice: WeightChoice, num_threads: int) -> S
         widen(stored, wide)
         return Source(format_, StoredTensor("F32", wide))
     return Source(format_, _encoded(stored, blocks.dtype, num_threads))
+
+
+def joined_vectors(parts: Sequence[StoredTensor]) -> FloatArray:
+    joined = np.empty(sum(part.shape[0] for part in parts), np.float32)
+    first = 0
+    for part in parts:
+        widen(part, joined[first : first + part.shape[0]])
+        first += part.shape[0]
+    return joined
 
 
 def _encoded(stored: StoredTensor, dtype: str, num_threads: int) -> StoredTensor:
