@@ -56,8 +56,8 @@ def main(
     for model, format_name, num_threads in product(models, formats, map(int, threads)):
         folder = directory / model
         write_model(folder, SHAPES[model])
-        asked = Asked(str(folder), FORMATS[format_name].forge, num_threads, KV_TOKENS[with_long])
         rival = None if peer is None else _peer(peer, folder, format_name, num_threads)
+        asked = _asked(rival, folder, format_name, num_threads, KV_TOKENS[with_long])
         of_plot = bars.setdefault(f"{model}, {num_threads} threads", [])
         for compared in _compared(asked, rival, loads, rounds):
             wanted = goal(format_name, compared.load)
@@ -72,6 +72,15 @@ HEAD = (
     "| model, threads | load | Forge tok/s (spread) | llama.cpp | ratio (of turns) | goal |\n"
     "|---|---|---|---|---|---|"
 )
+
+
+def _asked(
+    rival: Peer | None, folder: Path, format_name: str, num_threads: int, num_kv_tokens: int
+) -> Asked:
+    """Of the very file that the rival reads, where there is one."""
+    if rival is None:
+        return Asked(str(folder), FORMATS[format_name].forge, num_threads, num_kv_tokens)
+    return Asked(str(rival.model), "none", num_threads, num_kv_tokens)
 
 
 def _peer(programs: LlamaCpp, folder: Path, format_name: str, num_threads: int) -> Peer:
