@@ -6,19 +6,18 @@ import os
 
 from forge_common.config import WorkerConfig
 from forge_common.settings import run_role
-from forge_worker.blas_environment import available_threads, prepare_blas
+from forge_worker.blas_environment import prepare_blas
 
 HELP = "Runs the model: computes each step the scheduler sends, and samples its tokens."
 
 
 def serve_from(config: WorkerConfig) -> None:
-    num_threads = config.device.threads or available_threads()
     prepare_blas(os.environ)
     # NumPy reads its environment once, when it is first imported.
     from forge_worker.process import serve
     from forge_worker.start import load
 
-    serve(config, lambda config, on_progress: load(config, num_threads, on_progress))
+    serve(config, load)
 
 
 if __name__ == "__main__":

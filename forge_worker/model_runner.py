@@ -32,7 +32,7 @@ from forge_worker.logprobs import position_logprobs
 from forge_worker.models.registry import Model
 from forge_worker.ops.protocol import Array
 from forge_worker.sampler.blame import blamed
-from forge_worker.sampler.sampler import NOT_FINITE, Sampler, Wanted
+from forge_worker.sampler.sampler import NOT_FINITE, MakeSampler, Sampler, Wanted
 from forge_worker.sampler.table import SamplingTable
 from forge_worker.sequence_mirror import (
     Limits,
@@ -58,7 +58,7 @@ class ModelRunner:
         kv_cache: KVCache,
         limits: Limits,
         constraints: Constraints,
-        num_threads: int = 1,
+        make_sampler: MakeSampler = Sampler,
     ) -> None:
         self._model = model
         self._kv_cache = kv_cache
@@ -67,7 +67,7 @@ class ModelRunner:
         self.mirror = SequenceMirror(limits, host_tables(limits, sampling, constraints))
         self._constraints = constraints
         self._foresight = Foresight(constraints, limits.max_draft_tokens)
-        self._sampler = Sampler(sampling, num_threads)
+        self._sampler = make_sampler(sampling)
         self._outputs: list[BatchOutput] = []
 
     def launch(self, batch: RunBatch) -> None:

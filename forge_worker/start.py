@@ -10,7 +10,7 @@ from forge_worker.loaded_model import LoadedModel
 from forge_worker.weights.loader import OnProgress
 
 
-def load(config: WorkerConfig, num_threads: int, on_progress: OnProgress) -> LoadedModel:
+def load(config: WorkerConfig, on_progress: OnProgress) -> LoadedModel:
     """ModelError, ConfigError or DeviceError, one sentence each."""
     path = model_location(config.model.model_path)
     if choose_backend(config.device).name == "cuda":
@@ -18,4 +18,4 @@ def load(config: WorkerConfig, num_threads: int, on_progress: OnProgress) -> Loa
         from forge_worker.cuda.start import load_on_gpu
 
         return load_on_gpu(config, path, on_progress)
-    return load_on_host(config, path, num_threads, on_progress)
+    return load_on_host(config, path, on_progress)

@@ -17,7 +17,7 @@ from forge_worker.grammar_engine import engine_for
 from forge_worker.kv_cache import allocate_kv_cache
 from forge_worker.loaded_model import LoadedModel
 from forge_worker.model_runner import ModelRunner
-from forge_worker.models.load import load_model
+from forge_worker.models.load import load_host_model
 from forge_worker.sequence_mirror import Limits
 from forge_worker.weights.loader import OnProgress
 
@@ -26,13 +26,12 @@ HOST = Backend("cpu", None)
 logger = logging.getLogger(__name__)
 
 
-def load_on_host(
-    config: WorkerConfig, path: Path, num_threads: int, on_progress: OnProgress
-) -> LoadedModel:
+def load_on_host(config: WorkerConfig, path: Path, on_progress: OnProgress) -> LoadedModel:
     """ModelError or ConfigError, one sentence each."""
     started = perf_counter()
     plan = _plan(path, config)
-    model = load_model(path, config.device, on_progress, plan.max_model_len)
+    loaded = load_host_model(path, config.device, on_progress, plan.max_model_len)
+    model = loaded.model
     kv_cache = allocate_kv_cache(model.config, model.ops, plan.num_blocks, plan.block_size)
     limits = Limits(
         max_batch_size=config.batch.max_batch_size,
@@ -44,7 +43,8 @@ def load_on_host(
     )
     logger.info("loaded %s in %.2f s", path, perf_counter() - started)
     constraints = Constraints(engine_for(path))
-    return LoadedModel(ModelRunner(model, kv_cache, limits, constraints, num_threads), limits)
+    runner = ModelRunner(model, kv_cache, limits, constraints, loaded.make_sampler)
+    return LoadedModel(runner, limits)
 
 
 def _plan(path: Path, config: WorkerConfig) -> MemoryPlan:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from forge_common.checkpoint import Checkpoint
 from forge_common.config import DeviceSettings
@@ -14,13 +16,28 @@ from forge_worker.models.registry import MODEL_CLASSES, Model
 from forge_worker.ops.protocol import Ops
 from forge_worker.parallel.communicator import Communicator, SingleRank
 from forge_worker.parallel.sharded_ops import ShardedOps
+from forge_worker.sampler.sampler import MakeSampler, Sampler
 from forge_worker.weights.loader import OnProgress, WeightLoader
+
+
+class HostModel(NamedTuple):
+    """A model on the host, and what draws its tokens with the same instructions."""
+
+    model: Model
+    make_sampler: MakeSampler
 
 
 def load_model(
     path: Path, device: DeviceSettings, on_progress: OnProgress, max_model_len: int | None = None
 ) -> Model:
-    """On the host. `on_progress(bytes_done, bytes_total)` is called after each weight.
+    """As `load_host_model`, for whoever draws no tokens."""
+    return load_host_model(path, device, on_progress, max_model_len).model
+
+
+def load_host_model(
+    path: Path, device: DeviceSettings, on_progress: OnProgress, max_model_len: int | None = None
+) -> HostModel:
+    """`on_progress(bytes_done, bytes_total)` is called after each weight.
 
     Contexts may be as long as the model's own where `max_model_len` says nothing. ModelError if
     the model is unsound.
@@ -28,14 +45,16 @@ def load_model(
     num_threads = device.threads or available_threads()
     instructions = host_instruction_set(device.cpu_kernels)
     if instructions is None:
-        return load_shard(path, NumpyOps(num_threads), SingleRank(), on_progress, max_model_len)
+        ops = NumpyOps(num_threads)
+        model = load_shard(path, ops, SingleRank(), on_progress, max_model_len)
+        return HostModel(model, partial(Sampler, num_threads=num_threads))
     # What compiles them takes a second to import.
-    from forge_worker.cpu.native.start import native_ops, recorded
+    from forge_worker.cpu.native.start import make_native_sampler, native_ops, recorded
 
-    ops = native_ops(instructions, device, num_threads)
-    model = load_shard(path, ops, SingleRank(), on_progress, max_model_len)
-    ops.compile()
-    return recorded(model, ops)
+    native = native_ops(instructions, device, num_threads)
+    model = load_shard(path, native, SingleRank(), on_progress, max_model_len)
+    native.compile()
+    return HostModel(recorded(model, native), make_native_sampler(native))
 
 
 def load_shard(

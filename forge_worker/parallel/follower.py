@@ -10,6 +10,7 @@ import logging
 import signal
 import socket
 from collections import deque
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -31,6 +32,7 @@ from forge_worker.parallel.rank_messages import (
 )
 from forge_worker.parallel.star import StarPoint
 from forge_worker.runner import Runner
+from forge_worker.sampler.sampler import Sampler
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +60,8 @@ def load_rank(assignment: Assignment, link: RankLink) -> ModelRunner:
     kv_cache = allocate_kv_cache(model.config, model.ops, limits.num_blocks, limits.block_size)
     logger.info("rank %d of %d is loaded", rank, job.num_ranks)
     constraints = Constraints(engine_for(Path(job.model_path)), UNHURRIED)
-    return ModelRunner(model, kv_cache, limits, constraints, job.num_threads)
+    make_sampler = partial(Sampler, num_threads=job.num_threads)
+    return ModelRunner(model, kv_cache, limits, constraints, make_sampler)
 
 
 def follow(link: RankLink, runner: Runner) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -54,6 +54,14 @@ class Wanted(NamedTuple):
 Pick = Callable[[FloatArray, Wanted], TokenArray]
 
 
+class TokenSampler(Protocol):
+    def sample(self, logits: FloatArray, wanted: Wanted) -> Draws:
+        """`logits` [num_rows, vocab_size] are left as they are."""
+
+
+MakeSampler = Callable[[SamplingTable], TokenSampler]
+
+
 class Slab(NamedTuple):
     pick: Pick
     indices: TokenArray  # of the batch's rows
@@ -84,9 +92,9 @@ class Sampler:
 
         pool = self._pool if logits.size >= MIN_THREADED_VALUES else self._caller_alone
         pool.run([partial(fill, slab) for slab in self._slabs(wanted.rows, logits.shape[1])])
-        failed = np.flatnonzero(~np.isfinite(best))
-        token_ids[failed] = 0
-        return Draws(token_ids, {int(i): _error(float(best[i])) for i in failed})
+        errors = errors_of(best)
+        token_ids[list(errors)] = 0
+        return Draws(token_ids, errors)
 
     def _slabs(self, rows: IntArray, vocab_size: int) -> Iterator[Slab]:
         """Rows that go the same way, a cacheful at a time."""
@@ -140,6 +148,13 @@ class Sampler:
             table.choice_indices[chosen.rows],
             chosen.positions.astype(np.uint64),
         )
+
+
+def errors_of(best: FloatArray) -> dict[int, Failure]:
+    """By index, of rows whose largest logits after rules are `best`."""
+    if np.isfinite(best).all():
+        return {}
+    return {int(i): _error(float(best[i])) for i in np.flatnonzero(~np.isfinite(best))}
 
 
 def _error(best: float) -> Failure:

@@ -45,7 +45,7 @@ class SamplingTable:
     def __init__(self, num_rows: int, vocab_size: int) -> None:
         self.vocab_size = vocab_size
         self.temperature: FloatArray = np.zeros(num_rows, np.float32)
-        self._filters = Filters(
+        self.all_filters = Filters(
             np.full(num_rows, vocab_size, np.int64),
             np.ones(num_rows, np.float64),
             np.full(num_rows, -np.inf, np.float32),
@@ -57,9 +57,9 @@ class SamplingTable:
     def set(self, row: int, params: SamplingParams, choice_index: int, history: History) -> None:
         greedy = params.temperature < MIN_TEMPERATURE
         self.temperature[row] = 0.0 if greedy else params.temperature
-        self._filters.top_k[row] = min(params.top_k or self.vocab_size, self.vocab_size)
-        self._filters.top_p[row] = params.top_p
-        self._filters.log_min_p[row] = math.log(params.min_p) if params.min_p else -math.inf
+        self.all_filters.top_k[row] = min(params.top_k or self.vocab_size, self.vocab_size)
+        self.all_filters.top_p[row] = params.top_p
+        self.all_filters.log_min_p[row] = math.log(params.min_p) if params.min_p else -math.inf
         self.seeds[row] = params.seed
         self.choice_indices[row] = choice_index
         self.rules.pop(row, None)
@@ -77,4 +77,4 @@ class SamplingTable:
         self.rules.pop(row, None)
 
     def filters(self, rows: IntArray) -> Filters:
-        return self._filters.of(rows)
+        return self.all_filters.of(rows)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from time import perf_counter, sleep
 
@@ -24,6 +25,7 @@ from forge_worker.kv_cache import allocate_kv_cache
 from forge_worker.model_runner import ModelRunner
 from forge_worker.models.load import load_model
 from forge_worker.models.registry import Model
+from forge_worker.sampler.sampler import Sampler
 from forge_worker.sequence_mirror import Limits
 from tests.bench.bare_products import Case, floor_process
 from tests.bench.random_model import SHAPE_110M, write_random_model
@@ -99,7 +101,11 @@ class Engine:
         )
         kv_cache = allocate_kv_cache(model.config, model.ops, NUM_BLOCKS, BLOCK_SIZE)
         self.runner = ModelRunner(
-            model, kv_cache, limits, no_grammars(), num_threads=available_threads()
+            model,
+            kv_cache,
+            limits,
+            no_grammars(),
+            partial(Sampler, num_threads=available_threads()),
         )
 
     def submit(self, name: str, prompt_token_ids: list[int], sampling: SamplingParams) -> None:

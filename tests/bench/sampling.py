@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
+from forge_common.config import DeviceSettings
+from forge_common.instruction_set import host_instruction_set
 from forge_common.protocol.scheduler_worker import NewSequence, RunBatch, ScheduledSequence
 from forge_common.sampling import SamplingParams
 from forge_worker.model_runner import ModelRunner
+from forge_worker.sampler.sampler import MakeSampler, Sampler
 from forge_worker.sequence_mirror import Limits
 from tests.bench.report import Figure, alternate
 from tests.worker.fakes import no_grammars
@@ -51,7 +55,7 @@ class LogitsOnly:
 class Steps:
     """One sampled token for each row a call."""
 
-    def __init__(self, sampling: SamplingParams) -> None:
+    def __init__(self, sampling: SamplingParams, make_sampler: MakeSampler) -> None:
         limits = Limits(
             max_batch_size=BATCH_SIZE,
             max_model_len=1024,
@@ -59,7 +63,7 @@ class Steps:
             num_blocks=BATCH_SIZE * 64,
             block_size=16,
         )
-        self.runner = ModelRunner(LogitsOnly(), None, limits, no_grammars(), num_threads=2)
+        self.runner = ModelRunner(LogitsOnly(), None, limits, no_grammars(), make_sampler)
         self.num_computed = 0
         prompt = list(range(PROMPT_TOKENS))
         self.new = [
@@ -81,12 +85,24 @@ class Steps:
         self.new = []
 
 
+def samplers() -> dict[str, MakeSampler]:
+    found: dict[str, MakeSampler] = {"NumPy": partial(Sampler, num_threads=2)}
+    instructions = host_instruction_set("auto")
+    if instructions is not None:
+        from forge_worker.cpu.native.start import make_native_sampler, native_ops
+
+        ops = native_ops(instructions, DeviceSettings(), num_threads=2)
+        found["native"] = make_native_sampler(ops)
+    return found
+
+
 def measure() -> Iterator[Figure]:
     for name, sampling in SETTINGS.items():
-        seconds = alternate({"steps": Steps(sampling)}, ROUNDS)
-        yield Figure(
-            f"sampling {BATCH_SIZE} × {VOCAB_SIZE:,}: {name}",
-            seconds["steps"] * 1e3,
-            "ms",
-            "≤ a step of the 110M model",
-        )
+        steps = {kind: Steps(sampling, make) for kind, make in samplers().items()}
+        for kind, seconds in alternate(steps, ROUNDS).items():
+            yield Figure(
+                f"sampling {BATCH_SIZE} × {VOCAB_SIZE:,}: {name}, {kind}",
+                seconds * 1e3,
+                "ms",
+                "≤ a step of the 110M model",
+            )

@@ -12,6 +12,7 @@ import json
 import tempfile
 from collections import defaultdict, deque
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +32,7 @@ from forge_worker.model_runner import ModelRunner
 from forge_worker.models.load import load_model
 from forge_worker.models.registry import Model
 from forge_worker.ops.protocol import Array
+from forge_worker.sampler.sampler import Sampler
 from forge_worker.sequence_mirror import Limits
 from tests.bench.random_model import SHAPE_110M, write_random_model
 from tests.bench.report import Figure, alternate
@@ -108,7 +110,11 @@ class Served:
         cache = allocate_kv_cache(model.config, model.ops, NUM_BLOCKS, BLOCK_SIZE)
         self._model = model
         self._runner = ModelRunner(
-            model, cache, limits, constraints or no_grammars(), num_threads=available_threads()
+            model,
+            cache,
+            limits,
+            constraints or no_grammars(),
+            partial(Sampler, num_threads=available_threads()),
         )
         self._num_requests = 0
 

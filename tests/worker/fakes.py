@@ -6,6 +6,7 @@ messages that drive a runner, built from plain integers.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ from forge_worker.cpu.numpy_ops import NumpyOps
 from forge_worker.forward_inputs import FloatArray, ForwardInputs
 from forge_worker.model_runner import ModelRunner
 from forge_worker.ops.protocol import KVLayer
+from forge_worker.sampler.sampler import Sampler
 from forge_worker.sampler.table import SamplingTable
 from forge_worker.sequence_mirror import Limits, SequenceMirror, host_tables
 
@@ -114,7 +116,8 @@ def context_hash(inputs: ForwardInputs, cache: FakeCache, owner: int, row: int) 
 
 def fake_runner(model: FakeModel | None = None, limits: Limits = LIMITS, num_threads: int = 1):
     model = model or FakeModel(limits.vocab_size)
-    return ModelRunner(model, fake_cache(limits), limits, no_grammars(), num_threads)
+    make_sampler = partial(Sampler, num_threads=num_threads)
+    return ModelRunner(model, fake_cache(limits), limits, no_grammars(), make_sampler)
 
 
 def sampling(**changes) -> SamplingParams:

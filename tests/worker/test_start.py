@@ -19,7 +19,7 @@ def test_cuda_without_cupy_is_refused_in_one_sentence(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "cupy", None)
     config = WorkerConfig(device=DeviceSettings(backend="cuda"))
     with pytest.raises(ConfigError, match="--backend cuda needs CuPy: pip install forge-server"):
-        load(config, 1, lambda done, total: None)
+        load(config, lambda done, total: None)
 
 
 def test_cpu_has_the_runner_of_the_host() -> None:
@@ -28,6 +28,6 @@ def test_cpu_has_the_runner_of_the_host() -> None:
         device=DeviceSettings(backend="cpu"),
         cache=CacheSettings(num_blocks=8),
     )
-    loaded = load(config, 1, lambda done, total: None)
+    loaded = load(config, lambda done, total: None)
     assert isinstance(loaded.runner, ModelRunner)
     assert loaded.limits.num_blocks == 8

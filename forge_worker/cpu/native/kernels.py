@@ -14,6 +14,7 @@ from forge_worker.cpu.native.gemm import Gemm, compile_gemm
 from forge_worker.cpu.native.host import InstructionSet
 from forge_worker.cpu.native.kernel import Kernel
 from forge_worker.cpu.native.packing import compile_pack, compile_pack_blocks
+from forge_worker.cpu.native.sampling_kernel import compile_sample
 from forge_worker.cpu.native.tiles import ActivationKind, FormatName
 
 
@@ -48,6 +49,9 @@ class Kernels:
     def gate(self) -> Kernel:
         return self._once("gate", compile_gate)
 
+    def sample(self) -> Kernel:
+        return self._once("sample", compile_sample)
+
     def join(self) -> Kernel:
         return self._once("join", compile_join)
 
@@ -60,6 +64,7 @@ class Kernels:
         self.prepare("float32")
         self.gate()
         self.join()
+        self.sample()
 
     def activation(self, name: FormatName) -> ActivationKind:
         return FORMATS[name].activation(self.instructions)

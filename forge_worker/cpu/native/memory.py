@@ -25,6 +25,11 @@ def read_float(e: Emitter, address: Value) -> Value:
     return e.load(address, FLOAT, 4)
 
 
+@emitting(types.float64, ADDRESS)
+def read_double(e: Emitter, address: Value) -> Value:
+    return e.load(address, ir.DoubleType(), 8)
+
+
 @emitting(types.float32, ADDRESS)
 def read_bfloat(e: Emitter, address: Value) -> Value:
     """A bfloat16, widened."""

@@ -62,11 +62,11 @@ class NumberChoice(NamedTuple):
 
 class NativeOps:
     def __init__(self, kernels: Kernels, choice: NumberChoice, num_threads: int) -> None:
-        self._kernels = kernels
+        self.kernels = kernels
         self._choice = choice
         self._attentions: dict[int, NativeAttention] = {}  # by block size
-        self._pool = NativePool(num_threads)
-        self.launcher = Launcher(self._pool)
+        self.pool = NativePool(num_threads)
+        self.launcher = Launcher(self.pool)
         self.buffers = Buffers(spare_rows=MAX_GROUP)
         self._products = Products(kernels, self.launcher, self.buffers)
         self._experts = Experts(self._products, self.buffers)
@@ -78,12 +78,12 @@ class NativeOps:
         if len(parts[0].shape) == 1:
             return padded_vector(joined_vectors(parts))
         packed = []
-        sources = [source_of(part, self._choice.weights, self._pool.num_threads) for part in parts]
+        sources = [source_of(part, self._choice.weights, self.pool.num_threads) for part in parts]
         for (format_, is_of_blocks), run in groupby(sources, key=attrgetter("kind")):
             self._formats.add(format_.name)
-            kernel = self._kernels.pack(format_.name, is_of_blocks)
+            kernel = self.kernels.pack(format_.name, is_of_blocks)
             tensors = [source.tensor for source in run]
-            packed.append(pack_rows(self._pool, kernel, format_, tensors))
+            packed.append(pack_rows(self.pool, kernel, format_, tensors))
         return PackedMatrix(tuple(packed))
 
     def place_norm(self, weight: StoredTensor) -> FloatArray:
@@ -91,7 +91,7 @@ class NativeOps:
 
     def compile(self) -> None:
         """Whatever steps on the weights that were placed may need."""
-        self._kernels.compile_all(sorted(self._formats))
+        self.kernels.compile_all(sorted(self._formats))
 
     def kv_layer(self, num_blocks: int, block_size: int, config: ModelConfig) -> KVLayer:
         return self._attention(config, block_size).shape.layout.allocate(num_blocks)
@@ -124,7 +124,7 @@ class NativeOps:
             scale_bits=bits_of(step.config.embedding_scale),
         )
         self.launcher.reserve_scratch(FLOAT_BYTES * padded_columns(part.num_columns))
-        kernel = self._kernels.embed(part.format.name)
+        kernel = self.kernels.embed(part.format.name)
         self.launcher.launch(kernel, arguments, self._step.num_tokens)
         return residual
 
@@ -236,7 +236,7 @@ class NativeOps:
                 config.attention_softcap,
             )
             self.launcher.reserve_scratch(shape.scratch_bytes)
-            kernels = compile_attention(shape, self._kernels.instructions)
+            kernels = compile_attention(shape, self.kernels.instructions)
             self._attentions[block_size] = NativeAttention(shape, kernels)
         return self._attentions[block_size]
 

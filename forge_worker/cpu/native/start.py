@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from forge_common.config import DeviceSettings
 from forge_common.instruction_set import InstructionSet
@@ -11,7 +12,9 @@ from forge_common.weight_format import WeightChoice
 from forge_worker.cpu.native.kernels import Kernels
 from forge_worker.cpu.native.ops import NativeOps, NumberChoice
 from forge_worker.cpu.native.recorded_model import RecordedModel
+from forge_worker.cpu.native.sampler import NativeSampler
 from forge_worker.models.registry import Model
+from forge_worker.sampler.sampler import MakeSampler
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +32,11 @@ def native_ops(
         choice.kv,
     )
     return NativeOps(Kernels(instructions), choice, num_threads)
+
+
+def make_native_sampler(ops: NativeOps) -> MakeSampler:
+    """Of samplers on the threads of `ops`."""
+    return partial(NativeSampler, pool=ops.pool, kernel=ops.kernels.sample())
 
 
 def recorded(model: Model, ops: NativeOps) -> Model:

@@ -58,7 +58,7 @@ class Engine:
                 max_batch_size=MAX_BATCH_SIZE, max_prefill_tokens=MAX_PREFILL_TOKENS
             ),
         )
-        loaded = load(config, asked.num_threads, lambda done, total: None)
+        loaded = load(config, lambda done, total: None)
         self._runner = loaded.runner
         self._vocab_size = loaded.limits.vocab_size
         limits = Limits(

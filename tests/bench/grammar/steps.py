@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -33,6 +34,7 @@ from forge_worker.kv_cache import allocate_kv_cache
 from forge_worker.model_runner import ModelRunner
 from forge_worker.models.load import load_model
 from forge_worker.models.registry import Model
+from forge_worker.sampler.sampler import Sampler
 from forge_worker.sequence_mirror import Limits
 from tests.bench.grammar import bpe
 from tests.bench.grammar.generator import generated_cases
@@ -113,7 +115,7 @@ class Steps:
         )
         cache = allocate_kv_cache(model.config, model.ops, limits.num_blocks, BLOCK_SIZE)
         self._runner = ModelRunner(
-            model, cache, limits, constraints, num_threads=available_threads()
+            model, cache, limits, constraints, partial(Sampler, num_threads=available_threads())
         )
         self._num_computed = 0
         self._new = [_sequence(index, grammar) for index, grammar in enumerate(grammars)]

@@ -1,0 +1,101 @@
+"""NativeSampler: one token for each row of logits, by one run of a compiled kernel.
+
+It draws what forge_worker/sampler/sampler.py draws, from the same table. Rows are tasks, so that
+what a row gets depends on nothing but the row. Knows nothing of sequences beyond their row in the
+SamplingTable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from forge_worker.cpu.native.activations import bits_of
+from forge_worker.cpu.native.kernel import Kernel
+from forge_worker.cpu.native.pool import NativePool, Record
+from forge_worker.cpu.native.sampling_kernel import SampleArguments
+from forge_worker.cpu.native.token_row import RuleFields, room_bytes
+from forge_worker.forward_inputs import FloatArray
+from forge_worker.sampler.grammar_mask import MaskWords
+from forge_worker.sampler.logit_rules import LogitRules
+from forge_worker.sampler.sampler import Draws, Wanted, errors_of
+from forge_worker.sampler.table import SamplingTable
+
+
+class NativeSampler:
+    def __init__(self, table: SamplingTable, pool: NativePool, kernel: Kernel) -> None:
+        self._table = table
+        self._pool = pool
+        self._kernel = kernel
+        self._columns = [
+            array.ctypes.data
+            for array in (table.temperature, *table.all_filters, table.seeds, table.choice_indices)
+        ]
+        self._record = Record([0] * len(SampleArguments._fields))
+        pool.reserve_scratch(room_bytes(table.vocab_size))
+
+    def sample(self, logits: FloatArray, wanted: Wanted) -> Draws:
+        """`logits` [num_rows, vocab_size] are left as they are."""
+        logits = np.ascontiguousarray(logits, np.float32)
+        token_ids = np.zeros(len(logits), np.int64)
+        best = np.zeros(len(logits), np.float32)
+        rows = np.ascontiguousarray(wanted.rows, np.int32)
+        positions = np.ascontiguousarray(wanted.positions, np.int32)
+        rules = RowRules(self._table.rules, wanted)
+        self._record.values[:] = (
+            *(logits.ctypes.data, logits.strides[0], logits.shape[1]),
+            *(rows.ctypes.data, positions.ctypes.data, rules.address),
+            *self._columns,
+            *(token_ids.ctypes.data, best.ctypes.data),
+        )
+        self._pool.run(self._kernel, self._record, len(logits))
+        return Draws(token_ids, errors_of(best))
+
+
+class RowRules:
+    """What each row of a batch asks of its logits, at addresses for as long as this lives."""
+
+    def __init__(self, rules: Mapping[int, LogitRules], wanted: Wanted) -> None:
+        self.address = 0
+        self._kept: list[object] = []
+        if rules or wanted.masks:
+            records = [self._address_of(rules, wanted.masks, row) for row in wanted.rows.tolist()]
+            self.address = self._keep(np.array(records, np.int64))
+
+    def _address_of(
+        self, rules: Mapping[int, LogitRules], masks: Mapping[int, MaskWords], row: int
+    ) -> int:
+        """0 where nothing is asked."""
+        if row not in rules and row not in masks:
+            return 0
+        fields = self._of_rules(rules[row]) if row in rules else NOTHING
+        if row in masks:
+            fields = fields._replace(mask=self._keep(np.ascontiguousarray(masks[row])))
+        return self._keep(np.array(fields, np.int64))
+
+    def _of_rules(self, rules: LogitRules) -> RuleFields:
+        params, seen, allowed = rules.params, rules.seen, rules.allowed_token_ids
+        banned = np.fromiter(rules.banned_token_ids(), np.int64)
+        return NOTHING._replace(
+            num_seen=0 if seen is None else len(seen.token_ids),
+            seen_token_ids=0 if seen is None else self._keep(seen.token_ids),
+            seen_counts=0 if seen is None else self._keep(seen.output_counts),
+            repetition_bits=bits_of(params.repetition_penalty),
+            frequency_bits=bits_of(params.frequency_penalty),
+            presence_bits=bits_of(params.presence_penalty),
+            num_biased=len(rules.biases),
+            biased_token_ids=self._keep(rules.bias_token_ids),
+            biases=self._keep(rules.biases),
+            num_banned=len(banned),
+            banned_token_ids=self._keep(banned),
+            num_allowed=0 if allowed is None else len(allowed),
+            allowed_token_ids=0 if allowed is None else self._keep(allowed),
+        )
+
+    def _keep(self, array: np.ndarray) -> int:
+        self._kept.append(array)
+        return int(array.ctypes.data)
+
+
+NOTHING = RuleFields(*[0] * len(RuleFields._fields))
