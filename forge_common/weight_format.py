@@ -67,6 +67,11 @@ class WeightChoice(NamedTuple):
             return self.quantize
         return "as the files have them" if self.dtype == "auto" else self.dtype
 
+    @property
+    def unquantised(self) -> WeightChoice:
+        """For what `--quantize` leaves alone."""
+        return self._replace(quantize="none")
+
     def format_of(self, stored: str, num_columns: int) -> FormatName:
         """Of a matrix whose numbers a file holds as `stored`, in the names of safetensors and of
         GGUF."""

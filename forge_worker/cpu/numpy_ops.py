@@ -76,6 +76,9 @@ class NumpyOps:
             row += len(part.array)
         return joined
 
+    def place_router(self, weight: StoredTensor) -> FloatArray:
+        return self.place([weight])
+
     def place_norm(self, weight: StoredTensor) -> FloatArray:
         return self.place([weight])
 

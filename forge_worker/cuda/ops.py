@@ -92,6 +92,9 @@ class CudaOps:
         self._upload.put(parts, placed, self._precision)
         return placed
 
+    def place_router(self, weight: StoredTensor) -> Array:
+        return self.place([weight])
+
     def place_norm(self, weight: StoredTensor) -> Array:
         placed = self._arena.take(weight.shape, np.float32)
         self._upload.put([weight], placed, Precision.FLOAT32)

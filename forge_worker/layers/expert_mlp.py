@@ -21,7 +21,7 @@ class ExpertMlp:
         self, config: ModelConfig, experts: Experts, loader: WeightLoader, ops: Ops, layer: int
     ) -> None:
         own = f"{layer_prefix(layer)}{experts.names.prefix}."
-        router = loader.load(f"{own}{experts.names.router}.weight")
+        router = loader.load_router(f"{own}{experts.names.router}.weight")
         self.norm = load_norm(config, loader, layer, config.norms.before_mlp)
         self.choice = ExpertChoice(router, experts.num_chosen, experts.is_renormalised)
         self.experts = tuple(

@@ -77,6 +77,10 @@ class Ops(Protocol):
     def place(self, parts: Sequence[StoredTensor]) -> Array:
         """Tensors one below the other, in the precision of the ops: [sum of their rows, ...]."""
 
+    def place_router(self, weight: StoredTensor) -> Array:
+        """What chooses experts, [num_experts, hidden_size]: never narrowed by `--quantize`, since a
+        small error in it takes other experts."""
+
     def place_norm(self, weight: StoredTensor) -> Array:
         """The weight of a norm, in float32 whatever the precision of the ops."""
 

@@ -19,6 +19,7 @@ class ShardedOps:
         self._is_first = communicator.shard.rank == 0
         self.place = ops.place
         self.place_norm = ops.place_norm
+        self.place_router = ops.place_router
         self.kv_layer = ops.kv_layer
         self.scrub = ops.scrub
         self.begin_step = ops.begin_step

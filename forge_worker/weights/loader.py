@@ -51,6 +51,8 @@ class Placing(Protocol):
 
     def place(self, parts: Sequence[StoredTensor]) -> Array: ...
 
+    def place_router(self, weight: StoredTensor) -> Array: ...
+
     def place_norm(self, weight: StoredTensor) -> Array: ...
 
 
@@ -86,6 +88,11 @@ class WeightLoader:
         whole = {name: self._read_whole(name) for name in names}
         placed = self._ops.place([self._own(whole[part.name], part) for part in parts])
         self._count(*names)
+        return placed
+
+    def load_router(self, name: str) -> Array:
+        placed = self._ops.place_router(self._read_whole(name))
+        self._count(name)
         return placed
 
     def load_norm(self, name: str, order: Order | None = None, scale: float = 1.0) -> Array:

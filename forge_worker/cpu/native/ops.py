@@ -77,8 +77,14 @@ class NativeOps:
     def place(self, parts: Sequence[StoredTensor]) -> PackedMatrix | FloatArray:
         if len(parts[0].shape) == 1:
             return padded_vector(joined_vectors(parts))
+        return self._packed(parts, self._choice.weights)
+
+    def place_router(self, weight: StoredTensor) -> PackedMatrix:
+        return self._packed([weight], self._choice.weights.unquantised)
+
+    def _packed(self, parts: Sequence[StoredTensor], choice: WeightChoice) -> PackedMatrix:
         packed = []
-        sources = [source_of(part, self._choice.weights, self.pool.num_threads) for part in parts]
+        sources = [source_of(part, choice, self.pool.num_threads) for part in parts]
         for (format_, is_of_blocks), run in groupby(sources, key=attrgetter("kind")):
             self._formats.add(format_.name)
             kernel = self.kernels.pack(format_.name, is_of_blocks)

@@ -147,3 +147,10 @@ def test_rows_of_a_packed_matrix_are_cut_between_tiles(ops: NativeOps) -> None:
     assert_close(ops.logits(x, matrix[64:], None), x @ weight[64:].T)
     with pytest.raises(ValueError, match="inside a tile"):
         matrix[0:10]
+
+
+def test_routers_stay_as_the_file_has_them_where_weights_are_quantised() -> None:
+    ops = make_ops("q8_0")
+    router = normal(1, 32, 64)
+    assert ops.place_router(StoredTensor("F32", router)).parts[0].format.name == "f32"
+    assert placed(ops, router).parts[0].format.name == "q8_0"
