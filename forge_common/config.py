@@ -80,6 +80,10 @@ class DeviceSettings(Settings, frozen=True):
         Annotated[int, Meta(ge=1, le=1024)] | None,
         Meta(description="CPU threads of the worker; by default every core it may use."),
     ] = None
+    cpu_affinity: Annotated[
+        Text | None,
+        Meta(description="Cores the worker keeps to, such as 0-3,8; by default all it may use."),
+    ] = None
 
 
 class CacheSettings(Settings, frozen=True):

@@ -8,8 +8,6 @@ those for AVX-512. What the environment says already stays. Knows nothing of Num
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import MutableMapping
 from pathlib import Path
 
@@ -22,14 +20,6 @@ def prepare_blas(environment: MutableMapping[str, str]) -> None:
     environment.setdefault("OPENBLAS_NUM_THREADS", "1")
     if is_misjudged(_first_processor(CPUINFO)):
         environment.setdefault("OPENBLAS_CORETYPE", "SkylakeX")
-
-
-def available_threads() -> int:
-    """The cores this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    else:
-        return os.cpu_count() or 1
 
 
 def is_misjudged(processor: dict[str, str]) -> bool:

@@ -10,8 +10,8 @@ from forge_common.checkpoint import Checkpoint
 from forge_common.config import DeviceSettings
 from forge_common.instruction_set import host_instruction_set
 from forge_common.sharding import shard_config
-from forge_worker.blas_environment import available_threads
 from forge_worker.cpu.numpy_ops import NumpyOps
+from forge_worker.cpu_cores import available_threads
 from forge_worker.models.registry import MODEL_CLASSES, Model
 from forge_worker.ops.protocol import Ops
 from forge_worker.parallel.communicator import Communicator, SingleRank

@@ -25,8 +25,8 @@ from forge_common.grammar.schema.compiler import SchemaOptions, compile_schema
 from forge_common.grammar.vocabulary import Vocabulary
 from forge_common.sampling import SamplingParams
 from forge_common.tokenizer import Tokenizer
-from forge_worker.blas_environment import available_threads
 from forge_worker.constraints import Constraints
+from forge_worker.cpu_cores import available_threads
 from forge_worker.grammar_engine import engine_for
 from forge_worker.models.load import load_model
 from tests.bench.grammar import bpe

@@ -20,7 +20,7 @@ from forge_common.protocol.api_scheduler import Submit
 from forge_common.sampling import SamplingParams
 from forge_scheduler.scheduler import Limits as SchedulerLimits
 from forge_scheduler.scheduler import Scheduler
-from forge_worker.blas_environment import available_threads
+from forge_worker.cpu_cores import available_threads
 from forge_worker.kv_cache import allocate_kv_cache
 from forge_worker.model_runner import ModelRunner
 from forge_worker.models.load import load_model

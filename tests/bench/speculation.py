@@ -24,8 +24,8 @@ from forge_common.sampling import SamplingParams
 from forge_common.tokenizer import Tokenizer
 from forge_scheduler.scheduler import Limits as SchedulerLimits
 from forge_scheduler.scheduler import Scheduler
-from forge_worker.blas_environment import available_threads
 from forge_worker.constraints import Constraints
+from forge_worker.cpu_cores import available_threads
 from forge_worker.forward_inputs import FloatArray
 from forge_worker.kv_cache import KVCache, allocate_kv_cache
 from forge_worker.model_runner import ModelRunner

@@ -13,6 +13,7 @@ from forge_worker.cpu.native.kernels import Kernels
 from forge_worker.cpu.native.ops import NativeOps, NumberChoice
 from forge_worker.cpu.native.recorded_model import RecordedModel
 from forge_worker.cpu.native.sampler import NativeSampler
+from forge_worker.cpu_cores import allowed_cores, cores_text
 from forge_worker.models.registry import Model
 from forge_worker.sampler.sampler import MakeSampler
 
@@ -25,9 +26,10 @@ def native_ops(
     weights = WeightChoice(settings.dtype, settings.quantize)
     choice = NumberChoice(weights, native_kv_format(settings))
     logger.info(
-        "native kernels: %s on %d threads, weights %s, KV %s",
+        "native kernels: %s on %d threads (cores %s), weights %s, KV %s",
         instructions.name,
         num_threads,
+        cores_text(allowed_cores()) or "of any number",
         weights.text,
         choice.kv,
     )

@@ -27,8 +27,9 @@ from forge_common.grammar.spec import JsonSchema, compile_spec
 from forge_common.grammar.vocabulary import Vocabulary
 from forge_common.protocol.scheduler_worker import NewSequence, RunBatch, ScheduledSequence
 from forge_common.sampling import SamplingParams
-from forge_worker.blas_environment import available_threads, prepare_blas
+from forge_worker.blas_environment import prepare_blas
 from forge_worker.constraints import UNHURRIED, Constraints
+from forge_worker.cpu_cores import available_threads
 from forge_worker.grammar_engine import spare_collections
 from forge_worker.kv_cache import allocate_kv_cache
 from forge_worker.model_runner import ModelRunner
