@@ -1,7 +1,8 @@
 """`make bench-cpu`: random models in several formats, Forge and llama.cpp in turns, one table.
 
 `ARGS="--models 110M --formats q8_0 --threads 1"` runs a part. Without a C++ compiler, or with
-`--alone`, Forge runs by itself. Everything fetched or made stays in `--directory`.
+`--alone`, Forge runs by itself; `--noisy` says
+what a busy neighbour on one core leaves of it. Everything fetched or made stays in `--directory`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tests.bench.cpu.cases import FORMATS, LOADS, LONG, Load, goal
 from tests.bench.cpu.engine import Asked
 from tests.bench.cpu.llama_cpp import LlamaCpp, obtain
 from tests.bench.cpu.models import SHAPES, write_gguf_model, write_model
+from tests.bench.cpu.noisy import disturbed_lines
 from tests.bench.cpu.plot import Bar, svg
 from tests.bench.cpu.rivals import Peer, Speeds, compare, forge
 from tests.bench.report import machine
@@ -38,6 +40,7 @@ def names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
 @click.option("--alone", is_flag=True, help="Without llama.cpp.")
 @click.option("--long", "with_long", is_flag=True, help="A context of 1024 at batch 16 too.")
 @click.option("--plots", type=Path, help="A folder for a plot a model and number of threads.")
+@click.option("--noisy", is_flag=True, help="Forge alone, with and without a busy neighbour.")
 @click.option("--directory", type=Path, default=Path(".bench-cpu"))
 def main(
     models: tuple[str, ...],
@@ -47,9 +50,10 @@ def main(
     alone: bool,
     with_long: bool,
     plots: Path | None,
+    noisy: bool,
     directory: Path,
 ) -> None:
-    peer = None if alone else obtain(directory)
+    peer = None if alone or noisy else obtain(directory)
     loads = (*LOADS, LONG) if with_long else LOADS
     print(f"{machine()}\n\n{HEAD}", flush=True)
     bars: dict[str, list[Bar]] = {}
@@ -58,6 +62,10 @@ def main(
         write_model(folder, SHAPES[model])
         rival = None if peer is None else _peer(peer, folder, format_name, num_threads)
         asked = _asked(rival, folder, format_name, num_threads, KV_TOKENS[with_long])
+        if noisy:
+            for line in disturbed_lines(asked, rounds):
+                print(f"| {model} {format_name}, {num_threads} | {line}", flush=True)
+            continue
         of_plot = bars.setdefault(f"{model}, {num_threads} threads", [])
         for compared in _compared(asked, rival, loads, rounds):
             wanted = goal(format_name, compared.load)
