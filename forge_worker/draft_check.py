@@ -33,6 +33,9 @@ class DraftCheck:
 
     def advance(self, token_ids: TokenArray) -> None:
         """`token_ids` [num_going] were drawn."""
+        if not len(self._token_ids):
+            self.owners = self.owners[:0]
+            return
         may_go_on = np.flatnonzero(self._num_left)
         drafts = self._token_ids[self._next[may_go_on]]
         self._keep(may_go_on[token_ids[may_go_on] == drafts])

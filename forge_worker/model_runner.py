@@ -122,7 +122,9 @@ class ModelRunner:
         allowed = masks.result()
         if len(step.scheduled.draft_token_ids) and not is_sound(logits).all():
             return self._compute(self._without_drafts(step))
-        self._score_prompts(step, hidden[:sampling_start])
+        if sampling_start:
+            logits = logits.copy()  # those of prompts may take its place
+            self._score_prompts(step, hidden[:sampling_start])
         self._sample(step, logits, allowed)
         if len(inputs.unfinished):
             is_finite = np.isfinite(hidden[sampling_end:]).all(axis=1)

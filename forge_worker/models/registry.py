@@ -31,7 +31,7 @@ class Model(Protocol):
 
     def logits(self, hidden: Array) -> Array:
         """Of some rows of `hidden`, since those of a whole prompt may not fit: float32
-        [num_rows, vocab_size]."""
+        [num_rows, vocab_size], good until the next call."""
 
 
 class ModelClass(Protocol):

@@ -50,7 +50,7 @@ def forward(model: Model, inputs: ForwardInputs, kv_cache: KVCache) -> FloatArra
     """Logits of `inputs.logit_rows`: [num_logits, vocab_size]."""
     step = model.ops.begin_step(inputs, model.config, kv_cache.block_size)
     logits: FloatArray = model.logits(model.hidden(step, kv_cache))
-    return logits
+    return logits.copy()  # the next call may write where they are
 
 
 @dataclass

@@ -21,7 +21,7 @@ from forge_worker.cpu.native.attention_products import (
     Products,
     compile_products,
 )
-from forge_worker.cpu.native.attention_tasks import HeadCounts, plan_tasks
+from forge_worker.cpu.native.attention_tasks import HeadCounts, TaskPlan
 from forge_worker.cpu.native.attention_tiles import tile_scratch_bytes
 from forge_worker.cpu.native.kernel import Kernel, compile_kernel
 from forge_worker.cpu.native.kv_layout import KVLayout
@@ -89,6 +89,7 @@ class NativeAttention:
         self._kernels = kernels
         self._step = at.make_record(at.STEP_BYTES, _constants(shape, kernels))
         self._plans: dict[int | None, Record] = {}
+        self._task_plans: dict[int | None, TaskPlan] = {}
         self._ropes: dict[Rope, Record] = {}
         self._held: list[object] = []  # arrays whose addresses the records have
 
@@ -136,8 +137,8 @@ class NativeAttention:
             record = self._ropes.setdefault(rope, at.make_record(at.ROPE_BYTES, {}))
             at.write_record(record, {**addresses, at.ROTARY_DIM: cos.shape[1]})
         for window in set(windows):
-            tasks = plan_tasks(inputs, self.shape.heads, window)
-            self._held.append(tasks)
+            plan = self._task_plans.setdefault(window, TaskPlan(self.shape.heads, window))
+            tasks = plan.tasks(inputs)
             span = {at.WINDOW: ALL_POSITIONS if window is None else window}
             record = self._plans.setdefault(window, at.make_record(at.PLAN_BYTES, span))
             at.write_record(record, {at.TASKS: tasks.ctypes.data, at.NUM_TASKS: len(tasks)})

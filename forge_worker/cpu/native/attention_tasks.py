@@ -23,6 +23,7 @@ Longs = npt.NDArray[np.int64]
 
 TILE_ROWS = 192  # a multiple of the rows of a block
 WORK_PER_TASK = 2**11  # scores
+MAX_MOVE = 64  # positions: a plan that is so old shares work out almost as well as a new one
 
 
 class HeadCounts(NamedTuple):
@@ -38,6 +39,35 @@ class HeadCounts(NamedTuple):
     def max_tile_rows(self) -> int:
         """Of any tile, those included that fill up the last block of a head."""
         return max(TILE_ROWS, int(_filled(self.group_size)))
+
+
+class TaskPlan:
+    """The tasks of one window. While each sequence runs one token, and none has moved far since
+    they were planned, only positions change: planning takes longer than such a step's attention."""
+
+    def __init__(self, heads: HeadCounts, window: int | None) -> None:
+        self._heads = heads
+        self._window = window
+        self._starts = b""
+        self._planned_lens = np.zeros(0, np.int32)
+        self._tasks: Longs = np.empty((0, TASK_LONGS), np.int64)
+
+    def tasks(self, inputs: ForwardInputs) -> Longs:
+        """[num_tasks, TASK_LONGS]; good until the next call."""
+        if self._is_near(inputs):
+            self._tasks[:, 2] = inputs.context_lens[self._tasks[:, 0]] - 1
+            return self._tasks
+        self._tasks = plan_tasks(inputs, self._heads, self._window)
+        is_single = (np.diff(inputs.query_starts) == 1).all()
+        self._starts = inputs.query_starts.tobytes() if is_single else b""
+        self._planned_lens = inputs.context_lens.copy()
+        return self._tasks
+
+    def _is_near(self, inputs: ForwardInputs) -> bool:
+        if inputs.query_starts.tobytes() != self._starts:
+            return False
+        moved = inputs.context_lens - self._planned_lens
+        return bool(np.abs(moved).max(initial=0) <= MAX_MOVE)
 
 
 def plan_tasks(inputs: ForwardInputs, heads: HeadCounts, window: int | None) -> Longs:

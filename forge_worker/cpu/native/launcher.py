@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from forge_worker.cpu.native.kernel import Kernel
-from forge_worker.cpu.native.pool import Longs, NativePool, Record, launch_list
+from forge_worker.cpu.native.pool import Launches, NativePool, Record
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
     """Launches, and the records that they read."""
 
-    launches: Longs
+    launches: Launches
     records: tuple[Record, ...]
 
 
@@ -28,7 +28,7 @@ class _Recording:
 
     def program(self) -> Program:
         records = tuple(record for _, record, _ in self.launches)
-        return Program(launch_list(self.launches), records)
+        return Program(Launches(self.launches), records)
 
 
 class Launcher:
@@ -55,7 +55,7 @@ class Launcher:
         launch = (kernel, record, count_address)
         if self._recording is not None:
             self._recording.launches.append(launch)
-        self._pool.run_all(launch_list([launch]))
+        self._pool.run_all(Launches([launch]))
 
     @contextmanager
     def recording(self) -> Iterator[list[Program]]:

@@ -29,8 +29,9 @@ from forge_worker.cpu.native.kernels import Kernels
 from forge_worker.cpu.native.kv_layout import KV_FORMATS, KVLayout
 from forge_worker.cpu.native.launcher import Launcher
 from forge_worker.cpu.native.packing import PackedMatrix, pack_rows
-from forge_worker.cpu.native.pool import NativePool
+from forge_worker.cpu.native.pool import NativePool, Record
 from forge_worker.cpu.native.products import Gate, Output, Products, Rows, padded_vector
+from forge_worker.cpu.native.rotation_table import RotationTable
 from forge_worker.cpu.native.sources import joined_vectors, source_of
 from forge_worker.cpu.native.step import StepRecord
 from forge_worker.cpu.native.tiles import padded_columns
@@ -44,7 +45,6 @@ from forge_worker.ops.protocol import (
     LinearWeights,
     RmsNorm,
 )
-from forge_worker.rotary import rotation
 from forge_worker.weights.stored_tensor import StoredTensor
 
 
@@ -73,6 +73,9 @@ class NativeOps:
         self._step = StepRecord()
         self._formats: set[FormatName] = set()
         self._hidden_size = 0
+        self._tables: dict[Rope, RotationTable] = {}
+        self._num_rows = Record([0])
+        self._logits: FloatArray = np.empty((0, 0), np.float32)
 
     def place(self, parts: Sequence[StoredTensor]) -> PackedMatrix | FloatArray:
         if len(parts[0].shape) == 1:
@@ -110,11 +113,16 @@ class NativeOps:
         self._step.write(inputs)
         attention = self._attention(config, block_size)
         rotations = {
-            rope: rotation(rope, config.head_dim, inputs.positions)
+            rope: self._rotations(rope, config.head_dim).of(inputs.positions)
             for rope in config.distinct_ropes
         }
         attention.prepare(inputs, rotations, set(config.sliding_windows))
         return NativeStep(inputs.num_tokens, len(inputs.logit_rows), config, attention)
+
+    def _rotations(self, rope: Rope, head_dim: int) -> RotationTable:
+        if rope not in self._tables:
+            self._tables[rope] = RotationTable(rope, head_dim)
+        return self._tables[rope]
 
     def embed(self, table: PackedMatrix, step: NativeStep) -> FloatArray:
         residual = self.buffers.floats("residual", step.num_tokens, table.num_columns)
@@ -220,10 +228,16 @@ class NativeOps:
         """Goes up when memory moves that recorded launches name."""
         return self.buffers.generation
 
+    def begin_logits(self, num_rows: int, vocab_size: int) -> FloatArray:
+        """Where launches of `logits`, made now or repeated, write those of so many rows."""
+        if num_rows > len(self._logits) or vocab_size != self._logits.shape[1]:
+            self._logits = np.empty((num_rows, vocab_size), np.float32)
+        self._num_rows.values[0] = num_rows
+        return self._logits[:num_rows]
+
     def logits(self, x: FloatArray, weight: PackedMatrix, softcap: float | None) -> FloatArray:
-        logits = np.empty((len(x), weight.num_rows), np.float32)
-        count = np.array([len(x)], np.int64)
-        rows = Rows(x.ctypes.data, x.strides[0], x.shape[1], count.ctypes.data)
+        logits = self.begin_logits(len(x), weight.num_rows)
+        rows = Rows(x.ctypes.data, x.strides[0], x.shape[1], self._num_rows.address)
         output = Output(logits.ctypes.data, logits.strides[0])
         if softcap is not None:
             output = output._replace(finish=Finish.BEND, scale=softcap)

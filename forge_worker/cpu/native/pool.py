@@ -40,11 +40,17 @@ class Record:
         self.address: int = self.values.ctypes.data
 
 
-def launch_list(launches: Iterable[tuple[Kernel, Record, int]]) -> Longs:
-    """For `run_all`: of each a kernel, its arguments, and the address of its number of tasks, an
-    int64 that is read when its turn comes. All of them must stay where they are."""
-    rows = [(kernel.address, record.address, count) for kernel, record, count in launches]
-    return np.array(rows, np.int64).reshape(-1, 3)
+class Launches:
+    """Of each a kernel, its arguments, and the address of its number of tasks, an int64 that is
+    read when its turn comes. All of them must stay where they are."""
+
+    __slots__ = ("_values", "address", "count")
+
+    def __init__(self, launches: Iterable[tuple[Kernel, Record, int]]) -> None:
+        rows = [(kernel.address, record.address, count) for kernel, record, count in launches]
+        self._values = np.array(rows, np.int64)
+        self.address: int = self._values.ctypes.data
+        self.count = len(rows)
 
 
 class NativePool:
@@ -69,9 +75,9 @@ class NativePool:
         single[0], single[1], single[3] = kernel.address, arguments.address, num_tasks
         self._code.run(self._address, self._single.address, 1, self.num_threads)
 
-    def run_all(self, launches: Longs) -> None:
-        """Launches [n, 3] one after the other, each begun when the one before it is done."""
-        self._code.run(self._address, launches.ctypes.data, len(launches), self.num_threads)
+    def run_all(self, launches: Launches) -> None:
+        """One after the other, each begun when the one before it is done."""
+        self._code.run(self._address, launches.address, launches.count, self.num_threads)
 
     def reserve_scratch(self, num_bytes: int) -> None:
         """See to it that every task finds at least so much; what was there is lost."""

@@ -8,12 +8,22 @@ do not. Knows no architecture.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from forge_common.checkpoint import ModelConfig
 from forge_worker.cpu.native.launcher import Program
 from forge_worker.cpu.native.ops import NativeOps, NativeStep
 from forge_worker.forward_inputs import FloatArray
 from forge_worker.kv_cache import KVCache
 from forge_worker.models.registry import Model
+
+
+class LogitsPlace(NamedTuple):
+    """What launches of logits name in memory."""
+
+    hidden: int
+    logits: int
+    generation: int  # of the buffers between
 
 
 class RecordedModel:
@@ -23,6 +33,7 @@ class RecordedModel:
         self._program: Program | None = None
         self._generation = -1
         self._kv_cache: KVCache | None = None
+        self._logits_programs: dict[LogitsPlace, Program] = {}
 
     @property
     def config(self) -> ModelConfig:
@@ -39,7 +50,20 @@ class RecordedModel:
         return self._ops.final_states(step)
 
     def logits(self, hidden: FloatArray) -> FloatArray:
-        logits: FloatArray = self._model.logits(hidden)
+        logits = self._ops.begin_logits(len(hidden), self.config.vocab_size)
+        place = LogitsPlace(hidden.ctypes.data, logits.ctypes.data, self._ops.generation)
+        program = self._logits_programs.get(place)
+        if program is None:
+            return self._record_logits(hidden, place)
+        self._ops.launcher.repeat(program)
+        return logits
+
+    def _record_logits(self, hidden: FloatArray, place: LogitsPlace) -> FloatArray:
+        with self._ops.launcher.recording() as programs:
+            logits: FloatArray = self._model.logits(hidden)
+        self._logits_programs.clear()  # others are of memory that moved, or of rare steps
+        if place.generation == self._ops.generation:
+            self._logits_programs[place] = programs[0]
         return logits
 
     def _is_valid(self, kv_cache: KVCache) -> bool:

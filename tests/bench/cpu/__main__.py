@@ -1,8 +1,8 @@
 """`make bench-cpu`: random models in several formats, Forge and llama.cpp in turns, one table.
 
 `ARGS="--models 110M --formats q8_0 --threads 1"` runs a part. Without a C++ compiler, or with
-`--alone`, Forge runs by itself; `--noisy` says
-what a busy neighbour on one core leaves of it. Everything fetched or made stays in `--directory`.
+`--alone`, Forge runs by itself; `--noisy` says what a busy neighbour on one core leaves of it.
+Everything fetched or made stays in `--directory`.
 """
 
 from __future__ import annotations

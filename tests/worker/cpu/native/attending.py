@@ -20,7 +20,7 @@ from forge_worker.cpu.native.attention import (
     compile_attention,
 )
 from forge_worker.cpu.native.kv_layout import KV_FORMATS, LANES, KVFormatName, KVLayout
-from forge_worker.cpu.native.pool import NativePool, launch_list
+from forge_worker.cpu.native.pool import Launches, NativePool
 from forge_worker.forward_inputs import FloatArray
 from forge_worker.ops.protocol import HeadNorms, KVLayer
 from forge_worker.rotary import Rotation
@@ -103,7 +103,7 @@ class Attending:
         self.native.prepare(inputs, {ROPE: turned}, [window])
         rotate = self.native.rotate_and_store(qkv, norms, ROPE, self.cache)
         attend = self.native.attention(qkv, out, self.cache, window)
-        self.pool.run_all(launch_list([rotate, attend]))
+        self.pool.run_all(Launches([rotate, attend]))
         return out
 
     def grow(self, num_blocks: int) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from forge_worker.cpu.native.kernel import Kernel, compile_kernel
 from forge_worker.cpu.native.memory import add_shared, read_long, write_long
-from forge_worker.cpu.native.pool import NativePool, Record, launch_list
+from forge_worker.cpu.native.pool import Launches, NativePool, Record
 
 
 def count(arguments: int, task: int, scratch: int) -> None:
@@ -50,7 +50,7 @@ def test_launches_are_done_one_after_the_other(counting: Kernel, num_threads: in
     counters = np.zeros((2, 10), np.int64)
     records = [Record([row.ctypes.data]) for row in counters]
     num_tasks = np.array([10, 7], np.int64)
-    launches = launch_list(
+    launches = Launches(
         (counting, record, num_tasks.ctypes.data + 8 * index)
         for index, record in enumerate(records)
     )
