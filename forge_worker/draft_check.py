@@ -25,7 +25,9 @@ class DraftCheck:
         counts = scheduled.num_draft_tokens
         self._token_ids = scheduled.draft_token_ids
         self._num_left = counts[inputs.sampling]
-        self._next = (np.cumsum(counts, dtype=np.int32) - counts)[inputs.sampling]
+        self._next = self._num_left
+        if len(self._token_ids):
+            self._next = (np.cumsum(counts, dtype=np.int32) - counts)[inputs.sampling]
         self.owners: IntArray = inputs.sampling  # the scheduled sequences that go on
         self.logit_places: IntArray = inputs.sampled_starts[:-1]  # among the rows that sample
         self.is_first = True

@@ -6,6 +6,7 @@ import numpy as np
 
 from forge_common.protocol.scheduler_worker import RunBatch, ScheduledSequence
 from forge_worker.batch_inputs import BatchInputs, build_inputs
+from forge_worker.forward_inputs import ForwardInputs
 from tests.worker.fakes import host_mirror, new_sequence
 
 FIRST, SECOND = list(range(10, 21)), [30, 31]
@@ -72,3 +73,14 @@ def test_step_of_nothing_has_empty_inputs() -> None:
     forward = inputs_of().forward
     assert (forward.num_tokens, forward.num_sequences) == (0, 0)
     assert forward.query_starts.tolist() == [0]
+
+
+def test_step_of_last_tokens_is_no_special_case() -> None:
+    last = [ScheduledSequence(1, 10, 1, [7, 2, 3], True), ScheduledSequence(2, 1, 1, [5], True)]
+    plain, general = inputs_of(*last), inputs_of(*last, scored=[True, True])
+    for name in ("scored_rows", "scored_of", "sampling", "sampled_starts", "unfinished"):
+        ours, expected = getattr(plain, name), getattr(general, name)
+        assert (ours.tolist(), ours.dtype) == (expected.tolist(), expected.dtype)
+    for name in ForwardInputs.__annotations__:
+        ours, expected = getattr(plain.forward, name), getattr(general.forward, name)
+        assert (ours.tolist(), ours.dtype) == (expected.tolist(), expected.dtype)

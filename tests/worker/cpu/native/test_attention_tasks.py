@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from forge_worker.cpu.native.attention_records import TASK_LONGS
-from forge_worker.cpu.native.attention_tasks import HeadCounts, plan_tasks
+from forge_worker.cpu.native.attention_tasks import HeadCounts, TaskPlan, plan_tasks
 from tests.worker.forward import Work, make_inputs
 
 
@@ -61,3 +61,27 @@ def test_window_makes_long_contexts_short() -> None:
 
 def test_step_without_tokens_has_no_tasks() -> None:
     assert plan([(9, 0)], HeadCounts(2, 2)) == []
+
+
+def test_plan_of_the_step_before_serves_the_next_until_sequences_moved_far() -> None:
+    heads = HeadCounts(4, 2)
+    plan_of = TaskPlan(heads, None)
+    steps = [[100, 3000], [101, 3001], [102, 2990], [164, 3000], [170, 3001], [171], [9, 9, 9]]
+    for computed in steps:
+        works = [Work([0], before, [0] * (before + 1)) for before in computed]
+        kept = plan_of.tasks(make_inputs(works, 16)).tolist()
+        done = np.zeros((len(computed), heads.num_kv_heads), np.int64)
+        for sequence, row, position, count, head, num_heads in kept:
+            assert (row, position, count) == (sequence, computed[sequence], 1)
+            done[row, head : head + num_heads] += 1
+        assert (done == 1).all()
+
+
+def test_plan_of_single_tokens_is_not_taken_for_chunks() -> None:
+    heads = HeadCounts(4, 2)
+    plan_of = TaskPlan(heads, None)
+    for lengths in ([(9, 1), (9, 1)], [(9, 2), (10, 0)], [(8, 2), (9, 1)], [(10, 1), (10, 1)]):
+        works = [Work([0] * run, computed, [0] * (computed + run)) for computed, run in lengths]
+        inputs = make_inputs(works, 16)
+        fresh = plan_tasks(inputs, heads, None)
+        assert plan_of.tasks(inputs).tolist() == fresh.tolist()
