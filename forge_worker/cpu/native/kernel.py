@@ -47,6 +47,7 @@ UNUSED_FUNCTIONS = (
     "numba_unpickle",
 )
 OPTIONS = {"nopython": True, "nogil": True, "error_model": "numpy"}
+NO_WRAPPERS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # a quarter of the time
 
 
 class Kernel(NamedTuple):
@@ -114,7 +115,7 @@ def _cache() -> KernelCache:
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
     """A piece of a kernel, to be called by kernels alone."""
-    compiled: Callable[..., Any] = njit(nogil=True, error_model="numpy")(function)
+    compiled: Callable[..., Any] = njit(nogil=True, error_model="numpy", **NO_WRAPPERS)(function)
     return compiled
 
 

@@ -48,8 +48,7 @@ from forge_worker.cpu.native.token_selection import (
     Filters,
     Tempered,
     key_of,
-    last_by_count,
-    last_by_mass,
+    last_kept,
     value_of,
     value_of_logit,
     values_at,
@@ -58,6 +57,7 @@ from forge_worker.cpu.native.vector_ir import LANES
 from forge_worker.sampler.choice import LARGEST_U, NOISE_RANGE
 
 NOISE_LIMIT, HIGHEST_U = float(NOISE_RANGE), float(LARGEST_U)
+LOWEST_SCORE = -2.9  # the likeliest token's is -log(24 log 2) = -2.812 or more
 
 
 class SampleArguments(NamedTuple):
@@ -136,10 +136,9 @@ def last_to_draw(arguments: int, slot: int, row: TokenRow, tempered: Tempered, r
     last = key_of(max(log_min_p, np.float32(-NOISE_LIMIT)), ANY_TOKEN)
     top_k = read_long(read_long(arguments + AT.top_k) + 8 * slot)
     top_p = read_double(read_long(arguments + AT.top_p) + 8 * slot)
-    if top_k < read_long(arguments + AT.vocab_size):
-        last = min(last, last_by_count(row, tempered, Filters(top_k, top_p), room))
-    elif top_p < 1.0:
-        last = min(last, last_by_mass(row, tempered, top_p, room))
+    has_count = top_k < read_long(arguments + AT.vocab_size)
+    if has_count or top_p < 1.0:
+        last = min(last, last_kept(row, tempered, Filters(has_count, top_k, top_p), room))
     return last  # type: ignore[no-any-return]
 
 
@@ -147,11 +146,11 @@ def last_to_draw(arguments: int, slot: int, row: TokenRow, tempered: Tempered, r
 def draw(
     row: TokenRow, tempered: Tempered, last: int, stream: Stream, winner: int, room: Room
 ) -> int:
-    """Of tokens up to key `last`; `winner` is the likeliest at first."""
-    floor = value_of(last)
-    write_bits(room.bits, winner // CHUNK, stream.seed, stream.choice_index, stream.position)
-    score = noise_of(room.bits + 4 * (winner % CHUNK))
-    for chunk in range(row.num_chunks):
+    """Of tokens up to key `last`; `winner` is the likeliest at first, whose chunk is the first."""
+    floor, first_chunk = value_of(last), winner // CHUNK
+    score = np.float32(LOWEST_SCORE)
+    for index in range(-1, row.num_chunks):
+        chunk = index if index >= 0 else first_chunk
         highest = value_of_logit(read_float(row.maxima + 4 * chunk), tempered)
         if highest < floor or highest + np.float32(NOISE_LIMIT) < score:
             continue

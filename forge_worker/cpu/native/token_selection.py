@@ -65,6 +65,7 @@ class Tempered(NamedTuple):
 
 
 class Filters(NamedTuple):
+    has_count: bool  # whether top_k cuts anything
     top_k: int
     top_p: float
 
@@ -95,30 +96,36 @@ def value_of_logit(logit: float, tempered: Tempered) -> float:
 
 
 @inlined
-def last_by_count(row: TokenRow, tempered: Tempered, filters: Filters, room: Room) -> int:
-    floor = threshold(row, tempered, filters.top_k, room)
-    num_found = gather(row, tempered, floor, room)
-    kept = select(room, num_found, filters.top_k, ALL_MASS)
-    if filters.top_p < 1.0:
-        kept = select(room, num_found, filters.top_k, filters.top_p * kept.mass)
-    return kept.last  # type: ignore[no-any-return]
+def last_kept(row: TokenRow, tempered: Tempered, filters: Filters, room: Room) -> int:
+    """The key of the last token that top-k and top-p keep, one of which cuts something off."""
+    num_found = 0
+    rank, lowest, wanted = filters.top_k, np.float32(LOWEST_FINITE), ALL_MASS
+    if not filters.has_count:
+        total = whole_mass(row, tempered)
+        wanted = filters.top_p * total
+        # What lies below this is too little even if all tokens did.
+        least = (1.0 - filters.top_p) * total / (row.num_chunks * CHUNK)
+        rank, lowest = FIRST_RANK, np.float32(math.log(least) - MARGIN)
+    is_enough = False
+    while not is_enough:
+        floor = max(threshold(row, tempered, rank, room), lowest)
+        num_found = gather(row, tempered, floor, room)
+        is_enough = filters.has_count or floor <= lowest
+        is_enough = is_enough or gathered_mass(room, num_found) >= wanted
+        rank *= RANK_GROWTH
+    return last_of_gathered(filters, num_found, wanted, room)  # type: ignore[no-any-return]
 
 
 @inlined
-def last_by_mass(row: TokenRow, tempered: Tempered, top_p: float, room: Room) -> int:
-    total = whole_mass(row, tempered)
-    wanted = top_p * total
-    # What lies below this is too little even if all tokens did.
-    lowest = math.log((1.0 - top_p) * total / (row.num_chunks * CHUNK)) - MARGIN
-    rank, floor = FIRST_RANK, np.float32(lowest)
-    while rank <= row.num_chunks:
-        floor = max(threshold(row, tempered, rank, room), np.float32(lowest))
-        num_found = gather(row, tempered, floor, room)
-        if floor <= lowest or gathered_mass(room, num_found) >= wanted:
-            return select(room, num_found, num_found, wanted).last  # type: ignore[no-any-return]
-        rank *= RANK_GROWTH
-    num_found = gather(row, tempered, np.float32(lowest), room)
-    return select(room, num_found, num_found, wanted).last  # type: ignore[no-any-return]
+def last_of_gathered(filters: Filters, num_found: int, wanted: float, room: Room) -> int:
+    """Where both filters cut, top-p counts the mass that top-k left."""
+    max_count = filters.top_k if filters.has_count else num_found
+    num_passes = 2 if filters.has_count and filters.top_p < 1.0 else 1
+    last = 0
+    for _ in range(num_passes):
+        kept = select(room, num_found, max_count, wanted)
+        last, wanted = kept.last, filters.top_p * kept.mass
+    return last
 
 
 @inlined
