@@ -6,13 +6,15 @@
     KEYS/worker/*.key         public: who may be the worker
     KEYS/NAME.key_secret      secret: the host of that role (api, client, worker)
 
-A secret file holds both halves of its pair; a host has only the files its role needs. Knows no
-endpoint.
+A secret file holds both halves of its pair; a host has only the files its role needs. For hosts
+that are containers a directory of each role is made at once, as KEYS/scheduler. Knows no endpoint.
 """
 
 from __future__ import annotations
 
+import shutil
 import stat
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -29,6 +31,13 @@ Member = Literal["api", "client", "worker"]
 
 MEMBERS: Mapping[Domain, tuple[Member, ...]] = {"clients": ("api", "client"), "worker": ("worker",)}
 SERVER = "server"
+# The last two of the scheduler's are for its health check, which asks as a client does.
+FILES_OF_ROLES: Mapping[str, tuple[str, ...]] = {
+    "scheduler": ("server.key_secret", "clients", "worker", "server.key", "client.key_secret"),
+    "worker": ("server.key", "worker.key_secret"),
+    "api": ("server.key", "api.key_secret"),
+    "client": ("server.key", "client.key_secret"),
+}
 
 
 class ServerKeys(Struct, frozen=True):
@@ -60,6 +69,28 @@ def make_keys(directory: Path) -> None:
         raise ConfigError(f"cannot make keys in {directory}: {error.strerror}") from error
 
 
+def make_keys_by_role(directory: Path) -> bool:
+    """The keys of a deployment as a directory for each role; False where they are all there.
+
+    A role's directory may be there and empty, as a new volume is. ConfigError where only some of
+    the files are there: keys are never overwritten.
+    """
+    wanted = [Path(role, name) for role, names in FILES_OF_ROLES.items() for name in names]
+    is_there = [(directory / path).exists() for path in wanted]
+    if all(is_there):
+        return False
+    if any(is_there):
+        raise ConfigError(f"{directory} holds some of the keys and not all: delete them to start")
+    try:
+        with tempfile.TemporaryDirectory() as private:
+            make_keys(Path(private, "keys"))
+            for path in wanted:
+                _copy(Path(private, "keys", path.name), directory / path)
+    except OSError as error:
+        raise ConfigError(f"cannot make keys in {directory}: {error.strerror}") from error
+    return True
+
+
 def server_keys(directory: str | Path | None) -> ServerKeys:
     """The scheduler's, from the directory --curve-keys names. ConfigError where they are no use."""
     if directory is None:
@@ -84,6 +115,14 @@ def _make_pair(directory: Path, name: str) -> Path:
     secret.chmod(0o600)  # nobody saw it before either: its directory is private
     public.chmod(0o644)
     return public
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target)
+    else:
+        shutil.copy2(source, target)
 
 
 def _check_allow_list(directory: Path) -> None:

@@ -6,17 +6,22 @@
     {"type":"PeerLost","process_id":4711}
 
 The descriptor's number stands in `FORGE_READY_FD`; without it every report is a no-op, so a role
-runs the same by itself. Knows nothing of processes, of what a role does, or of who listens.
+runs the same by itself. Without a launcher, `FORGE_READY_FILE` may name a file to say `Ready` in
+(`ready_file`). Knows nothing of processes, of what a role does, or of who listens.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct
+
+from forge_common.ready_file import ready_file, write_ready_file
 
 READY_FD_VARIABLE = "FORGE_READY_FD"
 MAX_TEXT_CHARS = 2000
@@ -24,6 +29,8 @@ MAX_LINE_BYTES = 16 * 1024
 
 Text = Annotated[str, Meta(max_length=MAX_TEXT_CHARS)]
 NumBytes = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+logger = logging.getLogger(__name__)
 
 
 class Report(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
@@ -57,13 +64,15 @@ AnyReport = Progress | Ready | Failed | PeerLost
 class Readiness:
     """The role's side. Never raises: a launcher that is gone is the lifeline's business."""
 
-    def __init__(self, fd: int | None) -> None:
+    def __init__(self, fd: int | None, file: Path | None = None) -> None:
         self._fd = fd
+        self._file = file
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Readiness:
-        stated = (os.environ if environment is None else environment).get(READY_FD_VARIABLE)
-        return cls(int(stated) if stated else None)
+        given = os.environ if environment is None else environment
+        stated = given.get(READY_FD_VARIABLE)
+        return cls(int(stated)) if stated else cls(None, ready_file(given))
 
     @property
     def is_supervised(self) -> bool:
@@ -74,6 +83,12 @@ class Readiness:
 
     def ready(self, detail: str = "") -> None:
         self._report(Ready(detail[:MAX_TEXT_CHARS]))
+        if self._file is None:
+            return
+        try:
+            write_ready_file(self._file)
+        except OSError as error:
+            logger.warning("cannot say in %s that this is ready: %s", self._file, error)
 
     def failed(self, message: str) -> None:
         self._report(Failed(message[:MAX_TEXT_CHARS]))
