@@ -39,7 +39,16 @@ for module in list(sys.modules.values()):
 SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/nsswitch.conf", "/etc/ssl/certs/ca-certificates.crt")
 USER = "forge:x:10001:10001::/run/forge:/nonexistent\n"
 GROUP = "forge:x:10001:\n"
-PRIVATE_DIRECTORY = Path("/private-directory")
+# Apart from ROOT, for a COPY that gives them to the user. A tmpfs of root's covers /run/forge.
+DIRECTORIES_OF_USER = Path("/directories-of-user")
+MODES = {
+    "run/forge": 0o1777,
+    "var/cache/forge": 0o700,
+    "keys/scheduler": 0o700,
+    "keys/worker": 0o700,
+    "keys/api": 0o700,
+    "keys/client": 0o700,
+}
 
 
 def main(venv: Path, root: Path, modules: Sequence[str]) -> None:
@@ -110,7 +119,10 @@ def make_system(root: Path) -> None:
     (root / "etc" / "group").write_text("root:x:0:\n" + GROUP)
     (root / "tmp").mkdir(mode=0o1777)
     (root / "tmp").chmod(0o1777)
-    PRIVATE_DIRECTORY.mkdir(mode=0o700)
+    for name, mode in MODES.items():
+        directory = DIRECTORIES_OF_USER / name
+        directory.mkdir(parents=True)
+        directory.chmod(mode)
 
 
 def compile_imported(venv: Path, root: Path, modules: Sequence[str]) -> None:

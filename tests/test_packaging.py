@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LOCKS = [ROOT / "deploy" / "requirements.txt", ROOT / "deploy" / "requirements-dev.txt"]
+LOCKS = [ROOT / "deploy" / f"requirements{extra}.txt" for extra in ("", "-dev", "-cuda13")]
 FLOORS = {
     "aiohttp": (3, 14, 5),  # CVE-2026-128131, quadratic gzip
     "jinja2": (3, 1, 6),  # CVE-2025-27516, sandbox escape
@@ -51,6 +51,7 @@ def test_locks_have_a_hash_for_everything_and_no_address(lock: Path) -> None:
     assert "index-url" not in text
 
 
-def test_both_locks_agree() -> None:
-    runtime, development = map(locked_versions, LOCKS)
-    assert runtime.items() <= development.items()
+def test_locks_agree() -> None:
+    runtime, *others = map(locked_versions, LOCKS)
+    for other in others:
+        assert runtime.items() <= other.items()
