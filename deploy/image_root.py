@@ -37,12 +37,12 @@ for module in list(sys.modules.values()):
     print(getattr(module, "__file__", None) or "")
 """
 SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/nsswitch.conf", "/etc/ssl/certs/ca-certificates.crt")
-USER = "forge:x:10001:10001::/run/forge:/nonexistent\n"
+USER = "forge:x:10001:10001::/var/lib/forge:/nonexistent\n"
 GROUP = "forge:x:10001:\n"
-# Apart from ROOT, for a COPY that gives them to the user. A tmpfs of root's covers /run/forge.
+# Apart from ROOT, for a COPY that gives them to the user. A tmpfs of root's covers /var/lib/forge.
 DIRECTORIES_OF_USER = Path("/directories-of-user")
 MODES = {
-    "run/forge": 0o1777,
+    "var/lib/forge": 0o1777,
     "var/cache/forge": 0o700,
     "keys/scheduler": 0o700,
     "keys/worker": 0o700,

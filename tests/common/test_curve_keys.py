@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 import zmq
 
-from forge_common.curve_keys import NO_KEYS, client_security, make_keys, server_keys
+from forge_common.curve_keys import (
+    FILES_OF_ROLES,
+    NO_KEYS,
+    client_security,
+    make_keys,
+    make_keys_by_role,
+    server_keys,
+)
 from forge_common.errors import ConfigError
 
 
@@ -110,3 +117,31 @@ def test_empty_allow_list_is_refused(keys: Path) -> None:
     (keys / "worker" / "worker.key").unlink()
     with pytest.raises(ConfigError, match="nobody could come in"):
         server_keys(keys)
+
+
+def test_keys_by_role_give_each_role_what_it_needs(tmp_path: Path) -> None:
+    for role in FILES_OF_ROLES:
+        (tmp_path / role).mkdir()  # as a new volume is
+    assert make_keys_by_role(tmp_path)
+    assert {path.name for path in (tmp_path / "worker").iterdir()} == {
+        "server.key",
+        "worker.key_secret",
+    }
+    assert server_keys(tmp_path / "scheduler").pair is not None
+    for member in ("api", "client", "worker"):
+        assert client_security(tmp_path / member, member) is not None
+    assert client_security(tmp_path / "scheduler", "client") is not None  # for its health check
+
+
+def test_keys_by_role_are_made_once(tmp_path: Path) -> None:
+    make_keys_by_role(tmp_path)
+    before = (tmp_path / "api" / "api.key_secret").read_bytes()
+    assert not make_keys_by_role(tmp_path)
+    assert (tmp_path / "api" / "api.key_secret").read_bytes() == before
+
+
+def test_keys_by_role_that_are_there_in_part_are_refused(tmp_path: Path) -> None:
+    make_keys_by_role(tmp_path)
+    (tmp_path / "api" / "api.key_secret").unlink()
+    with pytest.raises(ConfigError, match="some of the keys"):
+        make_keys_by_role(tmp_path)
