@@ -16,7 +16,7 @@ import pytest
 from forge_common.config import LaunchConfig
 from forge_common.health import CHECKS
 from forge_common.settings import CONFIG_VARIABLE, load_config, unknown_variables
-from tests.deploy.files import DEPLOY, compose, variables_of
+from tests.deploy.files import DEPLOY, compose, documents, variables_of
 
 STACK = compose("compose.yaml")
 OBSERVABILITY = compose("compose.observability.yaml")
@@ -139,6 +139,14 @@ def test_dashboard_and_alerts_ask_for_metrics_that_there_are() -> None:
     names = set(re.findall(r"\bforge_[a-z0-9_]+", " ".join([*asked, alerts])))
     assert len(names) > 10
     assert names <= exported_names()
+
+
+def test_alerts_say_what_happened_in_one_sentence() -> None:
+    (group,) = documents("observability/alerts.yaml")[0]["groups"]
+    for rule in group["rules"]:
+        assert rule["annotations"].keys() == {"summary"}
+        assert rule["annotations"]["summary"].endswith(".")
+        assert rule["labels"]["severity"] in {"page", "warn"}
 
 
 def exported_names() -> set[str]:

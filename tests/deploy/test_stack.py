@@ -8,9 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.deploy.stack import ROLES, Stack, why_not_here
+from tests.deploy.stack import IMAGE, ROLES, Stack, docker, why_not_here
 
 pytestmark = pytest.mark.integration
+
+MAX_IMAGE_BYTES = 300_000_000
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,11 @@ def test_container_has_only_the_keys_of_its_role(stack: Stack) -> None:
 
 def test_image_has_no_shell(stack: Stack) -> None:
     assert stack.compose("exec", "-T", "api", "sh", "-c", "true").returncode != 0
+
+
+def test_image_is_small(stack: Stack) -> None:
+    said = docker("image", "inspect", "--format", "{{.Size}}", IMAGE)
+    assert int(said.stdout) < MAX_IMAGE_BYTES
 
 
 def test_worker_that_is_killed_comes_back_and_says_the_same(stack: Stack) -> None:
