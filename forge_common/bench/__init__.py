@@ -1,0 +1,1 @@
+"""`forge-bench`: drives any OpenAI-compatible server over HTTP, and reports how it did."""
