@@ -117,12 +117,13 @@ class Bench:
         stop = asyncio.Event()
         async with shown(progress, sys.stderr):
             with on_interrupt(stop.set):
-                cpu_before_s = time.process_time()
+                cpu_before_s, before_s = time.process_time(), time.perf_counter()
                 clock = Clock(asyncio.get_running_loop())
                 generator = Generator(requests, self._asker(clock), clock, progress)
                 await generator.run(settings.load, settings.seed, until_s, stop)
                 cpu_s = time.process_time() - cpu_before_s
-        return Driven(generator.observations, cpu_s / clock.now_s(), stop.is_set())
+                cpu_share = cpu_s / (time.perf_counter() - before_s)
+        return Driven(generator.observations, cpu_share, stop.is_set())
 
     def _requests(self, prompts: Prompts) -> Iterator[PreparedRequest]:
         return (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 from typing import Any
@@ -16,6 +15,7 @@ from forge_common.bench.load import AllAtOnce, Concurrent
 from forge_common.bench.result import BenchResult, remarks
 from forge_common.bench.service_level import ServiceLevel
 from tests.common.bench.builders import run_settings
+from tests.common.bench.fake_loop import run_in_fake_time
 from tests.common.bench.fake_server import Handler, Script, saying, served, streaming
 
 TOKENS_PER_WORD = 1.5
@@ -44,7 +44,8 @@ def bench(handler: Handler, headers: dict[str, str] | None = None, **settings: A
         async with served(handler) as url:
             return await run_bench(run_settings(url=url, **settings), headers or {})
 
-    return asyncio.run(body())
+    result: BenchResult = run_in_fake_time(body())
+    return result
 
 
 def test_known_delays_come_out_of_a_run() -> None:
@@ -54,10 +55,10 @@ def test_known_delays_come_out_of_a_run() -> None:
     summary = result.summary
     assert summary.counts.num_succeeded == 12
     assert summary.counts.num_output_tokens == 60
-    assert summary.distributions["ttft"].percentiles[50] == pytest.approx(0.15, abs=0.1)
-    assert summary.distributions["e2e"].percentiles[50] == pytest.approx(0.25, abs=0.12)
+    assert summary.distributions["ttft"].percentiles[50] == pytest.approx(0.15, abs=1e-6)
+    assert summary.distributions["e2e"].percentiles[50] == pytest.approx(0.25, abs=1e-6)
     assert summary.distributions["itl"].num == 24
-    assert summary.duration_s < 2.0  # together, not one behind the other
+    assert summary.duration_s == pytest.approx(0.25)  # together, not one behind the other
     assert summary.goodput is not None
     assert summary.goodput.share == 1.0
     assert sum(result.timeline.num_output_tokens) == pytest.approx(60)
@@ -102,9 +103,10 @@ def test_server_that_fails_everything_is_counted() -> None:
 
 
 def test_run_of_some_time_ends() -> None:
-    result = bench(streaming(Script()), num_requests=None, duration_s=0.3, load=Concurrent(2))
-    assert result.summary.counts.num_requests > 2
-    assert result.summary.duration_s < 3
+    script = Script(first_s=0.4)
+    result = bench(streaming(script), num_requests=None, duration_s=1.0, load=Concurrent(2))
+    assert result.summary.counts.num_requests == 6
+    assert result.summary.duration_s == pytest.approx(1.2)
 
 
 def test_reader_is_told_where_tokens_were_guessed() -> None:
