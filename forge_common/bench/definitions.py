@@ -61,7 +61,8 @@ NOTES = (
     "slow server or a slow load generator cannot hide waiting (no coordinated omission). Setting "
     "up a connection is part of them.",
     "Latencies and throughput are of requests that succeeded: status 200, content, and an end. "
-    "Nothing is retried; failed requests are counted by what went wrong.",
+    "Nothing is retried, but for requests on a kept connection that the server had closed, whose "
+    "time goes on; failed requests are counted by what went wrong.",
     "Throughput is divided by the time from the first request due to the end of the last one, "
     "the emptying at the end of a run included.",
     "Goodput is the requests per second that succeeded and met every limit: TTFT, TPOT and E2E "

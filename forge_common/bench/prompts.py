@@ -29,7 +29,7 @@ class SyntheticPrompts:
     def __init__(self, spec: Synthetic, scale: WordScale, seed: str) -> None:
         self._spec = spec
         self._scale = scale
-        self._seed = seed
+        self._seed = f"{seed} {spec}"  # else a short prompt were the beginning of a long one
 
     def prompt(self, index: int) -> Prompt:
         random = Random(f"{self._seed} {index}")
@@ -43,10 +43,10 @@ class SharedPrefixPrompts:
     def __init__(self, spec: SharedPrefix, scale: WordScale, seed: str) -> None:
         self._spec = spec
         self._scale = scale
-        self._seed = seed
+        self._seed = f"{seed} {spec}"  # else a short prompt were the beginning of a long one
         num_words = scale.num_words(spec.num_prefix_tokens)
         self._prefixes = [
-            random_words(num_words, Random(f"{seed} prefix {group}"))
+            random_words(num_words, Random(f"{self._seed} prefix {group}"))
             for group in range(spec.groups)
         ]
 

@@ -32,6 +32,7 @@ class RequestRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     is_counted_by_usage: bool = False  # else a token an event
     num_prompt_tokens: int | None = None  # as the server counts
     num_cached_tokens: int | None = None  # of the prompt, as the server says
+    is_resent: bool = False  # the server had closed the connection that it first went out on
     failure: Failure | None = None
 
     @property

@@ -29,6 +29,16 @@ class ReplyWatch:
         self._usage = Usage()
         self._is_content_over = False
         self._done_s: float | None = None
+        self._is_resent = False
+        self.has_begun = False
+
+    def begun(self) -> None:
+        """The server answers."""
+        self.has_begun = True
+
+    def resent(self) -> None:
+        """It went out a second time; the first time of sending stays."""
+        self._is_resent = True
 
     def see(self, event: StreamEvent | Done, now_s: float) -> None:
         """Raises RequestFailed where the server says that it failed."""
@@ -71,6 +81,7 @@ class ReplyWatch:
             is_counted_by_usage=num_by_usage is not None,
             num_prompt_tokens=self._usage.prompt_tokens,
             num_cached_tokens=self._usage.num_cached_tokens,
+            is_resent=self._is_resent,
             failure=failure,
         )
         return Observation(record, times)

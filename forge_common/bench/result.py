@@ -104,6 +104,7 @@ def remarks(result: BenchResult) -> list[str]:
     num_by_events = counts.num_succeeded - counts.num_counted_by_usage
     lag = result.summary.distributions.get("send_lag")
     cached = counts.num_cached_tokens
+    num_resent = sum(record.is_resent for record in result.requests)
     is_late = lag is not None and lag.percentiles[99] > LATE_S
     said = (
         (result.is_interrupted, "The run was interrupted: requests under way are left out."),
@@ -114,6 +115,10 @@ def remarks(result: BenchResult) -> list[str]:
         (
             not result.generator.word_scale.is_measured and not _is_from_file(result),
             "How many tokens a word has could not be measured: lengths of prompts are words.",
+        ),
+        (
+            num_resent > 0,
+            f"{num_resent} requests went out twice, since the server had closed the connection.",
         ),
         (
             bool(cached),

@@ -1,7 +1,8 @@
 """Server: one OpenAI-compatible server over HTTP. The only module of the bench that opens sockets.
 
 Whatever goes wrong with a request becomes a named failure in its record, and is never raised.
-Nothing is retried: a client would have seen it.
+Nothing is retried: a client would have seen it. Only where the server had closed a connection that was
+kept, and so said nothing at all, the request goes out again on a new one.
 """
 
 from __future__ import annotations
@@ -41,8 +42,11 @@ class ModelList(Struct, frozen=True):
 class Server:
     """`url` as clients write it, with `/v1`; `timeout_s` bounds a request from end to end."""
 
-    def __init__(self, session: ClientSession, url: str, timeout_s: float) -> None:
+    def __init__(
+        self, session: ClientSession, new_session: ClientSession, url: str, timeout_s: float
+    ) -> None:
         self._session = session
+        self._new_session = new_session  # of connections that nobody used before
         self._url = url.rstrip("/")
         self._timeout_s = timeout_s
 
@@ -65,17 +69,29 @@ class Server:
         """Send now what was to be sent at `intended_s`, and watch the reply to its end."""
         watch = ReplyWatch(request.index, intended_s, clock.now_s())
         try:
-            async with (
-                asyncio.timeout(self._timeout_s),
-                self._session.post(self._url + path, data=request.body) as response,
-            ):
-                await _check(response)
-                await _read(response, watch, clock)
+            async with asyncio.timeout(self._timeout_s):
+                await self._exchange(self._url + path, request, watch, clock)
         except RequestFailed as error:
             return watch.failed(error.failure, clock.now_s())
         except (aiohttp.ClientError, OSError, TimeoutError, StreamFault) as error:
             return watch.failed(_named(error).failure, clock.now_s())
         return watch.ended(clock.now_s())
+
+    async def _exchange(
+        self, url: str, request: PreparedRequest, watch: ReplyWatch, clock: Clock
+    ) -> None:
+        try:
+            async with self._session.post(url, data=request.body) as response:
+                watch.begun()
+                return await _read(response, watch, clock)
+        except aiohttp.ClientConnectorError:
+            raise
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            if watch.has_begun:
+                raise
+        watch.resent()
+        async with self._new_session.post(url, data=request.body) as response:
+            await _read(response, watch, clock)
 
 
 def allow_many_connections() -> None:
@@ -89,13 +105,16 @@ async def connected(
     url: str, headers: Mapping[str, str], timeout_s: float
 ) -> AsyncIterator[Server]:
     """As many connections as requests are under way: a limit would hold arrivals back."""
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S)
-    no_timeout = aiohttp.ClientTimeout(total=None, sock_connect=None)
+    kept = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S)
+    new = aiohttp.TCPConnector(limit=0, force_close=True)
+    async with _session(kept, headers) as session, _session(new, headers) as new_session:
+        yield Server(session, new_session, url, timeout_s)
+
+
+def _session(connector: aiohttp.TCPConnector, headers: Mapping[str, str]) -> ClientSession:
     all_headers = {"Content-Type": "application/json", **headers}
-    async with ClientSession(
-        connector=connector, headers=all_headers, timeout=no_timeout
-    ) as session:
-        yield Server(session, url, timeout_s)
+    no_timeout = aiohttp.ClientTimeout(total=None, sock_connect=None)
+    return ClientSession(connector=connector, headers=all_headers, timeout=no_timeout)
 
 
 async def _check(response: ClientResponse) -> None:
@@ -108,6 +127,7 @@ async def _check(response: ClientResponse) -> None:
 
 
 async def _read(response: ClientResponse, watch: ReplyWatch, clock: Clock) -> None:
+    await _check(response)
     reader = EventReader()
     async for data in response.content.iter_any():
         now_s = clock.now_s()
@@ -130,7 +150,7 @@ def _named(error: Exception) -> RequestFailed:
         ((ssl.SSLError, aiohttp.ClientSSLError), "TLS"),
         (aiohttp.ClientConnectorError, "connection refused"),
         (aiohttp.ClientPayloadError, "broken stream"),
-        ((aiohttp.ServerDisconnectedError, ConnectionError), "connection lost"),
+        ((aiohttp.ServerDisconnectedError, aiohttp.ClientOSError), "connection lost"),
     )
     kind = next((name for types, name in kinds if isinstance(error, types)), "client error")
     if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(

@@ -51,6 +51,11 @@ def test_prompt_is_a_function_of_seed_and_number() -> None:
     assert first.prompt(3) != prompts_of(Synthetic(), SCALE, "1").prompt(3)
 
 
+def test_short_prompt_is_not_the_beginning_of_a_long_one() -> None:
+    short, long = (prompts_of(Synthetic(size), SCALE, "0").prompt(0) for size in (20, 200))
+    assert words(long)[:20] != words(short)
+
+
 def test_spread_lengths_stay_within_and_reach_both_ends() -> None:
     prompts = prompts_of(Synthetic(10, 20, 0.5), SCALE, "0")
     made = [prompts.prompt(index) for index in range(500)]

@@ -9,6 +9,7 @@ import asyncio
 import socket
 
 import pytest
+from aiohttp import web
 
 from forge_common.bench.clock import Clock
 from forge_common.bench.records import Failure, Observation, RequestRecord
@@ -140,7 +141,28 @@ def test_connection_closed_before_a_reply_is_lost() -> None:
 
     found = asyncio.run(body()).failure
     assert found is not None
-    assert found.kind == "connection lost"
+    assert found.kind == "connection lost"  # of the second one too
+
+
+def test_closed_connection_is_replaced_once_and_that_is_told() -> None:
+    async def body() -> RequestRecord:
+        num_connections = 0
+        handler = streaming(Script())
+
+        async def hang_up_first(request: web.Request) -> web.StreamResponse:
+            nonlocal num_connections
+            num_connections += 1
+            if num_connections == 1:
+                assert request.transport is not None
+                request.transport.abort()
+            return await handler(request)
+
+        async with served(hang_up_first) as url:
+            return (await ask_at(url)).record
+
+    record = asyncio.run(body())
+    assert record.failure is None
+    assert record.is_resent
 
 
 def test_first_model_is_found() -> None:
