@@ -1,8 +1,8 @@
 """Server: one OpenAI-compatible server over HTTP. The only module of the bench that opens sockets.
 
 Whatever goes wrong with a request becomes a named failure in its record, and is never raised.
-Nothing is retried: a client would have seen it. Only where the server had closed a connection that was
-kept, and so said nothing at all, the request goes out again on a new one.
+Nothing is retried: a client would have seen it. Only where the server had closed a connection that
+was kept, and so said nothing at all, the request goes out again on a new one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import resource
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import aiohttp
 import msgspec
@@ -28,6 +28,7 @@ from forge_common.errors import ForgeError
 # Servers often close an idle connection after five seconds: better not to send into that moment.
 KEEPALIVE_S = 4.0
 MAX_ERROR_BYTES = 4096
+MAX_OPEN_FILES = 65_536
 EVENT_STREAM = "text/event-stream"
 
 
@@ -96,8 +97,12 @@ class Server:
 
 def allow_many_connections() -> None:
     """Each request under way holds a file descriptor; the soft limit is often 1,024."""
-    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    is_bounded = hard != resource.RLIM_INFINITY
+    wanted = min(hard, MAX_OPEN_FILES) if is_bounded else MAX_OPEN_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):  # a system may have a lower limit than it says
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 @asynccontextmanager

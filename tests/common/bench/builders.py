@@ -5,13 +5,12 @@ from __future__ import annotations
 from array import array
 from typing import Any
 
-from forge_common.bench.bench_run import SCHEMA_VERSION
 from forge_common.bench.dataset_spec import Synthetic
 from forge_common.bench.load import Concurrent
 from forge_common.bench.machine import Machine
 from forge_common.bench.records import Failure, Observation, RequestRecord, gaps
 from forge_common.bench.request_body import Endpoint
-from forge_common.bench.result import BenchResult, LoadGenerator, RunSettings
+from forge_common.bench.result import SCHEMA_VERSION, BenchResult, LoadGenerator, RunSettings
 from forge_common.bench.service_level import ServiceLevel
 from forge_common.bench.summary import summary_of
 from forge_common.bench.timeline import timeline_of

@@ -13,7 +13,7 @@ import pytest
 from forge_common.bench.cli import main
 from forge_common.bench.load import AllAtOnce, Concurrent, Poisson
 from forge_common.bench.result import read_result
-from forge_common.bench.run_flags import headers_of, load_of, run_settings
+from forge_common.bench.run_flags import headers_of, load_of, run_options, run_settings
 from forge_common.errors import ConfigError
 from tests.common.bench.fake_server import Handler, Script, saying, served, streaming
 
@@ -130,6 +130,12 @@ def test_names_of_headers_are_kept_and_values_are_not() -> None:
     assert settings.header_names == ["Authorization", "X-Team"]
     assert settings.url == "http://h/v1"
     assert settings.num_requests == 100
+
+
+def test_every_flag_stands_in_the_docs() -> None:
+    docs = (Path(__file__).parents[3] / "docs" / "forge-bench.md").read_text()
+    flags = [flag for option in run_options() for flag in option.opts]
+    assert [flag for flag in flags if f"`{flag}" not in docs] == []
 
 
 def test_header_cannot_smuggle_another_one() -> None:
