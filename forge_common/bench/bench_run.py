@@ -26,7 +26,7 @@ from forge_common.bench.generator import Generator
 from forge_common.bench.load import Concurrent
 from forge_common.bench.machine import this_machine
 from forge_common.bench.progress import Progress, shown
-from forge_common.bench.prompts import Prompt, Prompts, prompts_of
+from forge_common.bench.prompts import JsonlPrompts, Prompt, Prompts, prompts_of
 from forge_common.bench.records import Observation
 from forge_common.bench.request_body import BodyFormat, PreparedRequest
 from forge_common.bench.result import SCHEMA_VERSION, BenchResult, LoadGenerator, RunSettings
@@ -47,6 +47,7 @@ class Driven(NamedTuple):
 
 async def run_bench(settings: RunSettings, headers: Mapping[str, str]) -> BenchResult:
     """An empty `settings.model` means the server's first. Raises ForgeError where it tells none."""
+    check_file(settings)
     async with connected(settings.url, headers, settings.timeout_s) as server:
         if not settings.model:
             settings = msgspec.structs.replace(settings, model=await server.first_model())
@@ -79,13 +80,7 @@ class Bench:
     def __init__(self, settings: RunSettings, server: Server) -> None:
         self._settings = settings
         self._server = server
-        self._format = BodyFormat(
-            settings.endpoint,
-            settings.model,
-            settings.temperature,
-            settings.is_eos_ignored,
-            settings.extra_body,
-        )
+        self._format = body_format_of(settings)
 
     async def measure_words(self) -> WordScale:
         """Asks twice for one token. Words are tokens where the server fails or does not count."""
@@ -133,6 +128,24 @@ class Bench:
     def _asker(self, clock: Clock) -> Callable[[PreparedRequest, float], Awaitable[Observation]]:
         path = self._settings.endpoint.path
         return lambda request, intended_s: self._server.ask(path, request, intended_s, clock)
+
+
+def check_file(settings: RunSettings) -> None:
+    """A file is read to its end before a server is asked for anything. Raises ConfigError."""
+    if isinstance(settings.dataset, Jsonl):
+        body_format = body_format_of(settings)
+        for prompt in JsonlPrompts(settings.dataset).all:
+            body_format.body(prompt)
+
+
+def body_format_of(settings: RunSettings) -> BodyFormat:
+    return BodyFormat(
+        settings.endpoint,
+        settings.model,
+        settings.temperature,
+        settings.is_eos_ignored,
+        settings.extra_body,
+    )
 
 
 def made_ahead(requests: Iterator[PreparedRequest]) -> Iterator[PreparedRequest]:

@@ -72,16 +72,16 @@ class JsonlPrompts:
     def __init__(self, spec: Jsonl) -> None:
         decoder = msgspec.json.Decoder(Line)
         numbered = enumerate(_lines(spec.path), 1)
-        self._prompts = [
+        self.all = [
             _line_prompt(line, decoder, spec, f"{spec.path}, line {number}")
             for number, line in numbered
             if line.strip()
         ]
-        if not self._prompts:
+        if not self.all:
             raise ConfigError(f"{spec.path} has no prompts")
 
     def prompt(self, index: int) -> Prompt:
-        return self._prompts[index % len(self._prompts)]
+        return self.all[index % len(self.all)]
 
 
 def prompts_of(spec: DatasetSpec, scale: WordScale, seed: str) -> Prompts:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from forge_common.bench.bench_run import run_bench
-from forge_common.bench.dataset_spec import Synthetic
+from forge_common.bench.dataset_spec import Jsonl, Synthetic
 from forge_common.bench.load import AllAtOnce, Concurrent
+from forge_common.bench.request_body import Endpoint
 from forge_common.bench.result import BenchResult, remarks
 from forge_common.bench.service_level import ServiceLevel
+from forge_common.errors import ConfigError
 from tests.common.bench.builders import run_settings
 from tests.common.bench.fake_loop import run_in_fake_time
 from tests.common.bench.fake_server import Handler, Script, saying, served, streaming
@@ -85,6 +88,16 @@ def test_same_seed_asks_the_same() -> None:
     for server in servers:
         bench(server.answer, num_requests=5)
     assert servers[0].bodies == servers[1].bodies
+
+
+def test_file_that_cannot_be_sent_is_refused_before_anything_is(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.jsonl"
+    last = '{"messages": [{"role": "user", "content": "hi"}]}\n'
+    file.write_text('{"prompt": "hi"}\n' * 2000 + last)
+    server = CountingServer()
+    with pytest.raises(ConfigError, match="completions takes texts"):
+        bench(server.answer, dataset=Jsonl(str(file)), endpoint=Endpoint.COMPLETIONS)
+    assert server.bodies == []
 
 
 def test_headers_and_the_servers_first_model_are_sent() -> None:
