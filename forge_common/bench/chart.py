@@ -8,12 +8,11 @@ from html import escape
 from math import ceil, floor, log10
 from typing import NamedTuple
 
-from forge_common.bench.spans import significant
-
 WIDTH, HEIGHT = 620, 270
 LEFT, RIGHT, TOP, BOTTOM = 64, 12, 30, 40
 MAX_POINTS = 2000
 NUM_TICKS = 6
+NAME_WIDTH = 40
 
 
 class Point(NamedTuple):
@@ -89,6 +88,10 @@ def thinned(points: Sequence[Point], max_points: int = MAX_POINTS) -> Sequence[P
     return points[:: ceil(len(points) / max_points)] if points else points
 
 
+def _tick_text(tick: float) -> str:
+    return f"{tick:,.12g}"  # so many digits hide what floats cannot hold
+
+
 def _top(values: Iterable[float]) -> float:
     """Above 0, so that an axis has a length."""
     return max(values, default=0.0) or 1.0
@@ -99,13 +102,13 @@ def _grid(across: Axis, up: Axis) -> list[str]:
     lines = [
         f'<path class="grid" d="M{across.pixel(tick)} {floor_y}V{ceiling_y}"/>'
         f'<text class="tick middle" x="{across.pixel(tick)}" y="{HEIGHT - BOTTOM + 15}">'
-        f"{significant(tick)}</text>"
+        f"{_tick_text(tick)}</text>"
         for tick in across.ticks
     ]
     lines += [
         f'<path class="grid" d="M{LEFT} {up.pixel(tick)}H{WIDTH - RIGHT}"/>'
         f'<text class="tick end" x="{LEFT - 6}" y="{float(up.pixel(tick)) + 3.5:.1f}">'
-        f"{significant(tick)}</text>"
+        f"{_tick_text(tick)}</text>"
         for tick in up.ticks
     ]
     return lines
@@ -135,8 +138,9 @@ def _legend(series: Sequence[Series]) -> list[str]:
     """Names on the right of the title; one series needs none."""
     if len(series) < 2:
         return []
+    begin = WIDTH - RIGHT - NAME_WIDTH * (len(series) - 1)
     return [
-        f'<text class="end legend{number}" x="{WIDTH - RIGHT - 90 * (len(series) - 1 - number)}"'
-        f' y="18">{escape(each.name)}</text>'
+        f'<text class="end legend{number}" x="{begin + NAME_WIDTH * number}" y="18">'
+        f"{escape(each.name)}</text>"
         for number, each in enumerate(series)
     ]

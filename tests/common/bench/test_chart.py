@@ -35,6 +35,12 @@ def test_ticks_stay_on_the_axis() -> None:
     assert Axis(100.0, 0, 100).ticks[-1] == pytest.approx(100)
 
 
+def test_ticks_are_written_as_short_as_they_are() -> None:
+    drawn = svg(Chart("t", "x", "y", [Series("a", [Point(0.35, 20_000)])]))
+    assert re.findall(r">([\d.,]+)</text>", drawn)[:4] == ["0", "0.1", "0.2", "0.3"]
+    assert ">20,000</text>" in drawn
+
+
 def test_many_points_are_thinned_evenly() -> None:
     points = [Point(number, 0) for number in range(5000)]
     assert len(thinned(points)) <= 2000
