@@ -59,7 +59,7 @@ def drive(
         await generator.run(load, seed=5, until_s=until_s, stop=stop)
         return [each.record for each in generator.observations]
 
-    records: list[RequestRecord] = run_in_fake_time(body())
+    records: list[RequestRecord] = run_in_fake_time(body(), grace_s=0.0)
     return records
 
 
