@@ -69,9 +69,10 @@ def serve(config: WorkerConfig, load: Load) -> None:
         raise ConfigError("--worker-endpoint must say where the scheduler listens")
     security = client_security(config.links.curve_keys, "worker")
     require_safe(endpoint, security)  # before a model loads in vain
-    signal.signal(signal.SIGTERM, _exit_cleanly)
+    signal.signal(signal.SIGTERM, _exit_at_once)
     readiness = Readiness.from_environment()
     loaded = load(config, readiness.progress)
+    signal.signal(signal.SIGTERM, _exit_cleanly)
     with zmq.Context() as context:
         channel: ClientChannel[ToWorker] = ClientChannel(
             context, endpoint, ToWorker, fresh_identity(), security
@@ -171,6 +172,11 @@ def _launch(channel: ClientChannel[ToWorker], runner: Runner) -> bool:
         case unexpected:
             assert_never(unexpected)
     return True
+
+
+def _exit_at_once(signum: int, frame: FrameType | None) -> NoReturn:
+    """While nothing is served: an exception could be lost in the callback of a compiler."""
+    os._exit(0)
 
 
 def _exit_cleanly(signum: int, frame: FrameType | None) -> NoReturn:
