@@ -19,7 +19,8 @@ from forge_common.backend import (
 )
 from forge_common.checkpoint import Checkpoint, ModelConfig, TensorInfo
 from forge_common.config import BatchSettings, DeviceSettings
-from forge_common.device_workspace import StepLimits, workspace_bytes
+from forge_common.device_blocks import NO_BLOCKS, KeptBlocks, block_bytes, kept_blocks
+from forge_common.device_workspace import StepLimits, aligned, workspace_bytes
 from forge_common.errors import DeviceError
 from forge_common.host_memory import available_memory_bytes
 from forge_common.kv_format import KVFormatName, host_kv_format, native_block_bytes
@@ -122,22 +123,25 @@ class DeviceMemory(NamedTuple):
     precision: PrecisionName
     available_bytes: int
     reserved_bytes: int
+    blocks: KeptBlocks = NO_BLOCKS
     backend: BackendName = "cuda"
     reserved_for: str = "CUDA's context, our kernels and graphs"
 
     @property
     def weight_format(self) -> str:
-        return self.precision
+        return format_text(self.precision, self.blocks)
 
     def weight_bytes(self, checkpoint: Checkpoint) -> int:
-        return weight_bytes(checkpoint, self.precision)
+        return weight_bytes(checkpoint, self.precision, self.blocks)
 
     def block_bytes(self, config: ModelConfig, block_size: int) -> int:
         return block_size * kv_bytes_per_token(config, self.precision)
 
     def workspace_bytes(self, config: ModelConfig, batch: BatchSettings, length: int) -> int:
         limits = StepLimits(batch.max_prefill_tokens, batch.max_batch_size, length)
-        return workspace_bytes(config, limits, ELEMENT_BYTES[self.precision])
+        element_bytes = ELEMENT_BYTES[self.precision]
+        dequantised_bytes = aligned(element_bytes * self.blocks.largest_elements)
+        return workspace_bytes(config, limits, element_bytes) + dequantised_bytes
 
     def kv_room_bytes(self, free_bytes: int) -> int:
         return free_bytes
@@ -161,12 +165,28 @@ def kept_tensors(checkpoint: Checkpoint) -> list[TensorInfo]:
     ]
 
 
-def weight_bytes(checkpoint: Checkpoint, precision: PrecisionName) -> int:
-    """All in one precision, but norms in float32."""
+def weight_bytes(
+    checkpoint: Checkpoint, precision: PrecisionName, blocks: KeptBlocks = NO_BLOCKS
+) -> int:
+    """All in one precision, but norms in float32, and what is kept in blocks."""
     return sum(
-        math.prod(tensor.shape) * ELEMENT_BYTES["float32" if is_norm(tensor) else precision]
+        block_bytes(tensor)
+        if tensor.name in blocks.tensors
+        else math.prod(tensor.shape) * ELEMENT_BYTES["float32" if is_norm(tensor) else precision]
         for tensor in kept_tensors(checkpoint)
     )
+
+
+def blocks_of(
+    checkpoint: Checkpoint, settings: DeviceSettings, precision: PrecisionName
+) -> KeptBlocks:
+    """What a GPU keeps in blocks: nothing where `--dtype` says a precision."""
+    is_widened = settings.dtype != "auto" or precision == "float32"
+    return NO_BLOCKS if is_widened else kept_blocks(kept_tensors(checkpoint))
+
+
+def format_text(precision: PrecisionName, blocks: KeptBlocks) -> str:
+    return " and ".join([precision, *([", ".join(blocks.formats)] if blocks.formats else [])])
 
 
 def is_norm(tensor: TensorInfo) -> bool:
@@ -191,10 +211,12 @@ def memory_of(settings: DeviceSettings, backend: Backend, checkpoint: Checkpoint
             f"--backend cuda: no NVIDIA driver answers for device {settings.device};"
             " see `nvidia-smi`, or use --backend cpu"
         )
+    precision = choose_precision(settings, backend, checkpoint)
     share_bytes = int(gpu.total_bytes * settings.gpu_memory_utilization)
     return DeviceMemory(
         name=gpu.name,
-        precision=choose_precision(settings, backend, checkpoint),
+        precision=precision,
         available_bytes=min(share_bytes, gpu.free_bytes),
         reserved_bytes=EXPECTED_OVERHEAD_BYTES,
+        blocks=blocks_of(checkpoint, settings, precision),
     )

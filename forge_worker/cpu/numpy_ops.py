@@ -79,6 +79,9 @@ class NumpyOps:
     def place_router(self, weight: StoredTensor) -> FloatArray:
         return self.place([weight])
 
+    def place_blocks(self, parts: Sequence[StoredTensor]) -> FloatArray:
+        return self.place(parts)
+
     def place_norm(self, weight: StoredTensor) -> FloatArray:
         return self.place([weight])
 

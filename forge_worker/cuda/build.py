@@ -38,7 +38,7 @@ from forge_worker.cuda.mirrored_table import MirroredTable
 from forge_worker.cuda.norm import RmsNormKernels
 from forge_worker.cuda.ops import Activations, CudaOps, Kernels
 from forge_worker.cuda.product_library import ProductLibrary
-from forge_worker.cuda.products import Products, ProductScratch, ProductShapes
+from forge_worker.cuda.products import Products, ProductScratch, product_shapes
 from forge_worker.cuda.rotary import HeadShape, Rotary, rotation_table
 from forge_worker.cuda.routing import Choices, Grouping, Routing
 from forge_worker.cuda.runner import CudaRunner
@@ -130,6 +130,8 @@ def _kernels(site: Site, buffers: Buffers, library: ProductLibrary, live_counts:
         products=products,
         experts=_experts(site, buffers, products, live_counts),
         logit_cap=LogitCap(device, config.logit_softcap),
+        embedding_scale=config.embedding_scale,
+        block_formats=site.sizes.blocks.formats,
     )
 
 
@@ -158,14 +160,14 @@ def _products(site: Site, buffers: Buffers, library: ProductLibrary) -> Products
     inner = config.intermediate_size
     num_rows = num_dense_rows(config, num_tokens)
     gate_up = buffers.activations.layer[num_rows * inner : 3 * num_rows * inner]
-    shapes = ProductShapes(
-        sizes.precision, config.hidden_size, inner, sizes.is_deterministic, config.activation
-    )
     scratch = ProductScratch(
-        buffers.normed, gate_up.reshape(num_rows, 2 * inner), buffers.activations.partial
+        buffers.normed,
+        gate_up.reshape(num_rows, 2 * inner),
+        buffers.activations.partial,
+        arena.take((sizes.blocks.largest_elements,), sizes.precision.dtype),
     )
     gemm = library.gemm(sizes, arena.take((GEMM_WORKSPACE_BYTES,), np.uint8))
-    return Products(device, shapes, gemm, scratch)
+    return Products(device, product_shapes(sizes), gemm, scratch)
 
 
 def _experts(

@@ -23,7 +23,7 @@ from forge_worker.cuda.layout import EngineSizes
 from forge_worker.cuda.logit_cap import LogitCap
 from forge_worker.cuda.logprobs import LOGPROBS_SOURCE
 from forge_worker.cuda.norm import RmsNormKernels
-from forge_worker.cuda.products import Products, ProductShapes
+from forge_worker.cuda.products import Products, ProductScratch, product_shapes
 from forge_worker.cuda.rotary import HeadShape, Rotary
 from forge_worker.cuda.routing import Routing
 from forge_worker.cuda.sampler import SAMPLE_SOURCE
@@ -71,11 +71,7 @@ def _asked_for(sizes: EngineSizes) -> list[KernelSource]:
     config, precision = sizes.config, sizes.precision
     device: Any = _NotedSources()
     nothing: Any = None  # in place of what only launches use
-    inner = config.intermediate_size
-    shapes = ProductShapes(
-        precision, config.hidden_size, inner, sizes.is_deterministic, config.activation
-    )
-    Products(device, shapes, nothing, nothing)
+    Products(device, product_shapes(sizes), nothing, ProductScratch(nothing, nothing, nothing))
     no_workspace = np.empty(0, np.uint8)
     CublasLtGemm(nothing, device, precision, no_workspace, sizes.is_deterministic)
     RmsNormKernels(device, precision, config.hidden_size)

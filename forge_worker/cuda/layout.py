@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from forge_common.checkpoint import Checkpoint, ModelConfig
+from forge_common.device_blocks import NO_BLOCKS, KeptBlocks
 from forge_common.device_workspace import (
     ALIGNMENT,
     GEMM_WORKSPACE_BYTES,
@@ -40,6 +41,7 @@ class EngineSizes(NamedTuple):
     limits: Limits
     max_tokens: int  # of a step; not less than there may be sequences
     is_deterministic: bool
+    blocks: KeptBlocks = NO_BLOCKS
 
     @property
     def step_limits(self) -> StepLimits:
@@ -95,6 +97,7 @@ class WorkspaceParts(NamedTuple):
     sampling: int
     step: int  # header, tokens, positions and slots
     results: int
+    dequantised: int  # a weight in blocks, widened
 
     @property
     def num_bytes(self) -> int:
@@ -116,6 +119,7 @@ def workspace_parts(sizes: EngineSizes, info: DeviceInfo) -> WorkspaceParts:
         sampling=aligned(sampler_bytes(rows, config.vocab_size)),
         step=aligned(header_bytes(sizes.header_limits)) + token_bytes,
         results=sum(map(aligned, result_bytes(sizes.result_limits))),
+        dequantised=aligned(sizes.precision.element_bytes * sizes.blocks.largest_elements),
     )
 
 

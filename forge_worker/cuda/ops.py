@@ -12,6 +12,8 @@ A step is prepared by the runner, on the device. Knows no requests and no schedu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +23,7 @@ from forge_common.checkpoint.families import Activation
 from forge_common.checkpoint.rope_scaling import Rope
 from forge_worker.cuda.arena import Arena
 from forge_worker.cuda.attention import PagedAttention
+from forge_worker.cuda.block_matrix import BlockMatrix, JoinedBlocks, matrix_bytes
 from forge_worker.cuda.device import Device
 from forge_worker.cuda.device_step import DeviceStep
 from forge_worker.cuda.embedding import Embedding
@@ -65,6 +68,8 @@ class Kernels(NamedTuple):
     products: Products
     experts: MixedExperts | None  # of a model that has some
     logit_cap: LogitCap
+    embedding_scale: float = 1.0
+    block_formats: tuple[str, ...] = ()  # that weights may be kept in
 
 
 class CudaOps:
@@ -95,6 +100,22 @@ class CudaOps:
     def place_router(self, weight: StoredTensor) -> Array:
         return self.place([weight])
 
+    def place_blocks(self, parts: Sequence[StoredTensor]) -> Array | JoinedBlocks:
+        """Neighbours of one format become one matrix."""
+        if not self._kernels.block_formats:
+            return self.place(parts)
+        runs = [list(run) for _, run in groupby(parts, key=attrgetter("dtype"))]
+        return JoinedBlocks(tuple(map(self._place_matrix, runs)))
+
+    def _place_matrix(self, parts: Sequence[StoredTensor]) -> BlockMatrix:
+        """Of one format."""
+        num_rows, (_, num_columns) = sum(len(part.array) for part in parts), parts[0].shape
+        dtype = parts[0].dtype
+        memory = self._arena.take((matrix_bytes(dtype, num_rows, num_columns),), np.uint8)
+        matrix = BlockMatrix(memory, dtype, num_rows, num_columns)
+        self._upload.put_blocks(parts, matrix)
+        return matrix
+
     def place_norm(self, weight: StoredTensor) -> Array:
         placed = self._arena.take(weight.shape, np.float32)
         self._upload.put([weight], placed, Precision.FLOAT32)
@@ -118,7 +139,11 @@ class CudaOps:
 
     def embed(self, table: Array, step: DeviceStep) -> Array:
         residual = self._activations.residual[: step.shape.num_tokens]
-        self._kernels.embedding(table, step.token_ids, residual)
+        if isinstance(table, JoinedBlocks):
+            scale = np.float32(self._kernels.embedding_scale)
+            self._kernels.products.embed(table, step.token_ids, residual, scale)
+        else:
+            self._kernels.embedding(table, step.token_ids, residual)
         return residual
 
     def norm_linear(self, residual: Array, norm: RmsNorm | None, weights: LinearWeights) -> Array:

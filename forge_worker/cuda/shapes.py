@@ -26,3 +26,11 @@ def require(name: str, array: Array, shape: tuple[int, ...], dtype: type | np.dt
         )
     if not array.flags.c_contiguous:
         raise ValueError(f"{name} has gaps between its elements")
+
+
+def row_stride(name: str, array: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
+    """Elements from one row of a matrix to the next; a row itself has no gaps."""
+    require(name, array[:1], (min(1, shape[0]), shape[1]), dtype)
+    if tuple(array.shape) != shape:
+        raise ValueError(f"{name} is {list(array.shape)}, not {list(shape)}")
+    return int(array.strides[0]) // dtype.itemsize

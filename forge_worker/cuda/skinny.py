@@ -1,7 +1,8 @@
 """SkinnyKernels: products for 1 to 16 rows, with what stands before and after them fused in.
 
-See kernels/skinny.cu. A row's bits depend neither on how many rows are with it nor on their values.
-Only for 16-bit precisions. Allocates nothing; knows no layer.
+See kernels/skinny.cu. Weights are numbers of the precision, or blocks of one format. A row's bits
+depend neither on how many rows are with it nor on their values. Only for 16-bit precisions.
+Allocates nothing; knows no layer.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from forge_common.checkpoint.families import Activation
+from forge_worker.cuda.block_matrix import BlockMatrix
 from forge_worker.cuda.device import Argument, Device, KernelSource
 from forge_worker.cuda.precision import Precision
-from forge_worker.cuda.shapes import require
+from forge_worker.cuda.shapes import require, row_stride
 from forge_worker.ops.protocol import Array, LinearWeights, RmsNorm
 
 MAX_ROWS = 16
@@ -44,20 +46,29 @@ _GATED = _Form("wide", num_threads=256, features_per_block=16)
 
 
 class SkinnyKernels:
-    def __init__(self, device: Device, precision: Precision, activation: Activation) -> None:
+    def __init__(
+        self,
+        device: Device,
+        precision: Precision,
+        activation: Activation,
+        blocks: str | None = None,
+    ) -> None:
+        """`blocks`: the format of weights, which are BlockMatrix then."""
         if precision is Precision.FLOAT32:
             raise ValueError("tensor cores multiply 16-bit numbers, not float32")
         constants = (("ELEMENT", precision.kernel_type), ("ACTIVATION", activation))
-        self._kernels = device.kernels(KernelSource("skinny.cu", constants))
+        of_blocks = () if blocks is None else (("BLOCKS", blocks),)
+        self._kernels = device.kernels(KernelSource("skinny.cu", (*constants, *of_blocks)))
+        self._blocks = blocks
         self._dtype = precision.dtype
         self._num_multiprocessors = device.info.num_multiprocessors
 
     def linear(self, x: Array, weights: LinearWeights, out: Array) -> None:
-        """out = x · weightᵀ + bias."""
+        """out = x · weightᵀ + bias. Rows of `out` may lie further apart than they are long."""
         size = self._size(x, weights.weight)
         require("x", x, (size.num_rows, size.size_k), self._dtype)
-        require("out", out, (size.num_rows, size.num_features), self._dtype)
-        arguments = (out, x, *self._weights(weights, size))
+        stride = row_stride("out", out, (size.num_rows, size.num_features), self._dtype)
+        arguments = (out[0], x, *self._weights(weights, size), np.int32(stride))
         self._launch("linear", self._form(size), arguments, size)
 
     def add_linear(
@@ -80,9 +91,8 @@ class SkinnyKernels:
         """out = x · weightᵀ, in float32."""
         size = self._size(x, weight)
         require("x", x, (size.num_rows, size.size_k), self._dtype)
-        require("weight", weight, (size.num_features, size.size_k), self._dtype)
         require("out", out, (size.num_rows, size.num_features), np.float32)
-        self._launch("logits", _WIDE, (out, x, weight), size)
+        self._launch("logits", _WIDE, (out, x, self._memory(weight, size)), size)
 
     def gated(self, x: Array, gate_up: LinearWeights, out: Array) -> None:
         """out = activation(gate) · up of gate|up = x · weightᵀ + bias."""
@@ -94,10 +104,11 @@ class SkinnyKernels:
     def norm_linear(
         self, residual: Array, norm: RmsNorm, weights: LinearWeights, out: Array
     ) -> None:
-        """out = rms_norm(residual) · weightᵀ + bias, for at most MAX_NORM_ROWS rows."""
+        """As `linear`, of rms_norm(residual), for at most MAX_NORM_ROWS rows."""
         size = self._size(residual, weights.weight)
-        require("out", out, (size.num_rows, size.num_features), self._dtype)
-        arguments = (out, *self._norm(residual, norm, size), *self._weights(weights, size))
+        stride = row_stride("out", out, (size.num_rows, size.num_features), self._dtype)
+        of_weights = (*self._weights(weights, size), np.int32(stride))
+        arguments = (out[0], *self._norm(residual, norm, size), *of_weights)
         self._launch("norm_linear", self._form(size), arguments, size)
 
     def norm_gated(
@@ -137,12 +148,19 @@ class SkinnyKernels:
         return (out, x, *self._weights(weights, size))
 
     def _weights(self, weights: LinearWeights, size: _Size) -> tuple[Argument, ...]:
-        weight, bias = weights
-        require("weight", weight, (size.num_features, size.size_k), self._dtype)
+        memory, bias = self._memory(weights.weight, size), weights.bias
         if bias is None:
-            return weight, weight, np.int32(False)  # any address does: it is not read
+            return memory, memory, np.int32(False)  # any address does: it is not read
         require("bias", bias, (size.num_features,), self._dtype)
-        return weight, bias, np.int32(True)
+        return memory, bias, np.int32(True)
+
+    def _memory(self, weight: Array | BlockMatrix, size: _Size) -> Array:
+        if self._blocks is None:
+            require("weight", weight, (size.num_features, size.size_k), self._dtype)
+            return weight
+        if weight.format != self._blocks:
+            raise ValueError(f"weight is {weight.format}, not {self._blocks}")
+        return weight.memory
 
     def _form(self, size: _Size) -> _Form:
         """More warps a block where no multiprocessor would get a second one."""

@@ -14,9 +14,15 @@ from time import perf_counter
 from typing import NamedTuple
 
 from forge_common.backend import BackendName, PrecisionName, choose_backend, choose_precision
-from forge_common.backend_memory import kv_bytes_per_token, weight_bytes
+from forge_common.backend_memory import (
+    blocks_of,
+    format_text,
+    kv_bytes_per_token,
+    weight_bytes,
+)
 from forge_common.checkpoint import Checkpoint, ModelConfig
 from forge_common.config import BatchSettings, WorkerConfig
+from forge_common.device_blocks import KeptBlocks
 from forge_common.memory_plan import MemoryPlan, plan_memory
 from forge_worker.constraints import Constraints
 from forge_worker.cuda.arena import Arena
@@ -47,6 +53,7 @@ class OpenedMemory(NamedTuple):
     is_deterministic: bool
     precision: PrecisionName
     available_bytes: int
+    blocks: KeptBlocks
     reserved_bytes: int = GRAPH_BYTES
     backend: BackendName = "cuda"
     reserved_for: str = "graphs"
@@ -57,10 +64,10 @@ class OpenedMemory(NamedTuple):
 
     @property
     def weight_format(self) -> str:
-        return self.precision
+        return format_text(self.precision, self.blocks)
 
     def weight_bytes(self, checkpoint: Checkpoint) -> int:
-        return weight_bytes(checkpoint, self.precision)
+        return weight_bytes(checkpoint, self.precision, self.blocks)
 
     def block_bytes(self, config: ModelConfig, block_size: int) -> int:
         return block_size * kv_bytes_per_token(config, self.precision)
@@ -69,7 +76,12 @@ class OpenedMemory(NamedTuple):
         block_size = self.block_size or length
         limits = limits_of(config, batch, Shape(length, block_size, num_blocks=0))
         sizes = EngineSizes(
-            config, Precision(self.precision), limits, max_tokens_of(batch), self.is_deterministic
+            config,
+            Precision(self.precision),
+            limits,
+            max_tokens_of(batch),
+            self.is_deterministic,
+            self.blocks,
         )
         return workspace_parts(sizes, self.device.info).num_bytes + padding_bytes(self.checkpoint)
 
@@ -125,6 +137,7 @@ def load_on(
             limits,
             max_tokens_of(config.batch),
             config.device.deterministic,
+            memory.blocks,
         )
     library.compile_ahead(sizes)
     arena = Arena(device, plan.weights_bytes + plan.workspace_bytes + plan.kv_bytes)
@@ -156,14 +169,16 @@ def _memory(
     free_bytes = device.free_bytes()
     share = int(device.info.total_bytes * config.device.gpu_memory_utilization)
     backend = choose_backend(config.device)
+    precision = choose_precision(config.device, backend, checkpoint)
     is_paged = config.cache.kv_cache == "paged"
     return OpenedMemory(
         device=device,
         checkpoint=checkpoint,
         block_size=config.cache.block_size if is_paged else None,
         is_deterministic=config.device.deterministic,
-        precision=choose_precision(config.device, backend, checkpoint),
+        precision=precision,
         available_bytes=min(share - (free_before - free_bytes), free_bytes),
+        blocks=blocks_of(checkpoint, config.device, precision),
     )
 
 

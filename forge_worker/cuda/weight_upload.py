@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from forge_worker.cuda.block_matrix import BlockMatrix, Planes, planes_of
 from forge_worker.cuda.device import Device
 from forge_worker.cuda.pinned_ring import PinnedRing
 from forge_worker.cuda.precision import Precision
@@ -57,6 +58,25 @@ class WeightUpload:
             self._device.upload(target[piece.first_row : piece.first_row + num_rows], rows)
             self._ring.release()
 
+    def put_blocks(self, parts: Sequence[StoredTensor], target: BlockMatrix) -> None:
+        """Queue the copy of `parts`, all of the format of `target`, one below the other."""
+        places = target.plane_rows()
+        rows_at_once = max(1, BUFFER_BYTES // sum(place.shape[1] for place in places))
+        for piece in _pieces(parts, rows_at_once):
+            stored, first = piece
+            shares = _shares(len(stored.array))
+            laid_out = partial(_planes, stored)
+            for share, planes in zip(shares, self._threads.map(laid_out, shares), strict=True):
+                rows = slice(first + share.start, first + share.start + len(planes[0]))
+                self._put_planes(planes, [place[rows] for place in places])
+
+    def _put_planes(self, planes: Planes, places: Sequence[Array]) -> None:
+        for plane, place in zip(planes, places, strict=True):
+            pinned = self._ring.take()[: plane.nbytes].reshape(plane.shape)
+            pinned[...] = plane
+            self._device.upload(place, pinned)
+            self._ring.release()
+
     def close(self) -> None:
         """Wait for all that is queued."""
         self._device.synchronize()
@@ -65,6 +85,10 @@ class WeightUpload:
     def _fill(self, rows: npt.NDArray[Any], stored: StoredTensor, precision: Precision) -> None:
         convert = partial(_convert, stored, rows, precision)
         list(self._threads.map(convert, _shares(len(rows))))
+
+
+def _planes(stored: StoredTensor, share: slice) -> Planes:
+    return planes_of(stored.dtype, stored.array[share])
 
 
 def _convert(

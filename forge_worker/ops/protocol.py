@@ -81,6 +81,9 @@ class Ops(Protocol):
         """What chooses experts, [num_experts, hidden_size]: never narrowed by `--quantize`, since a
         small error in it takes other experts."""
 
+    def place_blocks(self, parts: Sequence[StoredTensor]) -> Array:
+        """As `place`, for parts in blocks, which ops that compute with such keep as they are."""
+
     def place_norm(self, weight: StoredTensor) -> Array:
         """The weight of a norm, in float32 whatever the precision of the ops."""
 

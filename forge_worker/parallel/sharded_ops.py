@@ -18,6 +18,7 @@ class ShardedOps:
         self._communicator = communicator
         self._is_first = communicator.shard.rank == 0
         self.place = ops.place
+        self.place_blocks = ops.place_blocks
         self.place_norm = ops.place_norm
         self.place_router = ops.place_router
         self.kv_layer = ops.kv_layer

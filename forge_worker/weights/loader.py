@@ -8,13 +8,16 @@ bytes, not layers, and no number format.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, Protocol, get_args
 
 import numpy as np
 
+from forge_common.backend_memory import kept_tensors
 from forge_common.checkpoint import Checkpoint, TensorInfo
+from forge_common.checkpoint.block_formats import BLOCK_FORMATS
+from forge_common.device_blocks import kept_blocks
 from forge_common.errors import ModelError
 from forge_common.sharding import WHOLE_MODEL, Shard, num_kv_parts
 from forge_worker.ops.protocol import Array
@@ -31,6 +34,7 @@ from forge_worker.weights.stored_tensor import (
     widen,
 )
 
+Place = Callable[[Sequence[StoredTensor]], Array]
 OnProgress = Callable[[int, int], None]  # bytes read, bytes to read
 READABLE: Mapping[str, StoredDtype] = MappingProxyType(
     {name: name for name in (*get_args(PlainDtype), *get_args(BlockDtype))}
@@ -52,6 +56,8 @@ class Placing(Protocol):
     def place(self, parts: Sequence[StoredTensor]) -> Array: ...
 
     def place_router(self, weight: StoredTensor) -> Array: ...
+
+    def place_blocks(self, parts: Sequence[StoredTensor]) -> Array: ...
 
     def place_norm(self, weight: StoredTensor) -> Array: ...
 
@@ -75,6 +81,7 @@ class WeightLoader:
         self._bytes_total = sum(checkpoint.tensors[name].num_bytes for name in expected)
         self._bytes_done = 0
         self._read: set[str] = set()
+        self._kept = kept_blocks(kept_tensors(checkpoint)).tensors
 
     def load(self, name: str, sharding: Sharding = Sharding.WHOLE) -> Array:
         return self.load_joined([TensorPart(name, sharding)])
@@ -86,7 +93,8 @@ class WeightLoader:
         """
         names = dict.fromkeys(part.name for part in parts)
         whole = {name: self._read_whole(name) for name in names}
-        placed = self._ops.place([self._own(whole[part.name], part) for part in parts])
+        own = [self._own(whole[part.name], part) for part in parts]
+        placed = self._placing(names, own)(own)
         self._count(*names)
         return placed
 
@@ -116,6 +124,11 @@ class WeightLoader:
         if tensor.packed is not None:
             return read_packed(self._checkpoint, tensor, tensor.packed)
         return StoredTensor(READABLE[tensor.dtype], self._checkpoint.array(name))
+
+    def _placing(self, names: Iterable[str], own: Sequence[StoredTensor]) -> Place:
+        """In blocks what may be kept in them, and is not cut within one."""
+        is_kept = self._kept.issuperset(names) and all(part.dtype in BLOCK_FORMATS for part in own)
+        return self._ops.place_blocks if is_kept else self._ops.place
 
     def _own(self, whole: StoredTensor, part: TensorPart) -> StoredTensor:
         stored = StoredTensor(whole.dtype, whole.array[part.rows])

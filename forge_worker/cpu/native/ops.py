@@ -95,6 +95,9 @@ class NativeOps:
             packed.append(pack_rows(self.pool, kernel, format_, tensors))
         return PackedMatrix(tuple(packed))
 
+    def place_blocks(self, parts: Sequence[StoredTensor]) -> PackedMatrix | FloatArray:
+        return self.place(parts)
+
     def place_norm(self, weight: StoredTensor) -> FloatArray:
         return padded_vector(joined_vectors([weight]))
 

@@ -37,9 +37,9 @@ struct ChoiceOutput {
     const int32_t* choices;
     int num_features;
 
-    __device__ __forceinline__ void write(long long index, int feature, float sum) const
+    __device__ __forceinline__ void write(int row, int feature, float sum) const
     {
-        const long long choice = choices[static_cast<int>(index) / num_features];
+        const long long choice = choices[row];
         out[choice * num_features + feature] = sum;
     }
 };

@@ -88,6 +88,22 @@ __device__ __forceinline__ float fast_exp2(float x)
 #endif
 }
 
+// Four bytes of the eight of `low` and `high`: the nibbles of SELECTOR say which, the lowest first.
+template <int SELECTOR>
+__device__ __forceinline__ uint32_t byte_permute(uint32_t low, uint32_t high)
+{
+#ifdef FORGE_EMULATOR
+    const uint64_t both = static_cast<uint64_t>(high) << 32 | low;
+    uint32_t chosen = 0;
+    for (int i = 0; i < 4; ++i) {
+        chosen |= (both >> 8 * (SELECTOR >> 4 * i & 7) & 0xff) << 8 * i;
+    }
+    return chosen;
+#else
+    return __byte_perm(low, high, SELECTOR);
+#endif
+}
+
 // ---------------------------------------------------------------- tensor cores
 
 // d[16, 8] += a[16, 16] · b[16, 8] with sums in float.

@@ -26,33 +26,36 @@
 //
 // x and out are contiguous, every array lies at an address divisible by 16, size_k is a multiple
 // of 8. bias counts where has_bias is not 0; otherwise it may be any address.
-// Constants: ELEMENT is Bf16 or Half, ACTIVATION is silu or gelu_tanh.
+// Rows of the outputs of linear lie `stride` elements apart, so that parts of a joined weight may
+// write side by side.
+// Constants: ELEMENT is Bf16 or Half, ACTIVATION is silu or gelu_tanh. Where BLOCKS is one of the
+// formats of blocks.cuh, W is in such blocks, and their numbers are rounded to ELEMENT on their way.
 
 #include "skinny_block.cuh"
-#include "skinny_warp.cuh"
+#include "skinny_matrix.cuh"
 
 // ---------------------------------------------------------------- whole blocks
 
 template <class Form, class Output>
 __device__ __forceinline__ void plain_product(const Output& output, const Element* x,
-                                              const Element* matrix, Size size)
+                                              const Stored* matrix, Size size)
 {
     __shared__ BlockSums<Form> sums;
-    const BlockWeight<Form, false> weight(matrix, size, blockIdx.x);
+    const Matrix<Form, false> weight(matrix, size, blockIdx.x);
     PlainInput<Form> input(x, size);
-    sums.store(warp_product<Form>(weight, input));
+    sums.store(product_of_warp<Form>(weight, input));
     __syncthreads();
     write_plain<Form>(sums, NoScale(), weight, output);
 }
 
 template <class Form>
 __device__ __forceinline__ void gated_product(const GatedOutput& output, const Element* x,
-                                              const Element* matrix, Size size)
+                                              const Stored* matrix, Size size)
 {
     __shared__ BlockSums<Form> sums;
-    const BlockWeight<Form, true> weight(matrix, size, blockIdx.x);
+    const Matrix<Form, true> weight(matrix, size, blockIdx.x);
     PlainInput<Form> input(x, size);
-    sums.store(warp_product<Form>(weight, input));
+    sums.store(product_of_warp<Form>(weight, input));
     __syncthreads();
     write_gated<Form>(sums, NoScale(), weight, output);
 }
@@ -61,7 +64,7 @@ template <class Form, class Weight>
 __device__ __forceinline__ void normed_product(BlockSums<Form>& sums, NormScale<Form>& scale,
                                                const Weight& weight, NormInput& input, float eps)
 {
-    sums.store(warp_product<Form>(weight, input));
+    sums.store(product_of_warp<Form>(weight, input));
     scale.store(input.sum_squares);
     __syncthreads();
     scale.finish(input.size_k, eps);
@@ -70,153 +73,159 @@ __device__ __forceinline__ void normed_product(BlockSums<Form>& sums, NormScale<
 
 template <class Form>
 __device__ __forceinline__ void norm_linear(const StoreOutput& output, const float* residual,
-                                            const float* norm, float eps, const Element* matrix,
+                                            const float* norm, float eps, const Stored* matrix,
                                             Size size)
 {
     __shared__ BlockSums<Form> sums;
     __shared__ NormScale<Form> scale;
     NormInput input(residual, norm, size);
-    const BlockWeight<Form, false> weight(matrix, size, blockIdx.x);
+    const Matrix<Form, false> weight(matrix, size, blockIdx.x);
     normed_product<Form>(sums, scale, weight, input, eps);
     write_plain<Form>(sums, scale, weight, output);
 }
 
 template <class Form>
 __device__ __forceinline__ void norm_gated(const GatedOutput& output, const float* residual,
-                                           const float* norm, float eps, const Element* matrix,
+                                           const float* norm, float eps, const Stored* matrix,
                                            Size size)
 {
     __shared__ BlockSums<Form> sums;
     __shared__ NormScale<Form> scale;
     NormInput input(residual, norm, size);
-    const BlockWeight<Form, true> weight(matrix, size, blockIdx.x);
+    const Matrix<Form, true> weight(matrix, size, blockIdx.x);
     normed_product<Form>(sums, scale, weight, input, eps);
     write_gated<Form>(sums, scale, weight, output);
 }
 
 // ---------------------------------------------------------------- entry points
 
-extern "C" __global__ void __launch_bounds__(DEEP_THREADS)
-    linear_deep_8(Element* out, const Element* x, const Element* weight, const Element* bias,
-                  int has_bias, int num_rows, int num_features, int size_k)
+extern "C" __global__ void __launch_bounds__(DEEP_BOUNDS)
+    linear_deep_8(Element* out, const Element* x, const Stored* weight, const Element* bias,
+                  int has_bias, int stride, int num_rows, int num_features, int size_k)
 {
     const Size size = {num_rows, num_features, size_k};
-    plain_product<Deep<1>>(StoreOutput{out, bias, has_bias}, x, weight, size);
+    plain_product<Deep<1>>(StoreOutput{out, bias, has_bias, stride}, x, weight, size);
 }
 
-extern "C" __global__ void __launch_bounds__(DEEP_THREADS)
-    linear_deep_16(Element* out, const Element* x, const Element* weight, const Element* bias,
-                   int has_bias, int num_rows, int num_features, int size_k)
+extern "C" __global__ void __launch_bounds__(DEEP_BOUNDS)
+    linear_deep_16(Element* out, const Element* x, const Stored* weight, const Element* bias,
+                   int has_bias, int stride, int num_rows, int num_features, int size_k)
 {
     const Size size = {num_rows, num_features, size_k};
-    plain_product<Deep<2>>(StoreOutput{out, bias, has_bias}, x, weight, size);
+    plain_product<Deep<2>>(StoreOutput{out, bias, has_bias, stride}, x, weight, size);
 }
 
-extern "C" __global__ void __launch_bounds__(NARROW_THREADS)
-    linear_narrow_8(Element* out, const Element* x, const Element* weight, const Element* bias,
-                    int has_bias, int num_rows, int num_features, int size_k)
+extern "C" __global__ void __launch_bounds__(NARROW_BOUNDS)
+    linear_narrow_8(Element* out, const Element* x, const Stored* weight, const Element* bias,
+                    int has_bias, int stride, int num_rows, int num_features, int size_k)
 {
     const Size size = {num_rows, num_features, size_k};
-    plain_product<Narrow<1>>(StoreOutput{out, bias, has_bias}, x, weight, size);
+    plain_product<Narrow<1>>(StoreOutput{out, bias, has_bias, stride}, x, weight, size);
 }
 
-extern "C" __global__ void __launch_bounds__(NARROW_THREADS)
-    linear_narrow_16(Element* out, const Element* x, const Element* weight, const Element* bias,
-                     int has_bias, int num_rows, int num_features, int size_k)
+extern "C" __global__ void __launch_bounds__(NARROW_BOUNDS)
+    linear_narrow_16(Element* out, const Element* x, const Stored* weight, const Element* bias,
+                     int has_bias, int stride, int num_rows, int num_features, int size_k)
 {
     const Size size = {num_rows, num_features, size_k};
-    plain_product<Narrow<2>>(StoreOutput{out, bias, has_bias}, x, weight, size);
+    plain_product<Narrow<2>>(StoreOutput{out, bias, has_bias, stride}, x, weight, size);
 }
 
-extern "C" __global__ void __launch_bounds__(DEEP_THREADS)
-    add_deep_8(float* residual, const Element* x, const Element* weight, const Element* bias,
+extern "C" __global__ void __launch_bounds__(DEEP_BOUNDS)
+    add_deep_8(float* residual, const Element* x, const Stored* weight, const Element* bias,
                int has_bias, int is_added, float scale, int num_rows, int num_features,
                int size_k)
 {
     const Size size = {num_rows, num_features, size_k};
-    plain_product<Deep<1>>(AddOutput{residual, bias, has_bias, is_added, scale}, x, weight, size);
+    const AddOutput output = {residual, bias, has_bias, is_added, scale, num_features};
+    plain_product<Deep<1>>(output, x, weight, size);
 }
 
-extern "C" __global__ void __launch_bounds__(DEEP_THREADS)
-    add_deep_16(float* residual, const Element* x, const Element* weight, const Element* bias,
+extern "C" __global__ void __launch_bounds__(DEEP_BOUNDS)
+    add_deep_16(float* residual, const Element* x, const Stored* weight, const Element* bias,
                 int has_bias, int is_added, float scale, int num_rows, int num_features,
                 int size_k)
 {
     const Size size = {num_rows, num_features, size_k};
-    plain_product<Deep<2>>(AddOutput{residual, bias, has_bias, is_added, scale}, x, weight, size);
+    const AddOutput output = {residual, bias, has_bias, is_added, scale, num_features};
+    plain_product<Deep<2>>(output, x, weight, size);
 }
 
-extern "C" __global__ void __launch_bounds__(NARROW_THREADS)
-    add_narrow_8(float* residual, const Element* x, const Element* weight, const Element* bias,
+extern "C" __global__ void __launch_bounds__(NARROW_BOUNDS)
+    add_narrow_8(float* residual, const Element* x, const Stored* weight, const Element* bias,
                  int has_bias, int is_added, float scale, int num_rows, int num_features,
                  int size_k)
 {
     const Size size = {num_rows, num_features, size_k};
-    plain_product<Narrow<1>>(AddOutput{residual, bias, has_bias, is_added, scale}, x, weight, size);
+    const AddOutput output = {residual, bias, has_bias, is_added, scale, num_features};
+    plain_product<Narrow<1>>(output, x, weight, size);
 }
 
-extern "C" __global__ void __launch_bounds__(NARROW_THREADS)
-    add_narrow_16(float* residual, const Element* x, const Element* weight, const Element* bias,
+extern "C" __global__ void __launch_bounds__(NARROW_BOUNDS)
+    add_narrow_16(float* residual, const Element* x, const Stored* weight, const Element* bias,
                   int has_bias, int is_added, float scale, int num_rows, int num_features,
                   int size_k)
 {
     const Size size = {num_rows, num_features, size_k};
-    plain_product<Narrow<2>>(AddOutput{residual, bias, has_bias, is_added, scale}, x, weight, size);
+    const AddOutput output = {residual, bias, has_bias, is_added, scale, num_features};
+    plain_product<Narrow<2>>(output, x, weight, size);
 }
 
-extern "C" __global__ void __launch_bounds__(WIDE_THREADS)
-    logits_wide_8(float* out, const Element* x, const Element* weight, int num_rows,
+extern "C" __global__ void __launch_bounds__(WIDE_BOUNDS)
+    logits_wide_8(float* out, const Element* x, const Stored* weight, int num_rows,
                   int num_features, int size_k)
 {
     const Size size = {num_rows, num_features, size_k};
-    plain_product<Wide<1>>(LogitOutput{out}, x, weight, size);
+    plain_product<Wide<1>>(LogitOutput{out, num_features}, x, weight, size);
 }
 
-extern "C" __global__ void __launch_bounds__(WIDE_THREADS)
-    logits_wide_16(float* out, const Element* x, const Element* weight, int num_rows,
+extern "C" __global__ void __launch_bounds__(WIDE_BOUNDS)
+    logits_wide_16(float* out, const Element* x, const Stored* weight, int num_rows,
                    int num_features, int size_k)
 {
     const Size size = {num_rows, num_features, size_k};
-    plain_product<Wide<2>>(LogitOutput{out}, x, weight, size);
+    plain_product<Wide<2>>(LogitOutput{out, num_features}, x, weight, size);
 }
 
-extern "C" __global__ void __launch_bounds__(WIDE_THREADS)
-    gated_wide_8(Element* out, const Element* x, const Element* weight, const Element* bias,
+extern "C" __global__ void __launch_bounds__(WIDE_BOUNDS)
+    gated_wide_8(Element* out, const Element* x, const Stored* weight, const Element* bias,
                  int has_bias, int num_rows, int num_features, int size_k)
 {
     const Size size = {num_rows, num_features, size_k};
     gated_product<Wide<1>>(GatedOutput{out, bias, has_bias, num_features}, x, weight, size);
 }
 
-extern "C" __global__ void __launch_bounds__(WIDE_THREADS)
-    gated_wide_16(Element* out, const Element* x, const Element* weight, const Element* bias,
+extern "C" __global__ void __launch_bounds__(WIDE_BOUNDS)
+    gated_wide_16(Element* out, const Element* x, const Stored* weight, const Element* bias,
                   int has_bias, int num_rows, int num_features, int size_k)
 {
     const Size size = {num_rows, num_features, size_k};
     gated_product<Wide<2>>(GatedOutput{out, bias, has_bias, num_features}, x, weight, size);
 }
 
-extern "C" __global__ void __launch_bounds__(DEEP_THREADS)
+extern "C" __global__ void __launch_bounds__(DEEP_BOUNDS)
     norm_linear_deep_8(Element* out, const float* residual, const float* norm, float eps,
-                       const Element* weight, const Element* bias, int has_bias, int num_rows,
-                       int num_features, int size_k)
+                       const Stored* weight, const Element* bias, int has_bias, int stride,
+                       int num_rows, int num_features, int size_k)
 {
     const Size size = {num_rows, num_features, size_k};
-    norm_linear<Deep<1>>(StoreOutput{out, bias, has_bias}, residual, norm, eps, weight, size);
+    const StoreOutput output = {out, bias, has_bias, stride};
+    norm_linear<Deep<1>>(output, residual, norm, eps, weight, size);
 }
 
-extern "C" __global__ void __launch_bounds__(NARROW_THREADS)
+extern "C" __global__ void __launch_bounds__(NARROW_BOUNDS)
     norm_linear_narrow_8(Element* out, const float* residual, const float* norm, float eps,
-                         const Element* weight, const Element* bias, int has_bias, int num_rows,
-                         int num_features, int size_k)
+                         const Stored* weight, const Element* bias, int has_bias, int stride,
+                         int num_rows, int num_features, int size_k)
 {
     const Size size = {num_rows, num_features, size_k};
-    norm_linear<Narrow<1>>(StoreOutput{out, bias, has_bias}, residual, norm, eps, weight, size);
+    const StoreOutput output = {out, bias, has_bias, stride};
+    norm_linear<Narrow<1>>(output, residual, norm, eps, weight, size);
 }
 
-extern "C" __global__ void __launch_bounds__(WIDE_THREADS)
+extern "C" __global__ void __launch_bounds__(WIDE_BOUNDS)
     norm_gated_wide_8(Element* out, const float* residual, const float* norm, float eps,
-                      const Element* weight, const Element* bias, int has_bias, int num_rows,
+                      const Stored* weight, const Element* bias, int has_bias, int num_rows,
                       int num_features, int size_k)
 {
     const Size size = {num_rows, num_features, size_k};

@@ -86,6 +86,8 @@ struct NormScale {
 };
 
 // ---------------------------------------------------------------- outputs
+//
+// A row of `out` begins `stride` elements after the one before it.
 
 __device__ __forceinline__ float bias_of(const Element* bias, int has_bias, int feature)
 {
@@ -96,10 +98,11 @@ struct StoreOutput {
     Element* out;
     const Element* bias;
     int has_bias;
+    int stride;
 
-    __device__ __forceinline__ void write(long long index, int feature, float sum) const
+    __device__ __forceinline__ void write(long long row, int feature, float sum) const
     {
-        out[index] = from_float<Element>(sum + bias_of(bias, has_bias, feature));
+        out[row * stride + feature] = from_float<Element>(sum + bias_of(bias, has_bias, feature));
     }
 };
 
@@ -109,20 +112,23 @@ struct AddOutput {
     int has_bias;
     int is_added;
     float scale;
+    int stride;
 
-    __device__ __forceinline__ void write(long long index, int feature, float sum) const
+    __device__ __forceinline__ void write(long long row, int feature, float sum) const
     {
         const float added = scale * (sum + bias_of(bias, has_bias, feature));
+        const long long index = row * stride + feature;
         residual[index] = is_added ? residual[index] + added : added;
     }
 };
 
 struct LogitOutput {
     float* out;
+    int stride;
 
-    __device__ __forceinline__ void write(long long index, int, float sum) const
+    __device__ __forceinline__ void write(long long row, int feature, float sum) const
     {
-        out[index] = sum;
+        out[row * stride + feature] = sum;
     }
 };
 
@@ -133,19 +139,18 @@ struct GatedOutput {
     int has_bias;
     int num_features;
 
-    __device__ __forceinline__ void write(long long index, int feature, float gate, float up) const
+    __device__ __forceinline__ void write(long long row, int feature, float gate, float up) const
     {
         gate += bias_of(bias, has_bias, feature);
         up += bias_of(bias, has_bias, num_features + feature);
-        out[index] = from_float<Element>(ACTIVATION(gate) * up);
+        out[row * num_features + feature] = from_float<Element>(ACTIVATION(gate) * up);
     }
 };
 
 // Neighbouring threads write neighbouring features.
-template <class Form, class Scale, class Output>
+template <class Form, class Scale, class Weight, class Output>
 __device__ __forceinline__ void write_plain(const BlockSums<Form>& sums, const Scale& scale,
-                                            const BlockWeight<Form, false>& weight,
-                                            const Output& output)
+                                            const Weight& weight, const Output& output)
 {
     constexpr int NUM_FEATURES = Form::NUM_TILES * TILE_FEATURES;
     const Size size = weight.size;
@@ -155,15 +160,14 @@ __device__ __forceinline__ void write_plain(const BlockSums<Form>& sums, const S
         const int feature = weight.feature(tile, i % TILE_FEATURES);
         if (feature < size.num_features) {
             const float sum = sums.total(tile, i % TILE_FEATURES, row) * scale.of(row);
-            output.write((long long)row * size.num_features + feature, feature, sum);
+            output.write(row, feature, sum);
         }
     }
 }
 
-template <class Form, class Scale>
+template <class Form, class Scale, class Weight>
 __device__ __forceinline__ void write_gated(const BlockSums<Form>& sums, const Scale& scale,
-                                            const BlockWeight<Form, true>& weight,
-                                            const GatedOutput& output)
+                                            const Weight& weight, const GatedOutput& output)
 {
     const Size size = weight.size;
     for (int i = threadIdx.x; i < TILE_FEATURES * size.num_rows; i += Form::NUM_THREADS) {
@@ -172,7 +176,7 @@ __device__ __forceinline__ void write_gated(const BlockSums<Form>& sums, const S
         if (feature < size.num_features) {
             const float gate = sums.total(0, i % TILE_FEATURES, row) * scale.of(row);
             const float up = sums.total(1, i % TILE_FEATURES, row) * scale.of(row);
-            output.write((long long)row * size.num_features + feature, feature, gate, up);
+            output.write(row, feature, gate, up);
         }
     }
 }

@@ -84,6 +84,6 @@ def arena_bytes(device: Device, path: Path, sizes: EngineSizes) -> int:
     limits, name = sizes.limits, sizes.precision.value
     num_slots = limits.num_blocks * limits.block_size
     with Checkpoint.open(path) as checkpoint:
-        weights = weight_bytes(checkpoint, name) + padding_bytes(checkpoint)
+        weights = weight_bytes(checkpoint, name, sizes.blocks) + padding_bytes(checkpoint)
     workspace = workspace_parts(sizes, device.info).num_bytes
     return weights + workspace + num_slots * kv_bytes_per_token(sizes.config, name)

@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from forge_common.checkpoint.model_config import Experts
+from forge_common.device_blocks import GROUP_BYTES, KeptBlocks
 from forge_worker.cuda.instances import kernel_sources
 from forge_worker.cuda.layout import EngineSizes
 from forge_worker.cuda.precision import Precision
@@ -45,6 +46,7 @@ WITH_EXPERTS = (
 )
 MIXTRAL = experts_of(8, 2, 14336)
 QWEN_MOE = experts_of(128, 8, 768)
+BLOCKS = KeptBlocks(tuple(GROUP_BYTES))
 ODD_BLOCK_SIZE = 1000  # no power of two: a slot's block is found by a division
 
 # A multiprocessor has 65536 registers. By how the names of kernels begin; the first that fits.
@@ -70,6 +72,7 @@ MAX_REGISTERS = {
 USUAL_HEAD_DIM, USUAL_GROUP = 128, 8
 SINGLE_REGISTERS = 168  # three blocks of 128 threads
 WIDE_SINGLE_REGISTERS = 255  # two: it holds the sums of more heads, or of wider ones
+WIDE_BLOCKS_REGISTERS = 255  # one block of 256: weights in blocks, widened where they are
 MAX_STATIC_SHARED_BYTES = 48 * 1024  # more, no compiler takes
 
 
@@ -81,6 +84,8 @@ def jobs() -> Iterator[Job]:
     odd = sizes_of(LLAMA_1B, Precision.BFLOAT16, block_size=ODD_BLOCK_SIZE)
     for sizes in (odd, capped(sizes_of(WITH_256, Precision.BFLOAT16))):
         yield from (Job(source, HOPPER[0]) for source in kernel_sources(sizes))
+    in_blocks = sizes_of(LLAMA_8B, Precision.BFLOAT16)._replace(blocks=BLOCKS)
+    yield from (Job(source, HOPPER[0]) for source in kernel_sources(in_blocks))
     for precision, architectures in WITH_EXPERTS:
         for experts in (MIXTRAL, QWEN_MOE):
             for source in kernel_sources(with_experts(sizes_of(LLAMA_8B, precision), experts)):
@@ -102,6 +107,8 @@ def max_registers(one: Compiled) -> int:
     if name == "attention_single":
         is_usual = constants["HEAD_DIM"] <= USUAL_HEAD_DIM and constants["HEADS"] <= USUAL_GROUP
         return SINGLE_REGISTERS if is_usual else WIDE_SINGLE_REGISTERS
+    if "BLOCKS" in constants and "_wide_" in name:
+        return WIDE_BLOCKS_REGISTERS
     return next(limit for start, limit in MAX_REGISTERS.items() if name.startswith(start))
 
 
