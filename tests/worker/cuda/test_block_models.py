@@ -17,7 +17,13 @@ from forge_worker.cuda.layout import padding_bytes
 from forge_worker.cuda.precision import Precision
 from forge_worker.model_runner import ModelRunner
 from forge_worker.weights.names import LM_HEAD
-from tests.gguf_models import write_gguf_model
+from tests.gguf_files import write_gguf
+from tests.gguf_models import (
+    model_metadata,
+    model_tensors,
+    tokenizer_metadata,
+    write_gguf_model,
+)
 from tests.worker.cuda.engines import Engine, engine_of, sizes_of
 from tests.worker.cuda.test_runner import on_cpu
 from tests.worker.fakes import FakeSequence, step
@@ -38,6 +44,27 @@ def memory_is_given_back() -> Iterator[None]:
 def model_in(tmp_path: Path, dtype: str, **changes: object) -> Path:
     directory = write_tiny_model(tmp_path, **SIZES, **changes)
     return write_gguf_model(directory, tmp_path / "m.gguf", dtype)
+
+
+def mixed_model_in(tmp_path: Path, others: dict[str, str]) -> Path:
+    """Matrices in Q4_K, but those whose names in GGUF end as `others` say."""
+    directory = write_tiny_model(tmp_path, **SIZES)
+    tensors = model_tensors(directory, "Q4_K")
+    for name in tensors:
+        for ending, dtype in others.items():
+            if name.endswith(f".{ending}.weight"):
+                tensors[name] = model_tensors(directory, dtype)[name]
+    metadata = {**model_metadata(directory), **tokenizer_metadata(directory)}
+    stated = {key: value for key, value in metadata.items() if value is not None}
+    return write_gguf(tmp_path / "m.gguf", stated, tensors)
+
+
+MIXES = {
+    "as Q4_K_M has it": {"attn_v": "Q6_K", "ffn_down": "Q6_K"},
+    "every projection another": {"attn_k": "Q8_0", "attn_v": "Q4_0", "attn_output": "Q6_K"},
+    "gate and up": {"ffn_up": "Q6_K"},
+    "one that is widened": {"attn_k": "F16", "ffn_gate": "F32"},
+}
 
 
 def engine_in_blocks(device: Device, path: Path, is_deterministic: bool = False) -> Engine:
@@ -74,6 +101,23 @@ def test_logprobs_are_nearly_those_of_the_widened_weights(
     pairs = zip(
         logprobs_of(engine_in_blocks(device, path), 4),
         logprobs_of(widened(device, path), 4),
+        strict=True,
+    )
+    for (tokens, found), (expected_tokens, expected) in pairs:
+        np.testing.assert_allclose(found, expected, atol=NEARLY)
+        if tokens != expected_tokens:
+            assert expected[0] - expected[1] < NEARLY
+            break
+
+
+@pytest.mark.parametrize("others", MIXES.values(), ids=MIXES)
+def test_and_where_joined_weights_have_different_formats(
+    device: Device, tmp_path: Path, others: dict[str, str]
+) -> None:
+    path = mixed_model_in(tmp_path, others)
+    pairs = zip(
+        logprobs_of(engine_in_blocks(device, path), 3),
+        logprobs_of(widened(device, path), 3),
         strict=True,
     )
     for (tokens, found), (expected_tokens, expected) in pairs:
