@@ -32,7 +32,7 @@ def matrix_of(ops: NativeOps, *parts: StoredTensor) -> PackedMatrix:
 
 def multiplied(ops: NativeOps, x: FloatArray, matrix: PackedMatrix) -> FloatArray:
     ops.buffers.reserve_rows(len(x))
-    return ops.logits(x, matrix, None)
+    return ops.logits(x, matrix, None).copy()
 
 
 def read_back(ops: NativeOps, matrix: PackedMatrix) -> FloatArray:
