@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -20,13 +19,11 @@ import msgspec
 
 from forge_worker.cuda.nvrtc import Compilation, NvrtcVersion
 from forge_worker.cuda.program import Program
-from forge_worker.cuda.whole_file import write_whole
+from forge_worker.private_files import make_private, read_own, user_folder, write_whole
 
 MAX_BYTES = 256 * 2**20  # some hundred models; one takes a few MiB
 
 _FORMAT = b"forge cubin 1\n"
-_PRIVATE = 0o700
-_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _SUFFIX = ".cubin"
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -37,7 +34,7 @@ class CubinCache:
     def __init__(self, folder: Path, max_bytes: int = MAX_BYTES) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
-        self._is_usable = _make_private(folder)
+        self._is_usable = make_private(folder)
 
     def load(self, key: str) -> Compilation | None:
         """None where there is none, or none to be trusted."""
@@ -45,7 +42,7 @@ class CubinCache:
             return None
         path = self._path(key)
         try:
-            content = _read_own(path)
+            content = read_own(path)
             os.utime(path)  # the entries used last are kept longest
         except OSError:
             return None
@@ -85,29 +82,7 @@ def cache_key(program: Program, version: NvrtcVersion) -> str:
 
 
 def default_folder(environment: Mapping[str, str]) -> Path:
-    """Where a user's caches lie, by the XDG base directory specification."""
-    stated = Path(environment.get("XDG_CACHE_HOME", ""))
-    home = stated if stated.is_absolute() else Path.home() / ".cache"
-    return home / "forge" / "cubins"
-
-
-def _make_private(folder: Path) -> bool:
-    try:
-        folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
-        folder.chmod(_PRIVATE)  # fails where it is another user's
-        return os.access(folder, os.W_OK | os.X_OK)
-    except OSError as error:
-        logger.warning("kernels are compiled at every start, %s is not ours: %s", folder, error)
-        return False
-
-
-def _read_own(path: Path) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if status.st_uid != os.geteuid() or status.st_mode & _OTHERS_MAY_WRITE:
-            raise PermissionError(f"{path} may be somebody else's")
-        return file.read()
+    return user_folder(environment) / "cubins"
 
 
 def _packed(compilation: Compilation) -> bytes:

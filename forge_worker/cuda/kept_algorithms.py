@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from forge_worker.cuda.cublaslt import Product
-from forge_worker.cuda.whole_file import write_whole
+from forge_worker.private_files import write_whole
 
 logger = logging.getLogger(__name__)
 

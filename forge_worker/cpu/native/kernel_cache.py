@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import shutil
-import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,11 +22,9 @@ import llvmlite.binding
 import msgspec
 import numba
 
-from forge_worker.cuda.whole_file import write_whole
+from forge_worker.private_files import make_private, read_own, user_folder, write_whole
 
 MAX_FINGERPRINTS = 8  # one is about 2 MiB
-PRIVATE = 0o700
-OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 DIGEST_BYTES = hashlib.sha256().digest_size
 
 logger = logging.getLogger(__name__)
@@ -44,14 +40,14 @@ class ObjectFile(msgspec.Struct, frozen=True, array_like=True):
 class KernelCache:
     def __init__(self, folder: Path, fingerprint: str) -> None:
         self._folder = folder / fingerprint
-        self._is_usable = _make_private(self._folder)
+        self._is_usable = make_private(self._folder)
 
     def load(self, name: str) -> ObjectFile | None:
         """None where there is none, or none to be trusted."""
         if not self._is_usable:
             return None
         try:
-            content = _read_own(self._path(name))
+            content = read_own(self._path(name))
         except OSError:
             return None
         body = content[DIGEST_BYTES:]
@@ -81,12 +77,10 @@ class KernelCache:
 
 
 def default_folder(environment: Mapping[str, str]) -> Path:
-    """NUMBA_CACHE_DIR, or where a user's caches lie by the XDG base directory specification."""
+    """In NUMBA_CACHE_DIR, or among the user's other caches."""
     if stated := environment.get("NUMBA_CACHE_DIR"):
         return Path(stated) / "forge"
-    cache = Path(environment.get("XDG_CACHE_HOME", ""))
-    home = cache if cache.is_absolute() else Path.home() / ".cache"
-    return home / "forge" / "kernels"
+    return user_folder(environment) / "kernels"
 
 
 def fingerprint() -> str:
@@ -105,22 +99,3 @@ def fingerprint() -> str:
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:32]
-
-
-def _make_private(folder: Path) -> bool:
-    try:
-        folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
-        folder.chmod(PRIVATE)  # fails where it is another user's
-        return os.access(folder, os.W_OK | os.X_OK)
-    except OSError as error:
-        logger.warning("kernels are compiled at every start, %s is not ours: %s", folder, error)
-        return False
-
-
-def _read_own(path: Path) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if status.st_uid != os.geteuid() or status.st_mode & OTHERS_MAY_WRITE:
-            raise PermissionError(f"{path} may be somebody else's")
-        return file.read()
