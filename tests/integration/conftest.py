@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from forge_scheduler import speculation
 from tests.integration.launched_forge import LaunchedForge
 from tests.integration.small_model import write_small_model
 
@@ -50,3 +51,11 @@ def shared_forge(small_model: Path) -> Iterator[LaunchedForge]:
     forge = start_forge("--model-path", str(small_model)).wait_until_ready()
     yield forge
     forge.destroy()
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever can be guessed is drafted, right or wrong."""
+    monkeypatch.setattr(speculation, "SEVERAL_TOKENS_COST", 1.0)
+    monkeypatch.setattr(speculation, "TOKEN_COST", 0.0)
+    monkeypatch.setattr(speculation, "MIN_GAIN", -99.0)

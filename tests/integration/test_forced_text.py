@@ -11,7 +11,6 @@ import pytest
 
 from forge_common.grammar.program import Array, Item, Literals, Sequence
 from forge_common.protocol.api_scheduler import Submit
-from forge_scheduler import speculation
 from forge_worker.model_runner import ModelRunner
 from tests.builders import make_submit
 from tests.integration.conftest import Launch
@@ -35,14 +34,6 @@ class ConstrainedEngine(Engine):
 
     def make_runner(self) -> ModelRunner:
         return runner_for(model_of(self.model))
-
-
-@pytest.fixture
-def eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever can be guessed is drafted, right or wrong."""
-    monkeypatch.setattr(speculation, "SEVERAL_TOKENS_COST", 1.0)
-    monkeypatch.setattr(speculation, "TOKEN_COST", 0.0)
-    monkeypatch.setattr(speculation, "MIN_GAIN", -99.0)
 
 
 def random_submits(seed: int, num_requests: int = 6) -> list[Submit]:

@@ -14,7 +14,6 @@ import pytest
 from forge_common.protocol.api_scheduler import SequenceOutput, Submit
 from forge_common.protocol.message import PositionLogprobs
 from forge_common.sampling import FinishReason
-from forge_scheduler import speculation
 from forge_scheduler.scheduler import Scheduler
 from forge_worker.model_runner import ModelRunner
 from tests.builders import make_scheduler, make_submit
@@ -89,14 +88,6 @@ class Engine:
                 ]
             if output.finish_reason is not None:
                 self.ends[key] = output.finish_reason
-
-
-@pytest.fixture
-def eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever can be guessed is drafted, right or wrong."""
-    monkeypatch.setattr(speculation, "SEVERAL_TOKENS_COST", 1.0)
-    monkeypatch.setattr(speculation, "TOKEN_COST", 0.0)
-    monkeypatch.setattr(speculation, "MIN_GAIN", -99.0)
 
 
 def random_submits(seed: int, num_requests: int = 7) -> list[Submit]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,33 +11,24 @@ from forge_common.config import DeviceSettings
 from forge_worker.models.load import load_model
 from forge_worker.models.registry import Model
 from tests.worker.forward import Runner
+from tests.worker.golden_models import (
+    DENSE_PROMPT,
+    MODELS,
+    NAMES,
+    NUM_PROMPTS,
+    golden,
+    prompts,
+    relative_error,
+)
 
-MODELS = Path(__file__).parent.parent / "golden" / "models"
-NAMES = sorted(path.name for path in MODELS.iterdir())
 # Of the largest logit, what roundings of a whole model come to: measured, up to four of one each.
 ROUNDING = {"bf16": 2.0**-6, "f16": 2.0**-9}
 HALF = [name for name in NAMES if name.rpartition("_")[2] in ROUNDING]
-NUM_PROMPTS = 5
-DENSE_PROMPT = 3
 
 
 @cache
 def model_of(name: str) -> Model:
     return load_model(MODELS / name, DeviceSettings(cpu_kernels="numpy"), lambda done, total: None)
-
-
-@cache
-def golden(name: str) -> dict[str, np.ndarray]:
-    with np.load(MODELS / name / "golden.npz", allow_pickle=False) as arrays:
-        return dict(arrays)
-
-
-def prompts(name: str) -> dict[int, list[int]]:
-    return {i: golden(name)[f"prompt_{i}"].tolist() for i in range(NUM_PROMPTS)}
-
-
-def relative_error(ours: np.ndarray, reference: np.ndarray) -> float:
-    return float(np.abs(ours - reference).max() / np.abs(reference).max())
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -80,9 +80,19 @@ def widened(device: Device, path: Path, is_deterministic: bool = False) -> Engin
     return engine_of(device, path, sizes._replace(blocks=NO_BLOCKS))
 
 
-def logprobs_of(
-    engine: Engine | ModelRunner, num_tokens: int
-) -> list[tuple[list[int], list[float]]]:
+Said = list[tuple[list[int], list[float]]]  # tokens of each step, and logprobs of the likeliest
+
+
+def assert_near(ours: Said, theirs: Said) -> None:
+    """Up to where they part, which is where two tokens are nearly as likely."""
+    for (tokens, found), (expected_tokens, expected) in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(found, expected, atol=NEARLY)
+        if tokens != expected_tokens:
+            assert expected[0] - expected[1] < NEARLY
+            break
+
+
+def logprobs_of(engine: Engine | ModelRunner, num_tokens: int) -> Said:
     asked = {"temperature": 0.0, "num_logprobs": 20}
     sequence = FakeSequence(1, PROMPT, list(range(16)), **asked)
     found = []
@@ -98,16 +108,8 @@ def test_logprobs_are_nearly_those_of_the_widened_weights(
     device: Device, tmp_path: Path, dtype: str
 ) -> None:
     path = model_in(tmp_path, dtype)
-    pairs = zip(
-        logprobs_of(engine_in_blocks(device, path), 4),
-        logprobs_of(widened(device, path), 4),
-        strict=True,
-    )
-    for (tokens, found), (expected_tokens, expected) in pairs:
-        np.testing.assert_allclose(found, expected, atol=NEARLY)
-        if tokens != expected_tokens:
-            assert expected[0] - expected[1] < NEARLY
-            break
+    ours = logprobs_of(engine_in_blocks(device, path), 4)
+    assert_near(ours, logprobs_of(widened(device, path), 4))
 
 
 @pytest.mark.parametrize("others", MIXES.values(), ids=MIXES)
@@ -115,16 +117,8 @@ def test_and_where_joined_weights_have_different_formats(
     device: Device, tmp_path: Path, others: dict[str, str]
 ) -> None:
     path = mixed_model_in(tmp_path, others)
-    pairs = zip(
-        logprobs_of(engine_in_blocks(device, path), 3),
-        logprobs_of(widened(device, path), 3),
-        strict=True,
-    )
-    for (tokens, found), (expected_tokens, expected) in pairs:
-        np.testing.assert_allclose(found, expected, atol=NEARLY)
-        if tokens != expected_tokens:
-            assert expected[0] - expected[1] < NEARLY
-            break
+    ours = logprobs_of(engine_in_blocks(device, path), 3)
+    assert_near(ours, logprobs_of(widened(device, path), 3))
 
 
 @pytest.mark.parametrize("dtype", ["Q8_0", "Q4_K"])
@@ -134,11 +128,7 @@ def test_tokens_leave_those_of_the_cpu_only_where_two_are_nearly_as_likely(
     path = model_in(tmp_path, dtype)
     ours = logprobs_of(engine_in_blocks(device, path), 4)
     theirs = logprobs_of(on_cpu(str(path)), 4)
-    for (tokens, found), (expected_tokens, expected) in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(found, expected, atol=NEARLY)
-        if tokens != expected_tokens:
-            assert expected[0] - expected[1] < NEARLY
-            break
+    assert_near(ours, theirs)
 
 
 @pytest.mark.parametrize("dtype", ["Q8_0", "Q4_K"])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from forge_common.config import DeviceSettings
@@ -13,31 +11,22 @@ from forge_common.demo_model import demo_model_path
 from forge_worker.models.load import load_model
 from forge_worker.models.registry import Model
 from tests.worker.forward import Runner
+from tests.worker.golden_models import (
+    DENSE_PROMPT,
+    MODELS,
+    NAMES,
+    NUM_PROMPTS,
+    golden,
+    prompts,
+    relative_error,
+)
 
-MODELS = Path(__file__).parents[3] / "golden" / "models"
-NAMES = sorted(path.name for path in MODELS.iterdir())
 EXACT = DeviceSettings(threads=2, dtype="float32", kv_dtype="float32")
 NUMPY = DeviceSettings(threads=1, cpu_kernels="numpy")
-NUM_PROMPTS = 5
-DENSE_PROMPT = 3
 
 
 def load(path: Path, settings: DeviceSettings) -> Model:
     return load_model(path, settings, lambda done, total: None)
-
-
-@cache
-def golden(name: str) -> dict[str, np.ndarray]:
-    with np.load(MODELS / name / "golden.npz", allow_pickle=False) as arrays:
-        return dict(arrays)
-
-
-def prompts(name: str) -> dict[int, list[int]]:
-    return {i: golden(name)[f"prompt_{i}"].tolist() for i in range(NUM_PROMPTS)}
-
-
-def relative_error(ours: np.ndarray, reference: np.ndarray) -> float:
-    return float(np.abs(ours - reference).max() / np.abs(reference).max())
 
 
 @pytest.mark.parametrize("name", NAMES)
