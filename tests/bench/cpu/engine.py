@@ -25,7 +25,7 @@ from forge_common.config import (  # noqa: E402
     WorkerConfig,
 )
 from forge_common.protocol.api_scheduler import Submit  # noqa: E402
-from forge_common.sampling import SamplingParams  # noqa: E402
+from forge_common.sampling import FinishReason, SamplingParams  # noqa: E402
 from forge_scheduler.scheduler import Limits, Scheduler  # noqa: E402
 from forge_worker.start import load  # noqa: E402
 from tests.bench.cpu.cases import Load  # noqa: E402
@@ -71,40 +71,43 @@ class Engine:
         )
         self._scheduler = Scheduler(limits, loaded.limits.num_blocks, BLOCK_SIZE)
         self._num_submitted = 0
-        self._num_before = 0  # tokens that were put out for earlier loads
 
     def seconds(self, load: Load) -> float:
-        """Of the prompts where the load is one, else of the tokens after the first."""
-        for _ in range(load.batch_size):
-            self._submit(load)
+        """Of the prompts where the load is one, else of the steps in which all decode."""
+        silent = {self._submit(load) for _ in range(load.batch_size)}
         started = perf_counter()
-        prompted = self._run_until(load.batch_size)
-        if load.is_prefill:
-            return prompted - started
-        return self._run_until(load.batch_size * (1 + load.num_steps)) - prompted
+        while silent:
+            silent -= self._step()
+        prompted = perf_counter()
+        for _ in range(0 if load.is_prefill else load.num_steps):
+            self._step()
+        ended = perf_counter()
+        self._scheduler.end_all(FinishReason.ABORT)
+        return prompted - started if load.is_prefill else ended - prompted
 
-    def _submit(self, load: Load) -> None:
-        """Prompts of tokens that differ; what comes of them is drawn greedily."""
+    def _submit(self, load: Load) -> str:
+        """A prompt of tokens that differ, to be gone on with greedily; its request's id."""
         self._num_submitted += 1
         first = 11 * self._num_submitted
         prompt = [(first + 7 * place) % self._vocab_size for place in range(load.context)]
-        num_tokens = 1 if load.is_prefill else 1 + load.num_steps
+        num_prefill_steps = -(-load.batch_size * load.context // MAX_PREFILL_TOKENS)
+        num_tokens = 1 if load.is_prefill else 2 * num_prefill_steps + load.num_steps
         sampling = SamplingParams(max_tokens=num_tokens, temperature=0.0, seed=1)
-        self._scheduler.submit(CLIENT, Submit(str(self._num_submitted), prompt, sampling))
+        request_id = str(self._num_submitted)
+        self._scheduler.submit(CLIENT, Submit(request_id, prompt, sampling))
+        return request_id
 
-    def _run_until(self, num_tokens: int) -> float:
-        """Until so many were put out since these prompts came, or nothing is left."""
-        goal = num_tokens + self._num_before
-        while self._scheduler.counters.num_output_tokens < goal and not self._scheduler.is_empty:
-            batch = self._scheduler.schedule()
-            if batch is None:
-                raise RuntimeError("nothing to run")
-            self._runner.launch(batch.to_run_batch())
-            for output in self._runner.finished():
-                self._scheduler.update(output)
-        if self._scheduler.is_empty:
-            self._num_before = self._scheduler.counters.num_output_tokens
-        return perf_counter()
+    def _step(self) -> set[str]:
+        """One step; the requests that have a token of it."""
+        batch = self._scheduler.schedule()
+        if batch is None:
+            raise RuntimeError("nothing to run")
+        self._runner.launch(batch.to_run_batch())
+        heard: set[str] = set()
+        for output in self._runner.finished():
+            for outputs in self._scheduler.update(output).values():
+                heard.update(sequence.request_id for sequence in outputs)
+        return heard
 
 
 def main() -> None:
