@@ -90,7 +90,7 @@ class Assertions:
 
     def conjunction(self, place: Place) -> Conjunction:
         """What a value has to fulfil for this schema alone."""
-        place = self._referred(place)
+        place = self.referred(place)
         schema = self._document.schema(place)
         if isinstance(schema, bool):
             return everything() if schema else nothing()
@@ -105,7 +105,7 @@ class Assertions:
         with reader.at(keyword):
             return resolve(reader.place, reader.text(keyword))
 
-    def _referred(self, place: Place) -> Place:
+    def referred(self, place: Place) -> Place:
         """Where a schema leads that is a reference and nothing else."""
         seen: set[Place] = set()
         while place not in seen:

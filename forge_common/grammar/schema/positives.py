@@ -90,7 +90,8 @@ class PositiveMeanings:
     def _choices(self, reader: SchemaReader) -> list[Choice]:
         choices: list[Choice] = []
         if "anyOf" in reader:
-            choices.append(any_of(reader.children("anyOf")))
+            places = map(self._assertions.referred, reader.children("anyOf"))
+            choices.append(any_of(tuple(dict.fromkeys(places))))
         if "if" in reader and ("then" in reader or "else" in reader):
             choices.append(_if(reader))
         for keyword in DEPENDENCIES:

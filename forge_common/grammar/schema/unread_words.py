@@ -17,6 +17,7 @@ from forge_common.grammar.schema.keywords import Draft, draft_of, known_keywords
 
 MAX_WORDS = 16
 MAX_SCHEMAS = 2000  # that are looked at
+MAX_CHARACTERS = 200  # of a pointer: its beginning and its end
 ANNOTATIONS = frozenset(
     {
         *("$schema", "$id", "id", "$comment", "$defs", "definitions", "$anchor", "$vocabulary"),
@@ -34,10 +35,10 @@ class _At(NamedTuple):
 
 
 def unread_words(schema: object) -> list[str]:
-    """JSON pointers to the first of them, `#/properties/age/minimun`."""
+    """JSON pointers to the first of them, `#/properties/age/minimun`; long ones are clipped."""
     draft = draft_of(schema, otherwise=Draft.DRAFT_2020)
     found = (
-        f"#{at.pointer}{pointer_token(word)}"
+        _clipped(f"#{at.pointer}{pointer_token(word)}")
         for at in islice(_schemas(schema), MAX_SCHEMAS)
         if isinstance(at.schema, dict)
         for word in _unread(at.schema, draft)
@@ -52,7 +53,16 @@ def _schemas(root: object) -> Iterator[_At]:
         yield at
         if isinstance(at.schema, dict) and len(waiting) < MAX_SCHEMAS:
             for path, inner in islice(subschemas(at.schema), MAX_SCHEMAS):
-                waiting.append(_At(at.pointer + "".join(map(pointer_token, path)), inner))
+                pointer = _clipped(at.pointer + "".join(map(pointer_token, path)))
+                waiting.append(_At(pointer, inner))
+
+
+def _clipped(pointer: str) -> str:
+    """Without its middle, where it is long: nobody has bounded the words of a schema."""
+    if len(pointer) <= MAX_CHARACTERS:
+        return pointer
+    half = MAX_CHARACTERS // 2
+    return f"{pointer[:half]}…{pointer[-half:]}"
 
 
 def _unread(schema: Mapping[str, object], draft: Draft) -> Iterator[str]:

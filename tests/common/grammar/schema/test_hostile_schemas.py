@@ -113,3 +113,9 @@ def test_a_constant_against_a_deep_schema_is_bounded() -> None:
     schema["enum"] = [1, None]
     with pytest.raises(GrammarError):
         Languages().compile(schema)
+
+
+def test_alternatives_that_are_one_reference_are_one_alternative() -> None:
+    schema = chain(60, lambda inner: {"anyOf": [inner, {**inner, "title": "again"}, inner]})
+    assert Languages().allows(schema, None)
+    assert not Languages().allows(schema, 1)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from forge_common.grammar.schema.unread_words import MAX_WORDS, unread_words
+from forge_common.grammar.schema.unread_words import MAX_CHARACTERS, MAX_WORDS, unread_words
 
 DRAFT_7 = "http://json-schema.org/draft-07/schema#"
 
@@ -38,3 +38,12 @@ def test_many_words_and_deep_schemas_cost_little() -> None:
     assert unread_words(deep) == []
     wide = {"properties": {f"p{index}": {"wrong": 1} for index in range(10_000)}}
     assert len(unread_words(wide)) == MAX_WORDS
+
+
+def test_long_words_and_places_are_clipped() -> None:
+    long = "w" * 10**6
+    assert all(len(word) <= MAX_CHARACTERS + 1 for word in unread_words({long: 1}))
+    (word,) = unread_words({"properties": {long: {"properties": {long: {"minimun": 1}}}}})
+    assert len(word) <= MAX_CHARACTERS + 1
+    assert word.startswith("#/properties/www")
+    assert word.endswith("www/minimun")
