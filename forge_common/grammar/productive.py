@@ -145,9 +145,12 @@ class _LiveRules:
         if most is not None and rule.min_properties > most:
             return False
         num_named = sum(self.is_live(named.value) for named in rule.properties)
-        return rule.min_properties <= num_named or any(
+        has_others = any(
             self.is_live(other.key) and self.is_live(other.value) for other in rule.others
         )
+        if has_others and rule.max_others is None:
+            return True
+        return rule.min_properties <= num_named + (rule.max_others or 0) * has_others
 
     def _live_array(self, rule: Array) -> Array:
         least, most = self._num_items(rule)

@@ -176,13 +176,19 @@ class OtherProperties(Struct, frozen=True, array_like=True, forbid_unknown_field
 
 
 class Object(Rule, frozen=True):
-    """A JSON object. `is_ordered`: named properties in their order, all others behind them."""
+    """A JSON object. `is_ordered`: named properties in their order, all others behind them.
+
+    Where it `is_distinct` none of the other keys comes twice. They are then written in one way
+    only, so that equal keys are equal texts.
+    """
 
     properties: tuple[Property, ...] = ()
     others: tuple[OtherProperties, ...] = ()
     min_properties: NumItems = 0
     max_properties: NumItems | None = None
     is_ordered: bool = True
+    is_distinct: bool = False
+    max_others: NumItems | None = None  # keys that no Property names
 
 
 class AnyValue(Rule, frozen=True):

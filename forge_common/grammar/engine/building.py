@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from forge_common.grammar.engine.arrays import ArrayMachine
 from forge_common.grammar.engine.components import (
@@ -22,6 +23,13 @@ from forge_common.grammar.engine.components import (
     flags_of,
     object_plan,
 )
+from forge_common.grammar.engine.distinct_keys import (
+    DistinctObject,
+    KeyShelf,
+    key_heads,
+    most_keys,
+)
+from forge_common.grammar.engine.object_plans import Progress
 from forge_common.grammar.engine.objects import Entry, ObjectMachine, Properties
 from forge_common.grammar.engine.places import Place, PlaceShelf, ReadingPlace, Structure
 from forge_common.grammar.engine.reader_shelf import ReaderShelf
@@ -37,6 +45,7 @@ from forge_common.grammar.engine.unique_arrays import (
     heads_of,
     times_of_texts,
 )
+from forge_common.grammar.errors import GrammarError
 from forge_common.grammar.program import Array, Choice, Object, Repeat, Whitespace
 from forge_common.grammar.program import Sequence as SequenceRule
 
@@ -47,6 +56,7 @@ class Shelves(NamedTuple):
     places: PlaceShelf
     readers: ReaderShelf
     unique_arrays: UniqueShelf
+    distinct_keys: KeyShelf
 
 
 class Builder:
@@ -61,7 +71,7 @@ class Builder:
     ) -> None:
         self._component = component
         self._facts = facts
-        self._shelf, self._readers, self._unique_arrays = shelves
+        self._shelf, self._readers, self._unique_arrays, self._distinct_keys = shelves
         self._whitespace = self._readers.whitespace if whitespace == "free" else None
 
     def build(self) -> Places:
@@ -92,31 +102,47 @@ class Builder:
                 plan = array_plan(rule, flags)
                 return _start(ArrayMachine(rule, plan, children, self._whitespace, self._shelf))
             case Object() as rule:
-                plan_of_object = object_plan(rule, flags)
-                entries = self._entries(rule, flags)
-                found = Properties(plan_of_object, entries, children)
-                return _start(ObjectMachine(found, self._whitespace, self._shelf))
+                return self._object(rule, flags, rank, children)
             case rule:
                 raise TypeError(f"{rule} is no structure")
+
+    def _object(
+        self, rule: Object, flags: Flags, rank: int, children: Sequence[Place | None]
+    ) -> Place:
+        named, others = self._named(rule, flags), self._others(rule, flags)
+        if not rule.is_distinct or not others:
+            plan = object_plan(rule, flags)
+            found = Properties(plan, named + others, children, len(named))
+            return _start(ObjectMachine(found, self._whitespace, self._shelf))
+        references = self._component[rank].references
+        heads = key_heads(others, references, len(named))
+        limited = replace(rule, max_others=most_keys(heads, rule.max_others))
+        plan = object_plan(limited, flags)
+        if not plan.can_finish(Progress()):
+            raise GrammarError("there are not so many different keys")
+        found = Properties(plan, named + others, children, len(named))
+        shelves = (self._shelf, self._distinct_keys)
+        return _start(DistinctObject(found, heads, self._whitespace, shelves))
 
     def _are_nullable(self, member: Member) -> list[bool]:
         return flags_of(
             member, self._facts.nullable, lambda place: place is not None and place.is_accepting
         )
 
-    def _entries(self, rule: Object, are_productive: Flags) -> list[Entry]:
-        """In the order in which the plan counts them."""
-        named = [
+    def _named(self, rule: Object, are_productive: Flags) -> list[Entry]:
+        """In the order in which the plan counts them, and the others behind them."""
+        return [
             Entry(self._readers.literal(key_text(one.key)), one.value)
             for one in rule.properties
             if are_productive[one.value]
         ]
-        others = [
+
+    def _others(self, rule: Object, are_productive: Flags) -> list[Entry]:
+        return [
             Entry(one.key, one.value)
             for one in rule.others
             if are_productive[one.key] and are_productive[one.value]
         ]
-        return named + others
 
     def _unique_array(self, rule: Array, references: Sequence[Reference]) -> Place:
         heads = frozenset[ReadingPlace]().union(*map(heads_of, _there(references)))

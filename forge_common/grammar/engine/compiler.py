@@ -13,6 +13,7 @@ import msgspec
 
 from forge_common.grammar.engine.building import Builder, Places, Shelves
 from forge_common.grammar.engine.components import Component, Member, components, find_facts
+from forge_common.grammar.engine.distinct_keys import KeyShelf
 from forge_common.grammar.engine.memory import Memory, Table
 from forge_common.grammar.engine.places import Place, PlaceShelf
 from forge_common.grammar.engine.reader_shelf import ReaderShelf
@@ -59,6 +60,7 @@ class Compiler:
         self._steps = memory.steps
         self._shelf = PlaceShelf(memory)
         self._unique_arrays = UniqueShelf(memory, memory.steps)
+        self._distinct_keys = KeyShelf(memory, memory.steps)
         self._readers = ReaderShelf(self._shelf, memory)
         self._compiled: Table[Program, _Compiled] = memory.table(lambda one: one.num_bytes)
         self._components: Table[tuple[Whitespace, Component], Places] = memory.table(
@@ -109,5 +111,5 @@ class Compiler:
         if isinstance(component[0].rule, AnyValue):
             return (self._root(Program(ANY_VALUE, whitespace=whitespace)),)
         facts = find_facts(component, self._steps)
-        shelves = Shelves(self._shelf, self._readers, self._unique_arrays)
+        shelves = Shelves(self._shelf, self._readers, self._unique_arrays, self._distinct_keys)
         return Builder(component, facts, whitespace, shelves).build()

@@ -157,7 +157,7 @@ def object_plan(rule: Object, are_productive: Flags) -> ObjectPlan:
     """Of the properties and others whose values there are: see `usable_entries`."""
     named = [one for one in rule.properties if are_productive[one.value]]
     num_others = sum(are_productive[one.key] and are_productive[one.value] for one in rule.others)
-    counts = Counts(num_others, rule.min_properties, rule.max_properties)
+    counts = Counts(num_others, rule.min_properties, rule.max_properties, rule.max_others)
     if not rule.is_ordered and len(named) > MAX_UNORDERED:
         raise GrammarTooLarge("an object has too many properties for any order")
     kind = OrderedPlan if rule.is_ordered else UnorderedPlan

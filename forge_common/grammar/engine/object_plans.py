@@ -14,12 +14,14 @@ from typing import NamedTuple
 class Progress(NamedTuple):
     seen: int = 0  # the position where they come in order, else a bit for each that has been
     num_properties: int = 0  # no further than anything depends on it
+    num_others: int = 0  # only where their number is limited
 
 
 class Counts(NamedTuple):
     num_others: int  # kinds of keys that no property names
     min_properties: int
     max_properties: int | None
+    max_others: int | None = None
 
 
 class Left(NamedTuple):
@@ -40,10 +42,13 @@ class ObjectPlan(ABC):
 
     def can_finish(self, progress: Progress) -> bool:
         left, num_properties = self._left(progress.seen), progress.num_properties
-        num_others, fewest, most = self._counts
+        kinds_of_others, fewest, most, max_others = self._counts
         if most is not None and max(num_properties + left.num_required, fewest) > most:
             return False
-        return num_others > 0 or num_properties + left.num_named >= fewest
+        if kinds_of_others and max_others is None:
+            return True
+        others_left = max_others - progress.num_others if kinds_of_others and max_others else 0
+        return num_properties + left.num_named + others_left >= fewest
 
     def can_close(self, progress: Progress) -> bool:
         is_enough = progress.num_properties >= self._counts.min_properties
@@ -52,14 +57,28 @@ class ObjectPlan(ABC):
     def steps(self, progress: Progress) -> Iterator[Step]:
         """What may come next."""
         num_properties = self._count_one(progress.num_properties)
-        for entry, seen in (*self._next_named(progress.seen), *self._next_others(progress.seen)):
-            after = Progress(seen, num_properties)
+        for entry, seen in self._next_named(progress.seen):
+            after = Progress(seen, num_properties, progress.num_others)
+            if self.can_finish(after):
+                yield Step(entry, after)
+        num_others = self._count_other(progress.num_others)
+        if num_others is None:
+            return
+        for entry, seen in self._next_others(progress.seen):
+            after = Progress(seen, num_properties, num_others)
             if self.can_finish(after):
                 yield Step(entry, after)
 
     def _count_one(self, num_properties: int) -> int:
-        _, fewest, most = self._counts
+        _, fewest, most, _ = self._counts
         return min(num_properties + 1, fewest) if most is None else num_properties + 1
+
+    def _count_other(self, num_others: int) -> int | None:
+        """With one more; None where there may not be one."""
+        limit = self._counts.max_others
+        if limit is None:
+            return 0
+        return num_others + 1 if num_others < limit else None
 
     def _others_with(self, seen: int) -> Iterator[tuple[int, int]]:
         return ((self._num_named + index, seen) for index in range(self._counts.num_others))

@@ -21,6 +21,7 @@ from forge_common.grammar.engine.places import (
     PlaceShelf,
     Structure,
 )
+from forge_common.grammar.engine.text_trees import NO_TEXTS, TextTree
 
 OPEN, CLOSE, COLON, COMMA = b"{}:,"
 
@@ -40,6 +41,7 @@ class ObjectLocal(NamedTuple):
     progress: Progress
     entry: int = 0  # whose value comes: of the plan's entries
     is_spaced: bool = False
+    written: TextTree = NO_TEXTS  # other keys, where these have to differ
 
 
 class Entry(NamedTuple):
@@ -53,6 +55,7 @@ class Properties(NamedTuple):
     plan: ObjectPlan
     entries: Sequence[Entry]
     children: Sequence[Place | None]
+    num_named: int  # of the entries: those in front
 
     def child(self, index: int) -> Place:
         found = self.children[index]
@@ -73,7 +76,7 @@ class ObjectMachine(Structure[ObjectLocal]):
         return ObjectLocal(Phase.BEFORE, Progress())
 
     def moves(self, local: ObjectLocal) -> LocalMoves[ObjectLocal]:
-        phase, progress, entry, is_spaced = local
+        phase, progress, entry, is_spaced, written = local
         if phase is Phase.BEFORE:
             return LocalMoves({OPEN: ObjectLocal(Phase.FIRST, progress)})
         if phase is Phase.END:
@@ -81,25 +84,28 @@ class ObjectMachine(Structure[ObjectLocal]):
         if self._whitespace and not is_spaced:
             return LocalMoves(calls=(LocalCall(self._whitespace, local._replace(is_spaced=True)),))
         if phase is Phase.BEHIND_KEY:
-            return LocalMoves({COLON: ObjectLocal(Phase.VALUE, progress, entry)})
+            value_comes = ObjectLocal(Phase.VALUE, progress, entry, written=written)
+            return LocalMoves({COLON: value_comes})
         if phase is Phase.VALUE:
-            behind = ObjectLocal(Phase.BEHIND_VALUE, progress)
+            behind = ObjectLocal(Phase.BEHIND_VALUE, progress, written=written)
             value = self._properties.child(self._properties.entries[entry].value)
             return LocalMoves(calls=(LocalCall(value, behind),))
-        return self._between_properties(phase, progress)
+        return self._between_properties(phase, progress, written)
 
-    def _between_properties(self, phase: Phase, progress: Progress) -> LocalMoves[ObjectLocal]:
+    def _between_properties(
+        self, phase: Phase, progress: Progress, written: TextTree
+    ) -> LocalMoves[ObjectLocal]:
         edges = {}
         if phase is not Phase.NEXT and self._plan.can_close(progress):
             edges[CLOSE] = ObjectLocal(Phase.END, Progress())
         if phase is Phase.BEHIND_VALUE:
             if next(self._plan.steps(progress), None):
-                edges[COMMA] = ObjectLocal(Phase.NEXT, progress)
+                edges[COMMA] = ObjectLocal(Phase.NEXT, progress, written=written)
             return LocalMoves(edges)
-        return LocalMoves(edges, tuple(self._keys(progress)))
+        return LocalMoves(edges, tuple(self._keys(progress, written)))
 
-    def _keys(self, progress: Progress) -> Iterator[LocalCall[ObjectLocal]]:
+    def _keys(self, progress: Progress, written: TextTree) -> Iterator[LocalCall[ObjectLocal]]:
         for entry, after in self._plan.steps(progress):
             key = self._properties.entries[entry].key
             place = self._properties.child(key) if isinstance(key, int) else key
-            yield LocalCall(place, ObjectLocal(Phase.BEHIND_KEY, after, entry))
+            yield LocalCall(place, ObjectLocal(Phase.BEHIND_KEY, after, entry, written=written))

@@ -10,7 +10,7 @@ An item is followed only while it can become one that is not there yet. Knows no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
 
@@ -20,12 +20,12 @@ from forge_common.grammar.engine.memory import Memory, Steps, Table
 from forge_common.grammar.engine.places import Call, Moves, Place, ReadingPlace
 from forge_common.grammar.engine.readers import ReaderPlace
 from forge_common.grammar.engine.structures import Times
-from forge_common.grammar.engine.text_trees import MAX_TEXTS, NO_TEXTS, TextTree, TextTrees
+from forge_common.grammar.engine.text_trees import MAX_TEXTS, NO_TEXTS, TextTree
+from forge_common.grammar.engine.unique_texts import Heads, Reading, UniqueTexts
 from forge_common.grammar.errors import GrammarError
 
 PLACE_BYTES = 400
 OPEN, CLOSE, COMMA = b"[],"
-Heads = frozenset[ReadingPlace]  # at once: alternatives that begin alike
 
 
 class Phase(Enum):
@@ -35,18 +35,6 @@ class Phase(Enum):
     ITEM = "item"
     BEHIND_ITEM = "behind item"
     END = "end"
-
-
-class Reading(NamedTuple):
-    """Of an item: who reads it, its text so far, and the items there are that begin with that."""
-
-    heads: Heads
-    text: bytes
-    alike: TextTree
-
-    @property
-    def is_whole(self) -> bool:
-        return not self.alike.is_text and any(head.is_accepting for head in self.heads)
 
 
 class UniqueLocal(NamedTuple):
@@ -61,12 +49,10 @@ class UniqueShelf:
     """What all such arrays share."""
 
     def __init__(self, memory: Memory, steps: Steps) -> None:
-        self.steps = steps
-        self.trees = TextTrees(memory)
+        self.texts = UniqueTexts(memory, steps)
         self.places: Table[tuple[UniqueArray, UniqueLocal], UniquePlace] = memory.table(
             lambda place: PLACE_BYTES + place.num_bytes
         )
-        self.counts: Table[tuple[Heads, int], int] = memory.table(lambda _: 0)
 
 
 class UniqueArray:
@@ -94,19 +80,10 @@ class UniqueArray:
 
     def read(self, reading: Reading, byte: int) -> Reading | None:
         """None where that is no item, or only items that are there already."""
-        following = self.read_on(reading, byte)
-        heads, alike = following.heads, following.alike
-        is_over = not heads or self.is_used_up(heads, alike.num_texts)
-        return None if is_over else following
-
-    def read_on(self, reading: Reading, byte: int) -> Reading:
-        """Whatever there is already."""
-        heads = frozenset(_stepped(reading.heads, byte))
-        alike = reading.alike.children.get(byte, NO_TEXTS)
-        return Reading(heads, reading.text + bytes((byte,)), alike)
+        return self._shelf.texts.read(reading, byte)
 
     def behind(self, local: UniqueLocal, text: bytes) -> UniqueLocal:
-        texts = self._shelf.trees.added(local.texts, text)
+        texts = self._shelf.texts.trees.added(local.texts, text)
         return self.behind_some(local)._replace(texts=texts)
 
     def behind_some(self, local: UniqueLocal) -> UniqueLocal:
@@ -129,14 +106,7 @@ class UniqueArray:
 
     def is_used_up(self, heads: Heads, num_alike: int) -> bool:
         """Whether all that the item may still become is there already, as so many are."""
-        if num_alike == 0:
-            return False
-        key = (heads, num_alike)
-        found = self._shelf.counts.find(key)
-        if found is None:
-            found = count_texts(heads, num_alike + 1, self._shelf.steps.spend)
-            self._shelf.counts.keep(key, found)
-        return found == num_alike
+        return self._shelf.texts.is_used_up(heads, num_alike)
 
 
 class UniquePlace(Place):
@@ -218,7 +188,7 @@ class UniquePlace(Place):
         return self.machine.place(self.machine.behind(self.local, self.reading.text))
 
 
-def heads_of(place: Place | int) -> Heads:
+def heads_of(place: Place | int) -> frozenset[ReadingPlace]:
     """What reads first, where a choice of leaves starts."""
     found: dict[ReadingPlace, None] = {}
     waiting = [place]
@@ -257,10 +227,3 @@ def _count_literals(heads: Heads) -> int | None:
     (head,) = heads
     automaton = head.reader.automaton if isinstance(head, ReaderPlace) else None
     return automaton.num_texts if isinstance(automaton, LiteralTexts) else None
-
-
-def _stepped(heads: Sequence[ReadingPlace] | Heads, byte: int) -> Iterator[ReadingPlace]:
-    for head in heads:
-        to = head.step(byte)
-        if isinstance(to, ReadingPlace):
-            yield to

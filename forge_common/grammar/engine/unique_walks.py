@@ -1,43 +1,26 @@
-"""Walks of arrays whose items are all different: those of their items, less what is there already.
+"""Walks of arrays whose items are all different.
 
-Tokens that read on in an item are those of the item's own walk, which knows nothing of the array
-and so is shared, but for the tokens along items that are there already. Behind the item's end a
-token may run into the next one, whose first bytes it has then chosen. Only where these can become
-the very item that has just ended it matters which one that was, and such nodes are walked one by
-one. Knows no stacks.
+Behind an item's end a token may run into the next one, whose first bytes it has then chosen. Only
+where these can become the very item that has just ended it matters which one that was, and such
+nodes are walked one by one. Knows no stacks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from forge_common.grammar.engine.memory import Steps
-from forge_common.grammar.engine.node_sets import NodeSet, NodeSets
-from forge_common.grammar.engine.places import Place
+from forge_common.grammar.engine.node_sets import NodeSet
 from forge_common.grammar.engine.readers import WHITESPACE
-from forge_common.grammar.engine.token_sets import TokenUnion, without
-from forge_common.grammar.engine.unique_arrays import CLOSE, COMMA, Phase, Reading, UniquePlace
+from forge_common.grammar.engine.token_sets import TokenUnion
+from forge_common.grammar.engine.unique_arrays import CLOSE, COMMA, Phase, UniquePlace
+from forge_common.grammar.engine.unique_text_walks import TextWalks
+from forge_common.grammar.engine.unique_texts import Reading
 from forge_common.grammar.engine.walk import Ask, Walk, Walking
-from forge_common.grammar.vocabulary import Vocabulary
-from forge_common.grammar.vocabulary_trie import NO_TOKEN, ROOT, VocabularyTrie
-
-
-class _At(NamedTuple):
-    """A node, and what has been read of an item there."""
-
-    node: int
-    reading: Reading
-
-
-class _Lost(NamedTuple):
-    """Where tokens have run into items that are there already."""
-
-    used_up: list[_At]  # nothing can come of the item that is not there
-    repeated: set[int]  # an item has ended that is there
+from forge_common.grammar.vocabulary_trie import ROOT, VocabularyTrie
 
 
 class _Ended(NamedTuple):
@@ -48,30 +31,21 @@ class _Ended(NamedTuple):
 
 
 class UniqueWalks:
-    def __init__(
-        self,
-        vocabulary: Vocabulary,
-        node_sets: NodeSets,
-        steps: Steps,
-        ask: Callable[[Place, NodeSet], Ask],
-    ) -> None:
-        self._vocabulary = vocabulary
-        self._trie = vocabulary.trie
-        self._node_sets = node_sets
-        self._steps = steps
-        self._ask = ask
+    def __init__(self, texts: TextWalks) -> None:
+        self._texts = texts
+        self._vocabulary = texts.vocabulary
+        self._trie = texts.vocabulary.trie
+        self._node_sets = texts.node_sets
+        self._steps = texts.steps
+        self._ask = texts.ask
 
     def walk(self, place: UniquePlace, nodes: NodeSet) -> Walking:
-        """Where an item is being read, or may begin.
-
-        No node of several is below another where there are items already: those are then nodes
-        where one item has ended, and that is the only one that began there.
-        """
-        lost = self._find_lost(place, nodes)
+        """Where an item is being read, or may begin."""
         tokens, leftovers = TokenUnion(), []
         if CLOSE in place.moves.edges and place.local.phase is Phase.FIRST:
             leftovers.append(self._read(nodes, CLOSE, tokens))
-        ended = yield from self._walk_item(place, nodes, lost, tokens)
+        within = yield from self._texts.walk(place.machine, place.reading, nodes, tokens)
+        ended = self._node_sets.union(within.ended.values())
         if ended is not None:
             leftovers += yield from self._walk_behind(place, nodes, ended, tokens)
         there = [one for one in leftovers if one is not None]
@@ -81,59 +55,6 @@ class UniqueWalks:
         child = self._node_sets.child(nodes, byte)
         tokens.add_ids(child.tokens)
         return child.further
-
-    # within an item
-
-    def _find_lost(self, place: UniquePlace, nodes: NodeSet) -> _Lost:
-        """Only along items that are there."""
-        lost = _Lost([], set())
-        waiting = [_At(node, place.reading) for node in nodes.nodes]
-        while waiting:
-            node, reading = waiting.pop()
-            self._steps.spend()
-            if reading.alike.is_text:
-                lost.repeated.add(node)
-            for byte in reading.alike.children:
-                child = self._trie.child(node, byte)
-                if child == ROOT:
-                    continue
-                following = place.machine.read(reading, byte)
-                if following is None:
-                    lost.used_up.append(_At(child, place.machine.read_on(reading, byte)))
-                else:
-                    waiting.append(_At(child, following))
-        return lost
-
-    def _walk_item(
-        self, place: UniquePlace, nodes: NodeSet, lost: _Lost, tokens: TokenUnion
-    ) -> Generator[Ask, Any, NodeSet | None]:
-        """Adds the tokens that end within the item; where it has ended."""
-        read, ended = yield from self._walk_heads(place.reading, nodes)
-        lost_tokens, lost_nodes = TokenUnion(), set(lost.repeated)
-        for node, reading in lost.used_up:
-            lost_nodes.add(node)
-            if self._trie.token_list[node] != NO_TOKEN:
-                lost_tokens.add_ids([self._trie.token_list[node]])
-            below = self._node_sets.of((node,))
-            if below is not None:
-                further, ends = yield from self._walk_heads(reading, below)
-                lost_tokens.add(further.tokens(self._vocabulary))
-                lost_nodes.update(ends.nodes if ends else ())
-        taken = read.tokens(self._vocabulary)
-        tokens.add(without(taken, lost_tokens.tokens(self._vocabulary), self._vocabulary))
-        if ended is None or lost_nodes.isdisjoint(ended.nodes):
-            return ended
-        return self._node_sets.of(set(ended.nodes) - lost_nodes)
-
-    def _walk_heads(
-        self, reading: Reading, nodes: NodeSet
-    ) -> Generator[Ask, Any, tuple[TokenUnion, NodeSet | None]]:
-        tokens, leftovers = TokenUnion(), []
-        for head in reading.heads:
-            walk = yield self._ask(head, nodes)
-            tokens.add(walk.tokens)
-            leftovers += [walk.leftover] if walk.leftover else []
-        return tokens, self._node_sets.union(leftovers)
 
     # behind an item
 
@@ -169,10 +90,10 @@ class UniqueWalks:
 
     def _special(self, place: UniquePlace, nodes: NodeSet, further: NodeSet) -> Iterator[_Ended]:
         """Nodes behind a comma where it matters which item that was."""
-        starts = set(nodes.nodes)
         for node in self._nodes_that_may_matter(place, further):
             self._steps.spend()
-            for rest in self._rests_before(starts, node):
+            for path in self._texts.rests_before(nodes, node):
+                rest = path.removesuffix(b",").rstrip(WHITESPACE)
                 text = place.reading.text + rest
                 may_matter = self._has_third[node] or self._matters(place, node, text)
                 if may_matter and self._is_item(place, rest):
@@ -207,15 +128,6 @@ class UniqueWalks:
         """Of nodes behind a comma: whether there is another comma further on."""
         return _above_commas(self._trie)
 
-    def _rests_before(self, starts: set[int], node: int) -> Iterator[bytes]:
-        """What has been read before the comma at a node, from each of the starts above it."""
-        path = bytearray()
-        while node != ROOT:
-            path.append(self._trie.byte_string[node])
-            node = int(self._trie.parent[node])
-            if node in starts:
-                yield bytes(reversed(path)).removesuffix(b",").rstrip(WHITESPACE)
-
     def _is_item(self, place: UniquePlace, rest: bytes) -> bool:
         reading: Reading | None = place.reading
         for byte in rest:
@@ -243,7 +155,7 @@ class UniqueWalks:
     def _hinders(self, place: UniquePlace, text: bytes, num_read: int) -> bool:
         reading = Reading(place.machine.heads, b"", place.local.texts)
         for byte in text[:num_read]:
-            reading = place.machine.read_on(reading, byte)
+            reading = reading.read_on(byte)
         num_alike = reading.alike.num_texts + 1
         is_read = num_read == len(text)
         return is_read or place.machine.is_used_up(reading.heads, num_alike)

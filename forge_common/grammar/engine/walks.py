@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from forge_common.grammar.engine.automaton_walks import AutomatonWalker
+from forge_common.grammar.engine.distinct_keys import KeyPlace
 from forge_common.grammar.engine.free_text import Runs, corrected, find_difference
+from forge_common.grammar.engine.key_walks import KeyWalks
 from forge_common.grammar.engine.lengths import Room
 from forge_common.grammar.engine.memory import Memory, Steps, Table
 from forge_common.grammar.engine.node_sets import NodeSet, NodeSets
@@ -26,6 +28,7 @@ from forge_common.grammar.engine.reach import Ints, Reach
 from forge_common.grammar.engine.readers import CountedPlace, CountedReader, ReaderPlace
 from forge_common.grammar.engine.token_sets import TokenUnion, token_set
 from forge_common.grammar.engine.unique_arrays import UniquePlace
+from forge_common.grammar.engine.unique_text_walks import TextWalks
 from forge_common.grammar.engine.unique_walks import UniqueWalks
 from forge_common.grammar.engine.walk import Ask, Walk, Walking
 from forge_common.grammar.vocabulary import Vocabulary
@@ -61,7 +64,9 @@ class Walks:
         self._node_sets = node_sets
         self._steps = steps
         self._walker = AutomatonWalker(vocabulary.trie, steps)
-        self._unique = UniqueWalks(vocabulary, node_sets, steps, self._ask)
+        texts = TextWalks(vocabulary, node_sets, steps, self._ask)
+        self._unique = UniqueWalks(texts)
+        self._keys = KeyWalks(texts)
         self._walks: Table[Ask, Walk] = memory.table(lambda walk: walk.tokens.num_bytes)
         self._reaches: Table[tuple[CountedReader, int, NodeSet], _CountedReach] = memory.table(
             lambda counted: counted.reach.num_bytes + counted.group_of_token.nbytes
@@ -99,6 +104,9 @@ class Walks:
         if isinstance(place, UniquePlace):
             open_walks.append(_Open(ask, self._walk_unique(place, nodes)))
             return None
+        if isinstance(place, KeyPlace):
+            open_walks.append(_Open(ask, self._walk_key(place, nodes)))
+            return None
         if isinstance(place, ReaderPlace) and _is_common_way(place, nodes):
             open_walks.append(_Open(ask, self._walk_structure(_moves_of(place), nodes)))
             return None
@@ -111,6 +119,11 @@ class Walks:
     def _walk_unique(self, place: UniquePlace, nodes: NodeSet) -> Walking:
         if place.is_at_item:
             return self._unique.walk(place, nodes)
+        return self._walk_structure(place.moves, nodes)
+
+    def _walk_key(self, place: KeyPlace, nodes: NodeSet) -> Walking:
+        if place.can_read:
+            return self._keys.walk(place, nodes)
         return self._walk_structure(place.moves, nodes)
 
     def _walk_structure(self, moves: Moves, nodes: NodeSet) -> Walking:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from forge_common.grammar.errors import GrammarError, GrammarTooLarge
+from msgspec.structs import replace
+
+from forge_common.grammar.errors import GrammarTooLarge
 from forge_common.grammar.program import (
     JsonString,
     Object,
@@ -26,6 +28,7 @@ from forge_common.grammar.schema.json_values import is_encodable
 from forge_common.grammar.schema.regular import Regular
 
 MAX_KEY_PATTERNS = 8
+MAX_KEYS = 4096  # that are counted
 
 
 class Callees(NamedTuple):
@@ -63,9 +66,9 @@ class ObjectRules:
         if not all(map(is_encodable, branch.required)):
             return self._callees.rule_of(nothing())
         keys = tuple(filter(is_encodable, keys))
-        others = tuple(self._others(branch, names, keys))
-        if others:
-            _check_countable(branch)
+        is_distinct = branch.num_properties.minimum > len(set(branch.required)) + 1
+        strings = tuple(replace(name, is_canonical=is_distinct) for name in names.strings)
+        others = tuple(self._others(branch, strings, keys))
         return self._rules.add(
             Object(
                 properties=tuple(self._properties(branch, keys)),
@@ -73,8 +76,17 @@ class ObjectRules:
                 min_properties=branch.num_properties.minimum,
                 max_properties=branch.num_properties.maximum,
                 is_ordered=is_ordered,
+                is_distinct=is_distinct and bool(others),
+                max_others=self._num_keys(others) if is_distinct and others else None,
             )
         )
+
+    def _num_keys(self, others: Sequence[OtherProperties]) -> int | None:
+        """How many keys there are that no property names; None for more than are counted."""
+        keys = dict.fromkeys(self._rules[other.key] for other in others)
+        strings = [rule for rule in keys if isinstance(rule, JsonString)]
+        num_keys = self._regular.count_texts(strings, MAX_KEYS + 1)
+        return num_keys if num_keys <= MAX_KEYS else None
 
     def _names(self, branch: ObjectBranch) -> _Names:
         if not branch.names:
@@ -100,20 +112,22 @@ class ObjectRules:
             yield Property(key, self._callees.rule_of(value), key in required)
 
     def _others(
-        self, branch: ObjectBranch, names: _Names, keys: Sequence[str]
+        self, branch: ObjectBranch, strings: Sequence[JsonString], keys: Sequence[str]
     ) -> Iterator[OtherProperties]:
         excluded = tuple(sorted(keys))
         for key_class in self._key_classes(branch):
             value = frozenset[Term]().union(*(_value(layer, key_class) for layer in branch.layers))
             if is_nothing(value):
                 continue
-            for name in names.strings:
+            for name in strings:
                 rule = JsonString(
                     tuple(dict.fromkeys((*name.patterns, *key_class.patterns))),
                     name.min_length,
                     name.max_length,
                     tuple(sorted({*name.excluded, *excluded})),
+                    name.is_canonical,
                 )
+                rule = self._regular.with_counts_as_lengths(rule) if name.is_canonical else rule
                 if not self._regular.is_string_empty(rule):
                     yield OtherProperties(self._rules.add(rule), self._callees.rule_of(value))
 
@@ -138,16 +152,6 @@ class ObjectRules:
 
     def _is_empty(self, key_class: _KeyClass) -> bool:
         return self._regular.is_string_empty(JsonString(key_class.patterns))
-
-
-def _check_countable(branch: ObjectBranch) -> None:
-    """Keys that nothing names may be written twice, and then count as two where they are one."""
-    minimum = branch.num_properties.minimum
-    if minimum > len(set(branch.required)) + 1:
-        raise GrammarError(
-            "only where so many keys are required, or all others are excluded",
-            keyword="minProperties",
-        )
 
 
 def _value(layer: Properties, key_class: _KeyClass) -> Conjunction:

@@ -192,10 +192,12 @@ class Recogniser:
 
     def _object(self, rule: Object, at: int) -> set[int]:
         found: set[int] = set()
-        waiting = [(inner, frozenset[int](), 0) for inner in self._opening(b"{", at)]
+        waiting = [
+            (inner, frozenset[int](), 0, frozenset[bytes]()) for inner in self._opening(b"{", at)
+        ]
         seen = set(waiting)
         while waiting:
-            here, used, num_others = waiting.pop()
+            here, used, num_others, keys = waiting.pop()
             num_properties = len(used) + num_others
             if _can_close_object(rule, used, num_properties):
                 found |= self._token(b"}", {here})
@@ -204,19 +206,22 @@ class Recogniser:
             starts = self._token(b",", {here}) if num_properties else {here}
             for end, named in self._member(rule, used, num_others, starts):
                 following = (
-                    (end, used, num_others + 1)
-                    if named is None
-                    else (end, used | {named}, num_others)
+                    (end, used, num_others + 1, keys | {named})
+                    if isinstance(named, bytes)
+                    else (end, used | {named}, num_others, keys)
                 )
-                if following not in seen:
+                is_over = isinstance(named, bytes) and (
+                    num_others == rule.max_others or (rule.is_distinct and named in keys)
+                )
+                if following not in seen and not is_over:
                     seen.add(following)
                     waiting.append(following)
         return found
 
     def _member(
         self, rule: Object, used: frozenset[int], num_others: int, starts: set[int]
-    ) -> Iterator[tuple[int, int | None]]:
-        """Ends, each with the property whose value it is; None for others."""
+    ) -> Iterator[tuple[int, int | bytes]]:
+        """Ends, each with the property whose value it is; for others their key, if it matters."""
         first = max(used, default=-1) + 1 if rule.is_ordered else 0
         for index in range(first, len(rule.properties)):
             named = rule.properties[index]
@@ -224,9 +229,11 @@ class Recogniser:
                 for end in self._value(named.value, self._token(b":", self._key(named, starts))):
                     yield end, index
         for other in rule.others:
-            keys = self._value(other.key, starts)
-            for end in self._value(other.value, self._token(b":", keys)):
-                yield end, None
+            for begin in self._space(starts):
+                for key_end in self.ends(other.key, begin):
+                    key = self._text[begin:key_end] if rule.is_distinct else b""
+                    for end in self._value(other.value, self._token(b":", {key_end})):
+                        yield end, key
 
     def _key(self, named: Property, starts: set[int]) -> set[int]:
         text = json.dumps(named.key, ensure_ascii=False).encode()

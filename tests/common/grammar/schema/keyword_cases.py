@@ -255,6 +255,34 @@ CASES = [
         [{"a": 1, "b": 2}, {"a": 1, "b": 2, "c": 3}],
         [{}, {"a": 1}, {"b": 1, "c": 2}],
     ),
+    Case(
+        "minProperties",
+        {"minProperties": 3},
+        [{"a": 1, "b": 2, "c": 3}, {"a": {}, "": [], "é": None, "d": 4}, [], 5],
+        [{}, {"a": 1, "b": 2}],
+    ),
+    Case(
+        "minProperties",
+        {
+            "minProperties": 2,
+            "patternProperties": {"^a": {"type": "integer"}},
+            "additionalProperties": False,
+        },
+        [{"a": 1, "ab": 2}, {"aa": 1, "a": 2, "ab": 3}],
+        [{"a": 1}, {"a": 1, "b": 2}, {"a": 1, "ab": "2"}],
+    ),
+    Case(
+        "minProperties",
+        {"minProperties": 2, "maxProperties": 2, "propertyNames": {"pattern": "^[ab]$"}},
+        [{"a": 1, "b": 2}, {"b": 1, "a": 2}],
+        [{"a": 1}, {"a": 1, "c": 2}, {"a": 1, "b": 1, "c": 1}],
+    ),
+    Case(
+        "minProperties",
+        {"minProperties": 3, "propertyNames": {"pattern": "^[ab]$"}, "type": ["object", "null"]},
+        [None],
+        [{"a": 1, "b": 2}, {"a": 1, "b": 2, "c": 3}],
+    ),
     Case("maxProperties", {"maxProperties": 1}, [{}, {"a": 1}], [{"a": 1, "b": 2}]),
     Case(
         "dependentRequired",

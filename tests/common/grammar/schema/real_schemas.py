@@ -930,7 +930,6 @@ REFUSED = [
     ("uniqueItems", {"type": "array", "items": STRINGS, "uniqueItems": True}),
     ("uniqueItems", {"type": "array", "uniqueItems": True}),
     ("uniqueItems", {"type": "array", "prefixItems": [STRING, INTEGER], "uniqueItems": True}),
-    ("minProperties", {"type": "object", "additionalProperties": STRING, "minProperties": 2}),
     ("format", {"type": "string", "format": "regex"}),
     (
         "unevaluatedProperties",

@@ -40,12 +40,6 @@ UNSUPPORTED = [
         "/items/unevaluatedItems",
         "unevaluatedItems",
     ),
-    Refusal({"minProperties": 2}, "", "minProperties"),
-    Refusal(
-        {"patternProperties": {"^a": {}}, "additionalProperties": False, "minProperties": 2},
-        "",
-        "minProperties",
-    ),
     Refusal({"not": {"uniqueItems": True}}, "/not/uniqueItems", "uniqueItems"),
     Refusal({"not": {"patternProperties": {"a": {"type": "null"}}}}, "", "patternProperties"),
     Refusal(

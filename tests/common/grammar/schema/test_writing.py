@@ -85,3 +85,10 @@ def test_patterned_strings_are_written_with_the_shortest_escapes(languages: Lang
 def test_text_behind_a_value_is_not_allowed(languages: Languages) -> None:
     assert not languages.allows_text({"const": 1}, "1 ")
     assert not languages.allows_text({"type": "object"}, "{}{}")
+
+
+@pytest.mark.parametrize("text", ['{"b":1,"b":2}', '{"a":1,"b":2,"\\u0062":3}', '{"a":1,"a":2}'])
+def test_a_key_that_is_written_twice_does_not_count_twice(text: str) -> None:
+    schema = {"minProperties": 2, "properties": {"a": {}}, "type": "object"}
+    assert not Languages().allows_text(schema, text)
+    assert Languages().allows_text(schema, '{"a":1,"b":2,"ab":3}')
