@@ -1,12 +1,13 @@
 """What the API process counts itself: latencies, sizes of requests, how they ended.
 
 Every number has one source: latencies and finished choices are seen here, queues, blocks and
-tokens by the scheduler. Knows the metric names; knows nothing of HTTP routes or of the engine.
+tokens by the scheduler. Every label is from a closed set, so that no client can add series without
+end. Knows the metric names; knows nothing of HTTP routes or of the engine.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -29,6 +30,8 @@ TOKENS = (
     1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5,
 )  # fmt: skip
 CHOICES = (1.0, 2.0, 4.0, 8.0, 16.0)
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+OTHER_METHOD: Final = "other"  # whatever a client may invent
 
 
 class RequestSizes(NamedTuple):
@@ -60,11 +63,64 @@ SIZE_METRICS = (  # in the order of RequestSizes
 )
 
 
-class Metrics:
+class MetricGroup:
+    """Makes metrics of one registry, under Forge's prefix."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+
+    def _histogram(
+        self, name: str, text: str, buckets: tuple[float, ...], labels: tuple[str, ...] = ()
+    ) -> Histogram:
+        return Histogram(f"forge_{name}", text, labels, buckets=buckets, registry=self.registry)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(f"forge_{name}", text, registry=self.registry, multiprocess_mode="livesum")
+
+    def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
+        return Counter(f"forge_{name}", text, labels, registry=self.registry)
+
+
+class GrammarMetrics(MetricGroup):
+    """Of grammars, from a request's field to a compiled Program."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self._compile = self._histogram(
+            "grammar_compile_seconds",
+            "To compile a grammar, by outcome: compiled or refused",
+            SECONDS_TO_COMPILE,
+            ("outcome",),
+        )
+        self._failures = self._counter(
+            "grammar_failures", "Grammars that were not compiled by a fault of Forge", ()
+        )
+        self._cache_hits = self._counter(
+            "grammar_cache_hits", "Grammars that were compiled already, or just then", ()
+        )
+        self._cache_misses = self._counter(
+            "grammar_cache_misses", "Grammars that had to be compiled", ()
+        )
+        self.cache_bytes = self._gauge(
+            "grammar_cache_bytes", "Bytes of compiled grammars that are kept"
+        )
+
+    def looked_up(self, *, is_hit: bool) -> None:
+        (self._cache_hits if is_hit else self._cache_misses).inc()
+
+    def compiled(self, outcome: str, seconds: float) -> None:
+        self._compile.labels(outcome).observe(seconds)
+
+    def failed(self) -> None:
+        self._failures.inc()
+
+
+class Metrics(MetricGroup):
     """Counters and histograms of this process, all in one registry of its own."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        self.registry = CollectorRegistry(auto_describe=True) if registry is None else registry
+        super().__init__(registry or CollectorRegistry(auto_describe=True))
+        self.grammars = GrammarMetrics(self.registry)
         self.time_to_first_token = self._histogram(
             "time_to_first_token_seconds",
             "From the request to its first token",
@@ -101,24 +157,6 @@ class Metrics:
         self._ignored = self._counter(
             "ignored_parameters", "Fields of requests that nobody knows, by route", ("route",)
         )
-        self._grammar_compile = self._histogram(
-            "grammar_compile_seconds",
-            "To compile a grammar, by outcome: compiled or refused",
-            SECONDS_TO_COMPILE,
-            ("outcome",),
-        )
-        self._grammar_failures = self._counter(
-            "grammar_failures", "Grammars that were not compiled by a fault of Forge", ()
-        )
-        self._grammar_cache_hits = self._counter(
-            "grammar_cache_hits", "Grammars that were compiled already, or just then", ()
-        )
-        self._grammar_cache_misses = self._counter(
-            "grammar_cache_misses", "Grammars that had to be compiled", ()
-        )
-        self.grammar_cache_bytes = self._gauge(
-            "grammar_cache_bytes", "Bytes of compiled grammars that are kept"
-        )
         self.slow_readers = self._counter(
             "slow_readers", "Streams ended because their client did not read", ()
         )
@@ -134,31 +172,12 @@ class Metrics:
             histogram.observe(size)
 
     def replied(self, method: str, route: str, status: int) -> None:
-        self._replies.labels(method, route, str(status)).inc()
+        known = method if method in METHODS else OTHER_METHOD
+        self._replies.labels(known, route, str(status)).inc()
 
     def ignored(self, route: str, num_fields: int) -> None:
         if num_fields:
             self._ignored.labels(route).inc(num_fields)
 
-    def looked_up_grammar(self, *, is_hit: bool) -> None:
-        (self._grammar_cache_hits if is_hit else self._grammar_cache_misses).inc()
-
-    def compiled_grammar(self, outcome: str, seconds: float) -> None:
-        self._grammar_compile.labels(outcome).observe(seconds)
-
-    def failed_to_compile_grammar(self) -> None:
-        self._grammar_failures.inc()
-
     def _period(self, name: str, text: str) -> Histogram:
         return self._histogram(f"request_{name}_time_seconds", text, SECONDS_OF_A_REQUEST)
-
-    def _histogram(
-        self, name: str, text: str, buckets: tuple[float, ...], labels: tuple[str, ...] = ()
-    ) -> Histogram:
-        return Histogram(f"forge_{name}", text, labels, buckets=buckets, registry=self.registry)
-
-    def _gauge(self, name: str, text: str) -> Gauge:
-        return Gauge(f"forge_{name}", text, registry=self.registry, multiprocess_mode="livesum")
-
-    def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
-        return Counter(f"forge_{name}", text, labels, registry=self.registry)

@@ -41,11 +41,12 @@ async def run(config: ApiConfig, readiness: Readiness) -> None:
         readiness.ready(url)
 
     model = await asyncio.to_thread(ServedModel.load, config.model)
-    grammars = Grammars(Metrics())
+    metrics = Metrics()
+    grammars = Grammars(metrics.grammars)
     grammars.start()
     try:
         async with EngineClient(endpoint, security) as engine:
-            services = build_services(config.http, engine, model, grammars)
+            services = build_services(config.http, engine, model, grammars, metrics)
             drain_timeout_s = config.launch.drain_timeout_s
             await serve_until_stopped(services, drain_timeout_s, announce_listening, announce_ready)
     finally:
@@ -54,9 +55,12 @@ async def run(config: ApiConfig, readiness: Readiness) -> None:
 
 
 def build_services(
-    http: HttpSettings, engine: EngineClient, model: ServedModel, grammars: Grammars
+    http: HttpSettings,
+    engine: EngineClient,
+    model: ServedModel,
+    grammars: Grammars,
+    metrics: Metrics,
 ) -> Services:
-    metrics = grammars.metrics
     return Services(
         http=http,
         engine=engine,

@@ -19,7 +19,7 @@ from forge_api.grammars.calls import AskedCalls
 from forge_api.grammars.compiler import NUM_PROCESSES, Compiler
 from forge_api.grammars.fields import AskedGrammar
 from forge_api.grammars.messages import Compiled, Outcome, Refused
-from forge_api.metrics import Metrics
+from forge_api.metrics import GrammarMetrics
 from forge_common.errors import RequestError, RequestErrorKind
 from forge_common.grammar.spec import JsonSchema
 
@@ -51,7 +51,10 @@ class Grammars:
     """Belongs to one event loop."""
 
     def __init__(
-        self, metrics: Metrics, compiler: Compiler | None = None, cache: OutcomeCache | None = None
+        self,
+        metrics: GrammarMetrics,
+        compiler: Compiler | None = None,
+        cache: OutcomeCache | None = None,
     ) -> None:
         self.metrics = metrics
         self._compiler = compiler or Compiler()
@@ -90,7 +93,7 @@ class Grammars:
         spec = encoded(asked)
         key = blake2b(spec, digest_size=KEY_BYTES).digest()
         outcome = self._cache.get(key)
-        self.metrics.looked_up_grammar(is_hit=outcome is not None or key in self._flights)
+        self.metrics.looked_up(is_hit=outcome is not None or key in self._flights)
         if outcome is None:
             outcome = await self._flight(key, spec).outcome()
         if isinstance(outcome, Refused):
@@ -119,12 +122,12 @@ class Grammars:
         try:
             timed = await loop.run_in_executor(self._threads, self._compiler.compile, spec)
         except RequestError:
-            self.metrics.failed_to_compile_grammar()
+            self.metrics.failed()
             raise
         name = "compiled" if isinstance(timed.outcome, Compiled) else "refused"
-        self.metrics.compiled_grammar(name, timed.seconds)
+        self.metrics.compiled(name, timed.seconds)
         self._cache.put(key, timed.outcome)
-        self.metrics.grammar_cache_bytes.set(self._cache.num_bytes)
+        self.metrics.cache_bytes.set(self._cache.num_bytes)
         return timed.outcome
 
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 from forge_api.body_budget import HeldBody
 from forge_api.errors import invalid_request
 from forge_api.parameters import BodyParser, Parsed
+from forge_api.route_label import route_of
 from forge_api.services import SERVICES
 
 BodyT = TypeVar("BodyT", bound=Struct)
@@ -31,7 +32,7 @@ async def read_body(request: web.Request, parser: BodyParser[BodyT]) -> Parsed[B
     with services.bodies.body() as body:
         await receive(request, body)
         parsed = parser.parse(body.raw)
-    services.metrics.ignored(request.path, len(parsed.ignored))
+    services.metrics.ignored(route_of(request), len(parsed.ignored))
     return parsed
 
 

@@ -15,6 +15,7 @@ from aiohttp.typedefs import Handler
 from forge_api.middleware.arrival import ARRIVED_AT
 from forge_api.middleware.auth import PROBES
 from forge_api.middleware.request_id import REQUEST_ID
+from forge_api.route_label import route_of
 from forge_api.services import SERVICES
 
 CLIENT_GONE = 499  # nginx's number for it; nobody is there to receive it
@@ -48,9 +49,3 @@ def _record(request: web.Request, status: int, seconds: float) -> None:
         status,
         seconds * 1000,
     )
-
-
-def route_of(request: web.Request) -> str:
-    """The route's pattern: a bounded set, whatever paths clients invent."""
-    resource = request.match_info.route.resource
-    return "unknown" if resource is None else resource.canonical

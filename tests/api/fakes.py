@@ -230,7 +230,7 @@ def make_services(engine: Any, **http: Any) -> Services:
     settings = HttpSettings(port=0, **http)
     parsers = Parsers(is_strict=settings.strict_params)
     metrics = Metrics()
-    grammars = Grammars(metrics)
+    grammars = Grammars(metrics.grammars)
     return Services(
         http=settings,
         engine=engine,

@@ -15,7 +15,7 @@ from forge_api.grammars.compiler import NUM_PROCESSES, Compiler, TimedOutcome
 from forge_api.grammars.fields import AskedGrammar
 from forge_api.grammars.grammars import MAX_COMPILING, Grammars
 from forge_api.grammars.messages import Compiled, Outcome, Refused
-from forge_api.metrics import Metrics
+from forge_api.metrics import GrammarMetrics, Metrics
 from forge_common.errors import RequestError, RequestErrorKind
 from forge_common.grammar.spec import GrammarSpec, JsonSchema, Regex
 from tests.api.fakes import until
@@ -42,13 +42,13 @@ def asked(spec: GrammarSpec | None = None) -> AskedGrammar:
     return AskedGrammar("field", spec or Regex("a+"))
 
 
-def metric(metrics: Metrics, name: str, **labels: str) -> float | None:
+def metric(metrics: GrammarMetrics, name: str, **labels: str) -> float | None:
     return metrics.registry.get_sample_value(f"forge_grammar_{name}", labels)
 
 
 def run(compiler: FakeCompiler, test: Callable[[Grammars], Awaitable[Any]], **options: Any) -> Any:
     async def body() -> Any:
-        grammars = Grammars(Metrics(), compiler, **options)
+        grammars = Grammars(Metrics().grammars, compiler, **options)
         try:
             return await test(grammars)
         finally:

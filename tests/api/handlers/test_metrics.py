@@ -10,6 +10,10 @@ from collections.abc import AsyncIterator
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
+from forge_api.app import ROUTES
+from forge_api.metrics import METHODS, OTHER_METHOD
+from forge_api.route_label import UNKNOWN
+from forge_common.protocol.api_scheduler import WorkerLoss
 from forge_common.sampling import FinishReason
 from tests.api.fakes import (
     HELLO,
@@ -154,3 +158,65 @@ def test_paths_that_clients_invent_share_one_label() -> None:
 
     text = serve(FakeEngine(speaks("hi")), test)
     assert 'forge_http_requests_total{method="GET",route="unknown",status="404"} 2.0' in text
+
+
+ODD_REQUESTS = (
+    ("GET", "/v1/models/{}"),
+    ("GET", "/{}"),
+    ("{}", "/v1/models"),
+    ("POST", "/v1/chat/completions?{}"),
+    ("DELETE", "/metrics/{}"),
+    ("PUT", "/v1/chat/completions"),
+    ("GET", "/%2e%2e/{}"),
+)
+
+
+def test_odd_requests_add_no_series_beyond_those_that_the_first_of_a_kind_made() -> None:
+    async def send_odd(api: Api, word: str) -> int:
+        for method, path in ODD_REQUESTS:
+            headers = {"Authorization": f"Bearer {word}", "X-Request-Id": word, "traceparent": word}
+            await api.send(method.format(word), path.format(word), headers=headers)
+        for body in ({"model": word}, {word: 1}, {"user": word}, {"stop": word}, {"seed": word}):
+            await api.post("/v1/chat/completions", HELLO | body, headers={"X-Request-Id": word})
+        return len(values_of((await api.get("/metrics")).body.decode()))
+
+    async def test(api: Api) -> list[int]:
+        await api.get("/metrics")
+        return [await send_odd(api, word) for word in ("ONE", "TWO", "THREE", "FOUR")]
+
+    counts = serve(FakeEngine(speaks("hi")), test)
+    assert len(set(counts)) == 1
+    assert counts[0] > 100
+
+
+def test_every_label_has_a_closed_set_of_values() -> None:
+    async def test(api: Api) -> str:
+        await api.post("/v1/chat/completions", HELLO)
+        await api.send("BREW", "/v1/chat/completions")
+        await api.get("/v1/models/none")
+        return (await api.get("/metrics")).body.decode()
+
+    text = serve(FakeEngine(speaks("hi")), test)
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            assert sample.labels.keys() <= CLOSED_LABELS.keys() | {"le"}, sample
+            for name, value in sample.labels.items():
+                allowed = CLOSED_LABELS.get(name)
+                assert allowed is None or value in allowed, sample
+
+
+ROUTE_NAMES = {route.path.replace(":.+", "") for route in ROUTES}
+REASONS = {str(reason) for reason in FinishReason}
+CLOSED_LABELS: dict[str, set[str] | None] = {
+    "method": {*METHODS, OTHER_METHOD},
+    "route": {*ROUTE_NAMES, UNKNOWN},
+    "status": {"200", "404", "405"},
+    "finished_reason": REASONS,
+    "reason": {*REASONS, "capacity"},
+    "loss": {str(loss) for loss in WorkerLoss},
+    "source": {"local_compute", "local_cache_hit"},
+    "model_name": {"tiny"},
+    "engine": {"0"},
+    "block_size": None,  # of the engine that runs, as is the next: one series
+    "num_gpu_blocks": None,
+}

@@ -181,7 +181,7 @@ def test_a_slow_grammar_does_not_hold_up_a_stream(monkeypatch: pytest.MonkeyPatc
             num_ticks += 1
 
     async def test(api: Api) -> tuple[Reply, int]:
-        grammars = Grammars(Metrics(), Compiler(max_cpu_s=0.6))
+        grammars = Grammars(Metrics().grammars, Compiler(max_cpu_s=0.6))
         monkeypatch.setattr(api.services.validator, "_grammars", grammars)
         slow = asyncio.create_task(api.post(CHAT, HELLO | {"guided_choice": ["spin"]}))
         ticking = asyncio.create_task(tick(slow))
