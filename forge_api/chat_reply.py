@@ -24,8 +24,10 @@ from forge_api.reply_types import (
     PromptLogprobs,
     ReplyMessage,
     ToolCallDelta,
+    notes_of,
 )
 from forge_api.sse import ChunkFrames, ReplyHeader, extra_fields
+from forge_api.timings import Timings
 from forge_api.tool_calls import ToolCallCollector, ToolCallSplitter
 from forge_api.valid_request import OutputOptions, ValidRequest
 from forge_common.protocol.message import PositionLogprobs
@@ -134,7 +136,7 @@ class ChatReply:
     def add(self, delta: ChoiceDelta) -> None:
         self._choices[delta.index].add(delta)
 
-    def body(self, usage: Usage) -> bytes:
+    def body(self, usage: Usage, timings: Timings | None = None) -> bytes:
         request = self._request
         scores = self._choices[0].prompt_logprobs
         is_scored = request.output.returns_prompt_logprobs and scores is not None
@@ -147,7 +149,7 @@ class ChatReply:
                 usage=usage,
                 prompt_token_ids=shown_prompt_ids(request),
                 prompt_logprobs=scores if is_scored and scores is not None else UNSET,
-                forge=ForgeNotes(request.ignored) if request.ignored else UNSET,
+                forge=notes_of(request.ignored, timings),
             )
         )
 
@@ -176,7 +178,7 @@ class ChatStream:
         """One chunk a choice with its role; what concerns the whole reply stands in the first."""
         fields = FirstChunkFields(
             shown_prompt_ids(self._request),
-            ForgeNotes(self._request.ignored) if self._request.ignored else UNSET,
+            notes_of(self._request.ignored),
         )
         delta = MessageDelta(role="assistant", content="")
         chunks = [
@@ -194,8 +196,8 @@ class ChatStream:
             self._frames.choice(choice, shown) for choice in self._choices(delta, split)
         )
 
-    def usage(self, usage: Usage) -> bytes:
-        return self._frames.usage(usage)
+    def closing(self, usage: Usage | None, timings: Timings | None) -> bytes:
+        return self._frames.closing(usage, timings)
 
     def _choices(self, delta: ChoiceDelta, split: Split) -> Iterator[bytes]:
         token_ids = delta.token_ids if self._request.output.return_token_ids else None

@@ -157,8 +157,15 @@ class Usage(Struct, frozen=True):
 class Generation:
     """All choices of one request while they run."""
 
-    def __init__(self, request: ValidRequest, request_id: str, tokenizer: Tokenizer) -> None:
-        self.submits = request.submits(request_id)
+    def __init__(
+        self,
+        request: ValidRequest,
+        request_id: str,
+        tokenizer: Tokenizer,
+        *,
+        is_timed: bool = False,
+    ) -> None:
+        self.submits = request.submits(request_id, is_timed=is_timed)
         self.num_completion_tokens = 0
         self._has_stops = bool(request.output.stops)
         self._num_prompt_tokens = request.num_prompt_tokens
@@ -177,6 +184,11 @@ class Generation:
     def choices(self) -> list[ChoiceText]:
         """In the order of their indices."""
         return list(self._choices.values())
+
+    @property
+    def choice_keys(self) -> list[ChoiceKey]:
+        """In the order of their indices."""
+        return list(self._choices)
 
     @property
     def usage(self) -> Usage:

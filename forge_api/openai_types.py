@@ -144,6 +144,12 @@ class AllowedToolsChoice(Struct, frozen=True, tag_field="type", tag="allowed_too
 ToolChoice = Literal["none", "auto", "required"] | NamedToolChoice | AllowedToolsChoice
 
 
+class ForgeOptions(Struct, frozen=True):
+    """What a client may ask of Forge alone."""
+
+    timings: bool = False
+
+
 class SharedFields(Struct, frozen=True, kw_only=True):
     """What chat and text completions have in common; `None` is "not asked for"."""
 
@@ -175,6 +181,7 @@ class SharedFields(Struct, frozen=True, kw_only=True):
     truncate_prompt_tokens: Annotated[int, Meta(ge=1, lt=2**31)] | None = None
     priority: Priority | None = None
     speculative: bool | None = None
+    forge: ForgeOptions | None = None
     # at most one of these constrains the reply
     response_format: ResponseFormat | None = None
     json_schema: Schema | None = None

@@ -65,6 +65,8 @@ NOTES = {
     "priority": "lower runs earlier, with `--policy priority`",
     "speculative": "Forge's own: `false` drafts no tokens for this request, not even those that "
     "a grammar forces; the text is the same",
+    "forge": "Forge's own: with `timings` as `true` the reply says under `forge.timings` where its "
+    "time went; in a stream, the last chunk does",
     "temperature": "default: the model's `generation_config.json`, else 1",
 }
 

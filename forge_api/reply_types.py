@@ -11,12 +11,21 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from forge_api.completion import Usage
+from forge_api.timings import Timings
 
 
 class ForgeNotes(Struct, frozen=True):
-    """What Forge itself has to say: the fields of the request that it does not know."""
+    """What Forge itself has to say: fields that it does not know, and where the time went."""
 
-    ignored: list[str]
+    ignored: list[str] | UnsetType = UNSET
+    timings: Timings | UnsetType = UNSET
+
+
+def notes_of(ignored: list[str], timings: Timings | None = None) -> ForgeNotes | UnsetType:
+    """UNSET where there is nothing to say."""
+    if not ignored and timings is None:
+        return UNSET
+    return ForgeNotes(ignored or UNSET, UNSET if timings is None else timings)
 
 
 class TokenProbability(Struct, frozen=True):

@@ -11,13 +11,16 @@ Knows nothing of what the request asked or of how its reply looks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 
 from msgspec import Struct
 
 from forge_api.completion import ChoiceDelta
+from forge_api.laps import Lap
 from forge_api.metrics import Metrics
+from forge_api.timings import ChoiceMoments, Moments
+from forge_common.protocol.api_scheduler import SequenceTimes
 
 
 class ChoiceTimes(Struct):
@@ -58,6 +61,18 @@ class RequestTimer:
         self._metrics.request_decode_time.observe(last_token - first_token)
         if self._first_step is not None:
             self._metrics.request_inference_time.observe(last_token - self._first_step)
+
+    def moments(self, laps: tuple[Lap, ...], engine: Mapping[int, SequenceTimes]) -> Moments:
+        """So far; `engine` is what the scheduler said of choices, by index."""
+        return Moments(
+            arrived=self._arrived,
+            submitted=self._submitted,
+            laps=laps,
+            choices=[
+                ChoiceMoments(index, times.first, times.last, times.num_tokens, engine.get(index))
+                for index, times in sorted(self._choices.items())
+            ],
+        )
 
     def _take_first(self, now: float, queue_s: float | None) -> None:
         self._metrics.time_to_first_token.observe(now - self._arrived)

@@ -162,6 +162,10 @@ def completion_asked(body: CompletionRequest) -> Asked:
     )
 
 
+def returns_timings(body: SharedFields) -> bool:
+    return body.forge is not None and body.forge.timings
+
+
 def streaming_options(body: SharedFields) -> StreamingOptions | None:
     if not body.stream:
         return None

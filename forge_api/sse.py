@@ -7,10 +7,12 @@ Knows nothing of what a choice holds.
 from __future__ import annotations
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from forge_api.completion import Usage
 from forge_api.errors import ApiError
+from forge_api.reply_types import ForgeNotes
+from forge_api.timings import Timings
 
 DONE = b"data: [DONE]\n\n"
 HEADERS = {
@@ -37,6 +39,10 @@ class ReplyHeader(Struct, frozen=True):
     model: str
 
 
+class ClosingFields(Struct, frozen=True):
+    forge: ForgeNotes | UnsetType = UNSET
+
+
 class ChunkFrames:
     """Encoded choices → events. `has_usage`: OpenAI says `"usage":null` where usage comes last."""
 
@@ -52,9 +58,15 @@ class ChunkFrames:
         """A chunk with further members of the object, encoded as `,"name":value…`."""
         return self._head + choice + b"]" + fields + self._tail[1:]
 
-    def usage(self, usage: Usage) -> bytes:
-        """The last chunk of a stream that was asked for its usage: no choices."""
-        return self._head + self._usage_tail(usage)
+    def closing(self, usage: Usage | None, timings: Timings | None) -> bytes:
+        """The last chunk of a stream that was asked for its usage or its times: no choices."""
+        if usage is None and timings is None:
+            return b""
+        notes = extra_fields(
+            ClosingFields(UNSET if timings is None else ForgeNotes(timings=timings))
+        )
+        tail = self._tail if usage is None else self._usage_tail(usage)
+        return self._head + b"]" + notes + tail[1:]
 
     def _usage_tail(self, usage: Usage) -> bytes:
         return b'],"usage":' + msgspec.json.encode(usage) + b"}\n\n"

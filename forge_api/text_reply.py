@@ -17,8 +17,10 @@ from forge_api.reply_types import (
     TextChoice,
     TextCompletion,
     TextLogprobs,
+    notes_of,
 )
 from forge_api.sse import ChunkFrames, ReplyHeader, extra_fields
+from forge_api.timings import Timings
 from forge_api.valid_request import ValidPrompt, ValidRequest
 from forge_common.tokenizer import Tokenizer
 
@@ -87,7 +89,7 @@ class TextReply:
     def add(self, delta: ChoiceDelta) -> None:
         self._pieces[delta.index].append(self._echoes[delta.index].choice(delta))
 
-    def body(self, usage: Usage) -> bytes:
+    def body(self, usage: Usage, timings: Timings | None = None) -> bytes:
         request = self._request
         return msgspec.json.encode(
             TextCompletion(
@@ -96,7 +98,7 @@ class TextReply:
                 model=self._header.model,
                 choices=[self._choice(index) for index in range(len(self._pieces))],
                 usage=usage,
-                forge=ForgeNotes(request.ignored) if request.ignored else UNSET,
+                forge=notes_of(request.ignored, timings),
             )
         )
 
@@ -129,9 +131,7 @@ class TextStream:
         self._frames = ChunkFrames(header, streaming is not None and streaming.include_usage)
         self._echoes = echoes(request, tokenizer)
         self._encoder = msgspec.json.Encoder()
-        self._first_fields = extra_fields(
-            FirstChunkFields(ForgeNotes(request.ignored) if request.ignored else UNSET)
-        )
+        self._first_fields = extra_fields(FirstChunkFields(notes_of(request.ignored)))
 
     def opening(self) -> bytes:
         return b""
@@ -147,8 +147,8 @@ class TextStream:
             return self._frames.with_fields(encoded, fields)
         return self._frames.choice(encoded, usage if self._shows_usage else None)
 
-    def usage(self, usage: Usage) -> bytes:
-        return self._frames.usage(usage)
+    def closing(self, usage: Usage | None, timings: Timings | None) -> bytes:
+        return self._frames.closing(usage, timings)
 
 
 def echoes(request: ValidRequest, tokenizer: Tokenizer) -> list[Echo]:

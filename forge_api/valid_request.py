@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from forge_api.laps import Lap
 from forge_api.reasoning import ReasoningStart
 from forge_api.tools import ToolFormat
 from forge_common.protocol.api_scheduler import Submit
@@ -57,12 +58,14 @@ class ValidRequest(Struct, frozen=True, kw_only=True):
     streaming: StreamingOptions | None  # None: the reply comes whole
     ignored: list[str]
     is_speculative: bool = True
+    returns_timings: bool = False
+    laps: tuple[Lap, ...] = ()  # what its validation spent time on
 
     @property
     def num_prompt_tokens(self) -> int:
         return sum(len(prompt.token_ids) for prompt in self.prompts)
 
-    def submits(self, request_id: str) -> list[Submit]:
+    def submits(self, request_id: str, *, is_timed: bool = False) -> list[Submit]:
         return [
             Submit(
                 f"{request_id}-{index}",
@@ -70,6 +73,7 @@ class ValidRequest(Struct, frozen=True, kw_only=True):
                 prompt.sampling,
                 self.priority,
                 self.is_speculative,
+                is_timed,
             )
             for index, prompt in enumerate(self.prompts)
         ]

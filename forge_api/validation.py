@@ -7,6 +7,7 @@ the fields mean; knows neither HTTP nor how the request is run.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from forge_api.dialect import Dialect
 from forge_api.grammars.calls import AskedCalls, chosen_calls, forced_calls, forces_calls
 from forge_api.grammars.fields import AskedGrammar, asked_grammar, check_tools
 from forge_api.grammars.grammars import Grammars
+from forge_api.laps import Laps
 from forge_api.messages import template_messages
 from forge_api.openai_types import ChatCompletionRequest, CompletionRequest, TokenizeRequest
 from forge_api.parameters import Parsed
@@ -33,6 +35,7 @@ from forge_api.rules import (
     constrained_by,
     prompt_list,
     reasoning_start,
+    returns_timings,
     streaming_options,
     template_tools,
     template_variables,
@@ -74,17 +77,19 @@ class Validator:
         check_tools(asked, is_forced=is_forced)
         check_chat(body)
         forced = forced_calls(body, self._dialect.tool_format)
-        text = await self.render(body)
+        laps = Laps()
+        text = await laps.time("template", self.render(body))
         resolver = self._resolver(scheduler, "messages")
         resolver.check_text(text, body)
-        token_ids = truncated(await self.encode(text, "messages", add_special_tokens=False), body)
+        encoding = self.encode(text, "messages", add_special_tokens=False)
+        token_ids = truncated(await laps.time("tokenize", encoding), body)
         resolver.check_prompt(token_ids)
         # A call that is forced comes without thoughts before it, also if the prompt opens some.
         unthinking = msgspec.structs.replace(self._dialect, has_reasoning=False)
         dialect = unthinking if is_forced else None if asked else self._dialect
         calls = forced or self._chosen_calls(body, dialect, text)
         constraint = asked or (None if calls is None else calls.asked)
-        grammar = await self._grammar(asked, calls)
+        grammar = await self._grammar(asked, calls, laps)
         sampling = resolver.resolve(body, token_ids, chat_asked(body), grammar.program)
         return ValidRequest(
             prompts=(ValidPrompt(token_ids, sampling, None),),
@@ -93,6 +98,8 @@ class Validator:
             output=constrained_by(constraint, chat_output(body, dialect, text)),
             streaming=streaming_options(body),
             is_speculative=body.speculative is not False,
+            returns_timings=returns_timings(body),
+            laps=laps.taken,
             ignored=parsed.ignored
             + self._unread_variables(body)
             + _unread_words(constraint)
@@ -108,9 +115,10 @@ class Validator:
         resolver = self._resolver(scheduler, "prompt")
         asked = asked_grammar(body)
         items = prompt_list(body.prompt)
-        grammar = None if asked is None else await self._grammars.compile(asked)
+        laps = Laps()
+        grammar = (await self._grammar(asked, None, laps)).program
         check_copies(grammar, len(items))
-        prompts = [await self._prompt(item, body, resolver, grammar) for item in items]
+        prompts = await laps.time("tokenize", self._prompts(items, body, resolver, grammar))
         return ValidRequest(
             prompts=tuple(prompts),
             num_choices=body.n or 1,
@@ -118,6 +126,8 @@ class Validator:
             output=constrained_by(asked, completion_output(body)),
             streaming=streaming_options(body),
             is_speculative=body.speculative is not False,
+            returns_timings=returns_timings(body),
+            laps=laps.taken,
             ignored=parsed.ignored + _unread_words(asked),
         )
 
@@ -129,12 +139,14 @@ class Validator:
             return None
         return chosen_calls(body, dialect.tool_format, reasoning_start(body, dialect, prompt))
 
-    async def _grammar(self, asked: AskedGrammar | None, calls: AskedCalls | None) -> ReplyGrammar:
+    async def _grammar(
+        self, asked: AskedGrammar | None, calls: AskedCalls | None, laps: Laps
+    ) -> ReplyGrammar:
         if asked is not None:
-            return ReplyGrammar(await self._grammars.compile(asked), [])
+            return ReplyGrammar(await laps.time("grammar", self._grammars.compile(asked)), [])
         if calls is None:
             return ReplyGrammar(None, [])
-        compiled = await self._grammars.compile_calls(calls)
+        compiled = await laps.time("grammar", self._grammars.compile_calls(calls))
         return ReplyGrammar(compiled.program, calls.names_of(compiled.loosened))
 
     async def render(self, body: ChatCompletionRequest | TokenizeRequest) -> str:
@@ -171,6 +183,15 @@ class Validator:
             raise RequestError(f"A text may have {MAX_TEXT_CHARS} characters at most", param=param)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._long_texts, encode, text, add_special_tokens)
+
+    async def _prompts(
+        self,
+        items: Sequence[Prompt],
+        body: CompletionRequest,
+        resolver: SamplingResolver,
+        grammar: bytes | None,
+    ) -> list[ValidPrompt]:
+        return [await self._prompt(item, body, resolver, grammar) for item in items]
 
     async def _prompt(
         self,

@@ -62,6 +62,7 @@ class Admission:
         """Their worker is lost: all that ran wait again, and nobody is left to forget them."""
         num_preempted = len(self.running)
         while len(self.running) > 0:
+            self.running[-1].num_resumptions += 1
             self._send_back(self.running[-1])
         self._released = []
         return num_preempted
@@ -160,6 +161,7 @@ class Admission:
     def _preempt_last(self) -> Sequence:
         sequence = self.running[-1]
         self._counters.num_preemptions += 1
+        sequence.num_preemptions += 1
         self._send_back(sequence)
         return sequence
 

@@ -32,6 +32,7 @@ from forge_scheduler.kv_cache.manager import KVCacheManager
 from forge_scheduler.policy import FirstComeFirstServed, Policy
 from forge_scheduler.sequence import Request, RequestKey, Sequence, SequenceStatus
 from forge_scheduler.stats import Clock, Counters, RateMeter, StepMeter, stats_of
+from forge_scheduler.timekeeper import Timekeeper
 from forge_scheduler.waiting_queue import WaitingQueue
 from forge_scheduler.worker_loss import BLAMED, fit_to, no_room, put_on_trial
 
@@ -83,6 +84,7 @@ class Scheduler:
         self._in_flight: deque[Batch] = deque()
         self._prompt_rate = RateMeter(clock)
         self._step_meter = StepMeter()
+        self._timekeeper = Timekeeper(clock)
         self._last_step_at_s = clock()
         self._num_requests = 0
         self._num_sequences = 0
@@ -110,6 +112,8 @@ class Scheduler:
             self._make_choice(request, submit, choice_index)
             for choice_index in range(submit.sampling.num_choices)
         ]
+        if submit.is_timed:
+            self._timekeeper.follow(request.sequences)
         self._num_requests += 1
         first, *request.held = request.sequences
         self._waiting.add(first)
@@ -155,6 +159,7 @@ class Scheduler:
             raise WorkerError(f"the worker answered step {output.step_id}, which was not sent")
         self._in_flight[0].check_answer(output, self._limits.vocab_size)
         batch = self._in_flight.popleft()
+        self._timekeeper.take(batch, output)
         news: ClientOutputs = defaultdict(list)
         for sequence, scheduled, sampled in zip(
             batch.sequences, batch.scheduled, output.sequences, strict=True
@@ -266,9 +271,10 @@ class Scheduler:
             self._queue_held(sequence.request)
         self.counters.num_output_tokens += len(sequence_output.token_ids)
         self._take_in_drafts(sequence, scheduled, sampled)
+        timed_output = self._timekeeper.signed(sequence, sequence_output)
         if sequence_output.finish_reason is not None:
             self._finish(sequence, sequence_output.finish_reason)
-        return sequence_output
+        return timed_output
 
     def _take_in_drafts(
         self, sequence: Sequence, scheduled: ScheduledSequence, sampled: SampledSequence
@@ -310,6 +316,7 @@ class Scheduler:
         else:
             self._admission.withdraw(sequence)
         sequence.status = SequenceStatus.FINISHED
+        self._timekeeper.forget(sequence)
         self.counters.num_finished[reason] += 1
         if sequence is request.sequences[0]:
             self._queue_held(request)

@@ -94,6 +94,8 @@ class Sequence:
     drafter: Drafter | None = None
     foretold: Foretold | None = None
     queue_s: float | None = None  # from its arrival to its first step; None before that
+    num_preemptions: int = 0  # how often it gave its blocks to another sequence
+    num_resumptions: int = 0  # how often its worker was lost
 
     @property
     def choice_index(self) -> int:

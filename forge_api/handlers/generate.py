@@ -22,13 +22,14 @@ from forge_api.handlers.bodies import raw_json_reply
 from forge_api.metrics import RequestSizes
 from forge_api.middleware.arrival import ARRIVED_AT
 from forge_api.middleware.request_id import REQUEST_ID
-from forge_api.output_stream import OutputStream
+from forge_api.output_stream import ChoiceKey, OutputStream
 from forge_api.request_timer import RequestTimer
 from forge_api.services import SERVICES
 from forge_api.sse import ReplyHeader
+from forge_api.timings import Moments, Timings, timings_of
 from forge_api.valid_request import ValidRequest
 from forge_common.errors import RequestError
-from forge_common.protocol.api_scheduler import SequenceOutput
+from forge_common.protocol.api_scheduler import SequenceOutput, SequenceTimes
 from forge_common.tokenizer import Tokenizer
 
 STALLED_WRITE_S = 60.0
@@ -38,13 +39,13 @@ logger = logging.getLogger(__name__)
 
 class Whole(Protocol):
     def add(self, delta: ChoiceDelta) -> None: ...
-    def body(self, usage: Usage) -> bytes: ...
+    def body(self, usage: Usage, timings: Timings | None = None, /) -> bytes: ...
 
 
 class Stream(Protocol):
     def opening(self) -> bytes: ...
     def chunks(self, delta: ChoiceDelta, usage: Usage | None) -> bytes: ...
-    def usage(self, usage: Usage) -> bytes: ...
+    def closing(self, usage: Usage | None, timings: Timings | None, /) -> bytes: ...
 
 
 class MakeWhole(Protocol):
@@ -74,23 +75,43 @@ class Run:
 
     def __init__(self, http: web.Request, request: ValidRequest, request_id: str) -> None:
         services = http.app[SERVICES]
-        self.generation = Generation(request, request_id, services.model.tokenizer)
+        self._is_timed = request.returns_timings
+        self.generation = Generation(
+            request, request_id, services.model.tokenizer, is_timed=self._is_timed
+        )
         self._request = request
         self._engine = services.engine
         self._metrics = services.metrics
         self._timer = RequestTimer(services.metrics, http[ARRIVED_AT])
+        self._engine_times: dict[ChoiceKey, SequenceTimes] = {}
         self.outcome = "abort"  # of the choices that do not end by themselves
 
     async def deltas(
         self, stream: OutputStream, outputs: Sequence[SequenceOutput]
     ) -> list[ChoiceDelta]:
         """Ends in the scheduler the choices that the text ended here."""
+        if self._is_timed:
+            self._note_times(outputs)
         deltas = self.generation.push(outputs)
         self._timer.take(deltas, outputs[0].queue_s)
         for delta in deltas:
             if delta.is_ended_by_text:
                 await self._engine.abort_choice(stream, delta.key)
         return deltas
+
+    @property
+    def moments(self) -> Moments:
+        keys = self.generation.choice_keys
+        engine = {keys.index(key): times for key, times in self._engine_times.items()}
+        return self._timer.moments(self._request.laps, engine)
+
+    @property
+    def timings(self) -> Timings | None:
+        """For the client that asked for them."""
+        if not self._request.returns_timings:
+            return None
+        num_cached_tokens = self.generation.usage.prompt_tokens_details.cached_tokens
+        return timings_of(self.moments, num_cached_tokens)
 
     def finish(self) -> None:
         """However it ended."""
@@ -99,6 +120,12 @@ class Run:
         for choice in self.generation.choices:
             if not choice.is_finished:
                 self._metrics.finished(self.outcome)
+
+    def _note_times(self, outputs: Sequence[SequenceOutput]) -> None:
+        for output in outputs:
+            if output.times is not None:
+                key = ChoiceKey(output.request_id, output.choice_index)
+                self._engine_times[key] = output.times
 
 
 def sizes_of(request: ValidRequest, generation: Generation) -> RequestSizes:
@@ -141,7 +168,7 @@ async def reply_whole(run: Run, stream: OutputStream, whole: Whole) -> web.Respo
     except RequestError:
         run.outcome = "error"
         raise
-    return raw_json_reply(whole.body(run.generation.usage))
+    return raw_json_reply(whole.body(run.generation.usage, run.timings))
 
 
 class StreamWriter:
@@ -180,8 +207,8 @@ class StreamWriter:
             deltas = await self._run.deltas(stream, outputs)
             usage = generation.usage if include_usage else None
             await self._write(b"".join(chunks.chunks(delta, usage) for delta in deltas))
-        last = chunks.usage(generation.usage) if include_usage else b""
-        await self._write(last + sse.DONE)
+        last_usage = generation.usage if include_usage else None
+        await self._write(chunks.closing(last_usage, self._run.timings) + sse.DONE)
 
     async def _write(self, data: bytes) -> None:
         """Waits for a client that reads slowly, but not for one that has stopped."""

@@ -43,7 +43,8 @@ class Hello(Message, frozen=True):
 class Submit(Message, frozen=True):
     """Ask for `sampling.num_choices` continuations of one prompt. Lower priority runs earlier.
 
-    `is_speculative` false means no drafts for it: the same tokens, one a step.
+    `is_speculative` false means no drafts for it: the same tokens, one a step. Of one that
+    `is_timed` each output says where its time went.
     """
 
     request_id: RequestId
@@ -51,6 +52,7 @@ class Submit(Message, frozen=True):
     sampling: SamplingParams
     priority: Priority = 0
     is_speculative: bool = True
+    is_timed: bool = False
 
 
 class Abort(Message, frozen=True):
@@ -88,6 +90,27 @@ class Rejected(Message, frozen=True):
     retry_after_s: float | None = None
 
 
+class SequenceTimes(Part, frozen=True):
+    """Where the time of one choice went, up to the output that carries this.
+
+    Queue, prefill and decode add up to the time from the request's arrival in the scheduler until
+    then. A step counts in prefill until it gave the first token; `…_forward_s` sums the whole
+    forward passes of its steps, which it may have shared with others, as the worker timed them.
+    """
+
+    queue_s: float  # until its first step was sent
+    prefill_s: float  # from then until its first token was known
+    decode_s: float
+    num_prefill_steps: Count
+    num_decode_steps: Count
+    prefill_forward_s: float
+    decode_forward_s: float
+    num_draft_tokens: Count
+    num_accepted_tokens: Count  # of the drafts
+    num_preemptions: Count  # it gave its blocks to another sequence, and was computed anew
+    num_resumptions: Count  # its worker was lost, and it was computed anew
+
+
 class SequenceOutput(Part, frozen=True):
     """New tokens of one choice. After one with a `finish_reason`, no more come for it."""
 
@@ -103,6 +126,7 @@ class SequenceOutput(Part, frozen=True):
         None  # whole, with the first output; [0] is None
     )
     queue_s: float | None = None  # with the first output: the wait until its first step was sent
+    times: SequenceTimes | None = None  # if its request is timed
 
 
 class Outputs(Message, frozen=True):

@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 from forge_common.errors import RequestErrorKind
 from forge_common.sampling import TokenId
 
-PROTOCOL_VERSION = 4
+PROTOCOL_VERSION = 5
 
 MAX_TOKENS_PER_MESSAGE = 2**21
 

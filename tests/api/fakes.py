@@ -28,6 +28,7 @@ from forge_common.protocol.api_scheduler import (
     SchedulerReady,
     SchedulerStats,
     SequenceOutput,
+    SequenceTimes,
     StepSizes,
     Submit,
     WorkerLoss,
@@ -43,6 +44,7 @@ STATS = SchedulerStats(
     1, 2, 30, 100, 60, 0.5, None, True, None, 9, 100, 40, 50, 12, 9, 7, 6, 3, 8, 4,
     {FinishReason.STOP: 5}, 6, 7, 8, {WorkerLoss.GONE: 2}, StepSizes([1, 8], [3, 4, 2], 50),
 )  # fmt: skip
+TIMES = SequenceTimes(0.25, 0.5, 2.0, 1, 4, 0.25, 1.0, 6, 3, 1, 2)
 HELLO = {"messages": [{"role": "user", "content": "hello"}]}
 
 Script = Callable[[Submit], Iterable[SequenceOutput]]
@@ -103,6 +105,7 @@ def make_output(
         queue_s=0.25 if is_first else None,
         logprobs=None if sampling.num_logprobs is None else logprobs_of(token_ids),
         prompt_logprobs=[None, *logprobs_of(submit.prompt_token_ids[1:])] if scored else None,
+        times=TIMES if submit.is_timed else None,
         **fields,
     )
 

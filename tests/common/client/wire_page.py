@@ -24,6 +24,7 @@ TO_SCHEDULER = get_args(protocol.ClientMessage)
 FROM_SCHEDULER = get_args(protocol.SchedulerMessage)
 PARTS = (
     protocol.SequenceOutput,
+    protocol.SequenceTimes,
     Failure,
     PositionLogprobs,
     TokenLogprob,
