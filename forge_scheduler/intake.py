@@ -39,6 +39,7 @@ class Intake:
             max_num_tokens=min(num_prompt_tokens + submit.sampling.max_tokens, self._max_model_len),
             arrived_at_s=arrived_at_s,
             is_speculative=submit.is_speculative,
+            tenant=submit.tenant,
         )
 
     def _check_length(self, num_prompt_tokens: int) -> None:

@@ -15,7 +15,7 @@ PolicyName = Literal["fcfs", "priority"]
 class Policy(Protocol):
     """The scheduler serves the least rank first and preempts the greatest."""
 
-    def rank(self, priority: int, arrival: int, choice_index: int) -> Rank: ...
+    def rank(self, priority: int, turn: float, arrival: int, choice_index: int) -> Rank: ...
 
     def may_displace(self, waiting: Sequence, running: Sequence) -> bool:
         """Whether `running` is preempted when `waiting` finds no room beside it."""
@@ -23,20 +23,20 @@ class Policy(Protocol):
 
 
 class FirstComeFirstServed:
-    """The oldest request first, whatever priority it asks for."""
+    """Tenants in turn, of each the oldest request first, whatever priority it asks for."""
 
-    def rank(self, priority: int, arrival: int, choice_index: int) -> Rank:
-        return Rank(0, arrival, choice_index)
+    def rank(self, priority: int, turn: float, arrival: int, choice_index: int) -> Rank:
+        return Rank(0, turn, arrival, choice_index)
 
     def may_displace(self, waiting: Sequence, running: Sequence) -> bool:
         return False
 
 
 class LowestPriorityNumberFirst:
-    """The lowest priority number first, among equals the oldest."""
+    """The lowest priority number first, among equals tenants in turn, of each the oldest."""
 
-    def rank(self, priority: int, arrival: int, choice_index: int) -> Rank:
-        return Rank(priority, arrival, choice_index)
+    def rank(self, priority: int, turn: float, arrival: int, choice_index: int) -> Rank:
+        return Rank(priority, turn, arrival, choice_index)
 
     def may_displace(self, waiting: Sequence, running: Sequence) -> bool:
         return waiting.rank.priority < running.rank.priority

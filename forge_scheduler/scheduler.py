@@ -30,9 +30,10 @@ from forge_scheduler.grammar_room import GrammarRoom
 from forge_scheduler.intake import Intake
 from forge_scheduler.kv_cache.manager import KVCacheManager
 from forge_scheduler.policy import FirstComeFirstServed, Policy
-from forge_scheduler.sequence import Request, RequestKey, Sequence, SequenceStatus
-from forge_scheduler.stats import Clock, Counters, RateMeter, StepMeter, stats_of
+from forge_scheduler.sequence import Rank, Request, RequestKey, Sequence, SequenceStatus
+from forge_scheduler.stats import Clock, Counters, QueuePace, StepMeter, stats_of
 from forge_scheduler.timekeeper import Timekeeper
+from forge_scheduler.turns import Turns
 from forge_scheduler.waiting_queue import WaitingQueue
 from forge_scheduler.worker_loss import BLAMED, fit_to, no_room, put_on_trial
 
@@ -82,7 +83,8 @@ class Scheduler:
         )
         self._admission.speculation.max_draft_tokens = limits.max_draft_tokens
         self._in_flight: deque[Batch] = deque()
-        self._prompt_rate = RateMeter(clock)
+        self._pace = QueuePace()
+        self._turns = Turns()
         self._step_meter = StepMeter()
         self._timekeeper = Timekeeper(clock)
         self._last_step_at_s = clock()
@@ -108,8 +110,10 @@ class Scheduler:
             raise
         self._requests[request.key] = request
         self._grammar_room.take(request.sampling)
+        turn = self._turns.take(request)
+        rank = self._policy.rank(submit.priority, turn, self._num_requests, 0)
         request.sequences = [
-            self._make_choice(request, submit, choice_index)
+            self._make_choice(request, submit, rank._replace(choice_index=choice_index))
             for choice_index in range(submit.sampling.num_choices)
         ]
         if submit.is_timed:
@@ -221,11 +225,13 @@ class Scheduler:
 
     def _observe(self, batch: Batch) -> None:
         self._step_meter.observe(self._limits.max_prefill_tokens - batch.token_budget)
+        now_s = self._last_step_at_s
+        self._pace.observe(now_s, self.counters.num_prompt_tokens, len(self._waiting) > 0)
         if batch.new:
-            self._prompt_rate.observe(self.counters.num_prompt_tokens)
             for sequence in batch.sequences:
                 if sequence.queue_s is None:
-                    sequence.queue_s = self._last_step_at_s - sequence.request.arrived_at_s
+                    sequence.queue_s = now_s - sequence.request.arrived_at_s
+                    self._turns.start(sequence.request, sequence.rank.turn)
 
     def _check(self, client: bytes, submit: Submit) -> Request:
         request = self._intake.make_request(client, submit, self._clock())
@@ -235,16 +241,21 @@ class Scheduler:
                 param="request_id",
                 code="duplicate_request_id",
             )
-        self._waiting.require_room(request.num_prompt_tokens, self._prompt_rate.per_second())
+        pace = self._pace.per_second(request.arrived_at_s)
+        self._waiting.require_room(request.num_prompt_tokens, pace)
+        if submit.start_within_s is not None:
+            turn = self._turns.next_of(request.tenant)
+            rank = self._policy.rank(submit.priority, turn, self._num_requests, 0)
+            self._waiting.require_start(rank, submit.start_within_s, pace)
         self._grammar_room.require(request.sampling)
         return request
 
-    def _make_choice(self, request: Request, submit: Submit, choice_index: int) -> Sequence:
+    def _make_choice(self, request: Request, submit: Submit, rank: Rank) -> Sequence:
         self._num_sequences += 1
         return Sequence(
             sequence_id=self._num_sequences,
             request=request,
-            rank=self._policy.rank(submit.priority, self._num_requests, choice_index),
+            rank=rank,
             token_ids=list(submit.prompt_token_ids),
         )
 
@@ -323,3 +334,6 @@ class Scheduler:
         if request.is_finished:
             del self._requests[request.key]
             self._grammar_room.give_back(request.sampling)
+            self._turns.settle(request)
+            if not self._requests:
+                self._turns.forget_all()

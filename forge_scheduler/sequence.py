@@ -37,6 +37,7 @@ class Rank(NamedTuple):
     """Order of service: the least runs first, the greatest is preempted first."""
 
     priority: int
+    turn: float  # of its tenant, in tokens: see `turns`
     arrival: int
     choice_index: int
 
@@ -58,6 +59,7 @@ class Request:
     max_num_tokens: int  # prompt + output, at which every choice ends
     arrived_at_s: float
     is_speculative: bool = True
+    tenant: str = ""
     stop_token_ids: frozenset[int] = field(init=False)
     sequences: list[Sequence] = field(default_factory=list)
     held: list[Sequence] = field(default_factory=list)

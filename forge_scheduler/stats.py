@@ -15,7 +15,7 @@ from forge_common.sampling import FinishReason
 
 Clock = Callable[[], float]
 
-RATE_WINDOW_S = 30.0
+PACE_WINDOW_S = 30.0
 STEP_SIZE_BOUNDS = (1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
 
 
@@ -100,28 +100,32 @@ def starting_stats() -> SchedulerStats:
     return stats_of(Counters(), StepMeter().sizes())
 
 
-class RateMeter:
-    """How fast a count grew over about the last `window_s`, older growth fading exponentially."""
+class QueuePace:
+    """How many prompt tokens started in a second, lately, while more of them waited.
 
-    def __init__(self, clock: Clock, window_s: float = RATE_WINDOW_S) -> None:
-        self._clock = clock
+    Only such time counts: what starts at once in an idle engine says nothing of how long a queue
+    takes, and neither does a time in which nobody asked. Older seconds fade exponentially, one by
+    one as others of their kind come.
+    """
+
+    def __init__(self, window_s: float = PACE_WINDOW_S) -> None:
         self._window_s = window_s
-        self._started_at_s = self._faded_at_s = clock()
+        self._started_tokens = 0.0
+        self._waited_s = 0.0
         self._total = 0
-        self._growth = 0.0
+        self._is_waiting = False
+        self._last_s = 0.0
 
-    def observe(self, total: int) -> None:
-        self._fade()
-        self._growth += total - self._total
-        self._total = total
+    def observe(self, now_s: float, total: int, is_waiting: bool) -> None:
+        """A step was planned: `total` prompt tokens have started so far, and some still wait."""
+        if self._is_waiting:
+            elapsed_s = now_s - self._last_s
+            kept = math.exp(-elapsed_s / self._window_s)
+            self._started_tokens = self._started_tokens * kept + total - self._total
+            self._waited_s = self._waited_s * kept + elapsed_s
+        self._total, self._is_waiting, self._last_s = total, is_waiting, now_s
 
-    def per_second(self) -> float:
-        self._fade()
-        elapsed_s = self._faded_at_s - self._started_at_s
-        weight_s = self._window_s * -math.expm1(-elapsed_s / self._window_s)
-        return self._growth / weight_s if weight_s > 0 else 0.0
-
-    def _fade(self) -> None:
-        now_s = self._clock()
-        self._growth *= math.exp(-(now_s - self._faded_at_s) / self._window_s)
-        self._faded_at_s = now_s
+    def per_second(self, now_s: float) -> float:
+        """0 while nothing is known."""
+        waited_s = self._waited_s + (now_s - self._last_s if self._is_waiting else 0.0)
+        return self._started_tokens / waited_s if waited_s > 0 else 0.0

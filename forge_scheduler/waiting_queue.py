@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from operator import attrgetter
 
 from forge_common.errors import RequestError, RequestErrorKind
-from forge_scheduler.sequence import Sequence
+from forge_scheduler.sequence import Rank, Sequence
 
 MIN_RETRY_AFTER_S = 1.0
 MAX_RETRY_AFTER_S = 300.0
@@ -23,9 +23,21 @@ by_rank = attrgetter("rank")
 class QueueFull(RequestError):
     """As many wait as may; `retry_after_s` is when those are expected to have started."""
 
-    def __init__(self, message: str, retry_after_s: float) -> None:
-        super().__init__(message, code="queue_full", kind=RequestErrorKind.OVERLOADED)
+    def __init__(self, message: str, retry_after_s: float, code: str = "queue_full") -> None:
+        super().__init__(message, code=code, kind=RequestErrorKind.OVERLOADED)
         self.retry_after_s = retry_after_s
+
+
+class StartTooLate(QueueFull):
+    """It could not start in time; `retry_after_s` is when it could, if nobody else came."""
+
+    def __init__(self, expected_s: float, within_s: float) -> None:
+        retry_after_s = min(max(expected_s - within_s, MIN_RETRY_AFTER_S), MAX_RETRY_AFTER_S)
+        super().__init__(
+            f"the wait is about {expected_s:.1f} s, and the deadline in {within_s:.1f} s",
+            retry_after_s,
+            "deadline_unreachable",
+        )
 
 
 class RankedSequences:
@@ -78,6 +90,15 @@ class WaitingQueue(RankedSequences):
         if self.num_tokens and self.num_tokens + num_tokens > self._max_tokens:
             message = f"{self.num_tokens} prompt tokens are waiting"
             raise QueueFull(message, self._drain_time_s(tokens_per_s))
+
+    def require_start(self, rank: Rank, within_s: float, tokens_per_s: float) -> None:
+        """Raises StartTooLate where those that go before take longer to start, at this rate."""
+        num_before = bisect_left(self._sequences, rank, key=by_rank)
+        num_tokens = sum(
+            sequence.request.num_prompt_tokens for sequence in self._sequences[:num_before]
+        )
+        if tokens_per_s > 0 and num_tokens / tokens_per_s > within_s:
+            raise StartTooLate(num_tokens / tokens_per_s, within_s)
 
     def oldest_arrival_s(self) -> float | None:
         return min((sequence.request.arrived_at_s for sequence in self._sequences), default=None)

@@ -12,7 +12,12 @@ from forge_scheduler.sequence import Rank, Request, RequestKey, Sequence
 
 
 def make_submit(
-    request_id: str = "r", prompt: list[int] | int = 4, *, priority: int = 0, **sampling: Any
+    request_id: str = "r",
+    prompt: list[int] | int = 4,
+    *,
+    priority: int = 0,
+    tenant: str = "",
+    **sampling: Any,
 ) -> Submit:
     """`prompt` is the token ids, or how many of them."""
     token_ids = list(range(prompt)) if isinstance(prompt, int) else prompt
@@ -21,6 +26,7 @@ def make_submit(
         prompt_token_ids=token_ids,
         sampling=SamplingParams(**{"max_tokens": 8, "seed": 1, **sampling}),
         priority=priority,
+        tenant=tenant,
     )
 
 
@@ -41,7 +47,7 @@ def make_sequence(
         arrived_at_s=0.0,
     )
     return Sequence(
-        sequence_id, request, Rank(priority, sequence_id, 0), list(submit.prompt_token_ids)
+        sequence_id, request, Rank(priority, 0.0, sequence_id, 0), list(submit.prompt_token_ids)
     )
 
 

@@ -34,6 +34,7 @@ from forge_common.sampling import FinishReason, SamplingParams, TokenId
 MAX_CLIENT_MESSAGE_BYTES = 16 * 2**20
 
 Priority = Annotated[int, Meta(ge=-(2**31), lt=2**31)]
+Tenant = Annotated[str, Meta(max_length=64)]  # who shares the queue with others: a key's name
 
 
 class Hello(Message, frozen=True):
@@ -44,7 +45,8 @@ class Submit(Message, frozen=True):
     """Ask for `sampling.num_choices` continuations of one prompt. Lower priority runs earlier.
 
     `is_speculative` false means no drafts for it: the same tokens, one a step. Of one that
-    `is_timed` each output says where its time went.
+    `is_timed` each output says where its time went. Tenants are served in turn, by what each has
+    cost. With `start_within_s` it is refused if the queue is too long.
     """
 
     request_id: RequestId
@@ -53,6 +55,8 @@ class Submit(Message, frozen=True):
     priority: Priority = 0
     is_speculative: bool = True
     is_timed: bool = False
+    tenant: Tenant = ""
+    start_within_s: Annotated[float, Meta(ge=0, le=1e6)] | None = None
 
 
 class Abort(Message, frozen=True):

@@ -6,18 +6,18 @@ from tests.builders import make_sequence
 
 def test_fcfs_ignores_priority() -> None:
     policy = FirstComeFirstServed()
-    assert policy.rank(9, 1, 0) < policy.rank(0, 2, 0)
+    assert policy.rank(9, 0.0, 1, 0) < policy.rank(0, 0.0, 2, 0)
 
 
 def test_priority_goes_before_arrival() -> None:
     policy = LowestPriorityNumberFirst()
-    assert policy.rank(0, 2, 0) < policy.rank(9, 1, 0)
-    assert policy.rank(0, 1, 0) < policy.rank(0, 2, 0)
+    assert policy.rank(0, 0.0, 2, 0) < policy.rank(9, 0.0, 1, 0)
+    assert policy.rank(0, 0.0, 1, 0) < policy.rank(0, 0.0, 2, 0)
 
 
 def test_choices_of_a_request_stay_together() -> None:
     policy = FirstComeFirstServed()
-    assert policy.rank(0, 1, 15) < policy.rank(0, 2, 0)
+    assert policy.rank(0, 0.0, 1, 15) < policy.rank(0, 0.0, 2, 0)
 
 
 def test_only_a_lower_priority_number_displaces() -> None:

@@ -21,7 +21,10 @@ SMALL_QUEUE = {"max_queued_requests": 6, "vocab_size": 2, "max_model_len": 14}
 class Walk:
     """A client that does anything at any time."""
 
-    def __init__(self, seed: int, losses: int = 0, **options: Any) -> None:
+    def __init__(
+        self, seed: int, losses: int = 0, tenants: tuple[str, ...] = ("",), **options: Any
+    ) -> None:
+        self._tenants = tenants
         self._losses = losses  # in about 160 operations
         self._has_worker = True
         self.num_losses = 0
@@ -45,6 +48,7 @@ class Walk:
             name,
             [chance.randrange(2) for _ in range(chance.randrange(1, 15))],
             priority=chance.randrange(3),
+            tenant=chance.choice(self._tenants),
             max_tokens=chance.randrange(1, 20),
             seed=chance.randrange(3),
             num_choices=chance.choice([1, 1, 1, 3]),
@@ -105,6 +109,7 @@ class Walk:
         pytest.param(
             {"losses": 20, "policy": LowestPriorityNumberFirst()}, id="losing workers all the time"
         ),
+        pytest.param({"tenants": ("a", "b", "c"), "losses": 4}, id="tenants"),
     ],
 )
 def test_invariants_hold_and_every_choice_ends_once(options: dict[str, Any]) -> None:

@@ -280,3 +280,40 @@ def test_every_step_is_measured() -> None:
     sizes = run_all([make_submit("a", 9, max_tokens=3)]).scheduler.stats().step_sizes
     assert sizes.tokens_total == 9 + 2
     assert sum(sizes.counts) == 3
+
+
+def test_retry_after_of_a_full_queue_is_when_those_that_wait_have_started() -> None:
+    """At a pace of one prompt of ten tokens a second; before that, all was idle for an hour."""
+    now_s = 1000.0
+    engine = Engine(
+        max_batch_size=1, max_queued_requests=8, clock=lambda: now_s, has_prefix_cache=False
+    )
+    engine.submit(make_submit("early", 10, max_tokens=1)).run()
+    now_s += 3600
+    for index in range(8):
+        engine.submit(make_submit(f"r{index}", 10, max_tokens=1))
+    for index in range(4):
+        engine.step()
+        now_s += 1.0
+        engine.submit(make_submit(f"more-{index}", 10, max_tokens=1))
+    while not engine.scheduler._waiting.num_tokens >= 80:
+        engine.submit(make_submit(f"fill-{engine.scheduler._num_requests}", 10, max_tokens=1))
+    with pytest.raises(QueueFull) as raised:
+        engine.submit(make_submit("late", 10))
+    assert raised.value.retry_after_s == pytest.approx(8.0, rel=0.4)
+
+
+def test_request_that_cannot_start_before_its_deadline_is_refused_at_once() -> None:
+    now_s = 1000.0
+    engine = Engine(max_batch_size=1, clock=lambda: now_s, has_prefix_cache=False)
+    for index in range(20):
+        engine.submit(make_submit(f"r{index}", 10, max_tokens=1, tenant="many"))
+    for _ in range(4):
+        engine.step()
+        now_s += 1.0
+    hasty = msgspec.structs.replace(make_submit("hasty", 10, tenant="many"), start_within_s=2.0)
+    with pytest.raises(QueueFull) as raised:
+        engine.submit(hasty)
+    assert raised.value.code == "deadline_unreachable"
+    other = msgspec.structs.replace(make_submit("other", 10, tenant="other"), start_within_s=2.0)
+    engine.submit(other)

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from forge_common.errors import RequestErrorKind
-from forge_scheduler.waiting_queue import QueueFull, RankedSequences, WaitingQueue
+from forge_scheduler.sequence import Rank
+from forge_scheduler.waiting_queue import QueueFull, RankedSequences, StartTooLate, WaitingQueue
 from tests.builders import make_sequence
 
 
@@ -64,3 +65,17 @@ def test_retry_after_is_when_those_who_wait_will_have_started(
 def test_oldest_arrival_is_none_when_nobody_waits() -> None:
     assert filled().oldest_arrival_s() is None
     assert filled(4).oldest_arrival_s() == 0.0
+
+
+def test_start_in_time_is_asked_of_those_before_it_only() -> None:
+    queue = filled(40, 60)
+    between = Rank(0, 0.0, 0, 1)
+    queue.require_start(between, within_s=4.0, tokens_per_s=10.0)
+    with pytest.raises(StartTooLate) as raised:
+        queue.require_start(Rank(0, 0.0, 9, 0), within_s=4.0, tokens_per_s=10.0)
+    assert raised.value.code == "deadline_unreachable"
+    assert raised.value.retry_after_s == 6.0
+
+
+def test_unknown_pace_refuses_nobody_for_a_deadline() -> None:
+    filled(60).require_start(Rank(0, 0.0, 9, 0), within_s=0.0, tokens_per_s=0.0)
