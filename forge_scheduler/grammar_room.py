@@ -17,10 +17,13 @@ class GrammarRoom:
         self.num_bytes = 0
         self._max_bytes = max_bytes
 
-    def require(self, sampling: SamplingParams) -> None:
-        """Raises QueueFull; where there is nothing yet, anything fits."""
-        num_bytes = size_of(sampling)
-        if num_bytes and self.num_bytes and self.num_bytes + num_bytes > self._max_bytes:
+    def require(self, sampling: SamplingParams, *, is_resumed: bool = False) -> None:
+        """Raises QueueFull; where there is nothing yet, anything fits.
+
+        As much again is kept for what another scheduler had: so all of that comes back.
+        """
+        num_bytes, max_bytes = size_of(sampling), self._max_bytes * (1 + is_resumed)
+        if num_bytes and self.num_bytes and self.num_bytes + num_bytes > max_bytes:
             raise QueueFull(
                 f"{self.num_bytes} bytes of grammars are waiting or in use", MIN_RETRY_AFTER_S
             )

@@ -16,6 +16,7 @@ from forge_common.errors import RequestError
 from forge_common.grammar.program import Program
 from forge_common.protocol.api_scheduler import Submit
 from forge_common.sampling import SamplingParams
+from forge_scheduler.resumption import check_so_far, output_token_ids
 from forge_scheduler.sequence import Request, RequestKey
 
 
@@ -31,8 +32,9 @@ class Intake:
         num_prompt_tokens = len(submit.prompt_token_ids)
         self._check_length(num_prompt_tokens)
         self._check_token_ids("prompt", submit.prompt_token_ids)
+        self._check_token_ids("so_far", output_token_ids(submit))
         self._check_sampling(submit.sampling)
-        return Request(
+        request = Request(
             key=RequestKey(client, submit.request_id),
             sampling=submit.sampling,
             num_prompt_tokens=num_prompt_tokens,
@@ -41,6 +43,8 @@ class Intake:
             is_speculative=submit.is_speculative,
             tenant=submit.tenant,
         )
+        check_so_far(request, submit.so_far)
+        return request
 
     def _check_length(self, num_prompt_tokens: int) -> None:
         if num_prompt_tokens >= self._max_model_len:

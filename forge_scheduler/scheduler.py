@@ -30,11 +30,19 @@ from forge_scheduler.grammar_room import GrammarRoom
 from forge_scheduler.intake import Intake
 from forge_scheduler.kv_cache.manager import KVCacheManager
 from forge_scheduler.policy import FirstComeFirstServed, Policy
-from forge_scheduler.sequence import Rank, Request, RequestKey, Sequence, SequenceStatus
+from forge_scheduler.resumption import known_outputs, num_resumed
+from forge_scheduler.sequence import (
+    Rank,
+    Request,
+    RequestKey,
+    Sequence,
+    SequenceStatus,
+    status_with,
+)
 from forge_scheduler.stats import Clock, Counters, QueuePace, StepMeter, stats_of
 from forge_scheduler.timekeeper import Timekeeper
 from forge_scheduler.turns import Turns
-from forge_scheduler.waiting_queue import WaitingQueue
+from forge_scheduler.waiting_queue import Room, WaitingQueue
 from forge_scheduler.worker_loss import BLAMED, fit_to, no_room, put_on_trial
 
 ClientOutputs = dict[bytes, list[SequenceOutput]]
@@ -76,7 +84,8 @@ class Scheduler:
             num_blocks, block_size, has_prefix_cache=limits.has_prefix_cache
         )
         self._requests: dict[RequestKey, Request] = {}
-        self._waiting = WaitingQueue(limits.max_queued_requests, limits.max_queued_tokens)
+        spare = Room(limits.max_batch_size, limits.max_batch_size * limits.max_model_len)
+        self._waiting = WaitingQueue(limits.max_queued_requests, limits.max_queued_tokens, spare)
         self._grammar_room = GrammarRoom(limits.max_grammar_bytes)
         self._admission = Admission(
             limits.max_batch_size, self._waiting, self._kv_cache, self._policy, self.counters
@@ -102,7 +111,10 @@ class Scheduler:
         return {key.client for key in self._requests}
 
     def submit(self, client: bytes, submit: Submit) -> None:
-        """Queue a request. Raises RequestError, as QueueFull where trying later can help."""
+        """Queue a request. Raises RequestError, as QueueFull where trying later can help.
+
+        What another scheduler has put out for it is prompt and output so far, as after preemption.
+        """
         try:
             request = self._check(client, submit)
         except RequestError:
@@ -113,13 +125,14 @@ class Scheduler:
         turn = self._turns.take(request)
         rank = self._policy.rank(submit.priority, turn, self._num_requests, 0)
         request.sequences = [
-            self._make_choice(request, submit, rank._replace(choice_index=choice_index))
-            for choice_index in range(submit.sampling.num_choices)
+            self._make_choice(request, submit, rank._replace(choice_index=choice_index), known)
+            for choice_index, known in enumerate(known_outputs(submit))
         ]
         if submit.is_timed:
             self._timekeeper.follow(request.sequences)
         self._num_requests += 1
-        first, *request.held = request.sequences
+        self.counters.num_resumed += num_resumed(submit)
+        first, *request.held = (each for each in request.sequences if not each.is_finished)
         self._waiting.add(first)
         if not self._kv_cache.can_share_prompt(first):
             self._queue_held(request)
@@ -241,22 +254,25 @@ class Scheduler:
                 param="request_id",
                 code="duplicate_request_id",
             )
-        pace = self._pace.per_second(request.arrived_at_s)
-        self._waiting.require_room(request.num_prompt_tokens, pace)
-        if submit.start_within_s is not None:
+        is_resumed, pace = len(submit.so_far) > 0, self._pace.per_second(request.arrived_at_s)
+        self._waiting.require_room(request.num_prompt_tokens, pace, is_resumed=is_resumed)
+        if submit.start_within_s is not None and not is_resumed:
             turn = self._turns.next_of(request.tenant)
             rank = self._policy.rank(submit.priority, turn, self._num_requests, 0)
             self._waiting.require_start(rank, submit.start_within_s, pace)
-        self._grammar_room.require(request.sampling)
+        self._grammar_room.require(request.sampling, is_resumed=is_resumed)
         return request
 
-    def _make_choice(self, request: Request, submit: Submit, rank: Rank) -> Sequence:
+    def _make_choice(
+        self, request: Request, submit: Submit, rank: Rank, known: list[int] | None
+    ) -> Sequence:
         self._num_sequences += 1
         return Sequence(
             sequence_id=self._num_sequences,
             request=request,
             rank=rank,
-            token_ids=list(submit.prompt_token_ids),
+            token_ids=[*submit.prompt_token_ids, *(known or ())],
+            status=status_with(known),
         )
 
     def _queue_held(self, request: Request) -> None:
@@ -326,11 +342,10 @@ class Scheduler:
             request.held.remove(sequence)
         else:
             self._admission.withdraw(sequence)
+            self._queue_held(request)  # nobody else computes their prompt
         sequence.status = SequenceStatus.FINISHED
         self._timekeeper.forget(sequence)
         self.counters.num_finished[reason] += 1
-        if sequence is request.sequences[0]:
-            self._queue_held(request)
         if request.is_finished:
             del self._requests[request.key]
             self._grammar_room.give_back(request.sampling)

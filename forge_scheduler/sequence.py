@@ -175,3 +175,10 @@ class Sequence:
         self.num_computed_tokens = 0
         self.num_committed_blocks = 0
         self.block_table = []
+
+
+def status_with(known_output: list[int] | None) -> SequenceStatus:
+    """Of one that another scheduler has begun, perhaps; None where that has ended it."""
+    if known_output is None:
+        return SequenceStatus.FINISHED
+    return SequenceStatus.PREEMPTED if known_output else SequenceStatus.WAITING

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 from operator import attrgetter
+from typing import NamedTuple
 
 from forge_common.errors import RequestError, RequestErrorKind
 from forge_scheduler.sequence import Rank, Sequence
@@ -66,13 +67,26 @@ class RankedSequences:
         del self._sequences[bisect_left(self._sequences, sequence.rank, key=by_rank)]
 
 
-class WaitingQueue(RankedSequences):
-    """Bounds what is newly submitted; preempted sequences always find their way back."""
+class Room(NamedTuple):
+    num_sequences: int
+    num_tokens: int  # of their prompts
 
-    def __init__(self, max_sequences: int, max_tokens: int) -> None:
+
+NONE = Room(0, 0)
+
+
+class WaitingQueue(RankedSequences):
+    """Bounds what is newly submitted; preempted sequences always find their way back.
+
+    `spare` is kept for what another scheduler had running: so all that it had comes back.
+    """
+
+    def __init__(self, max_sequences: int, max_tokens: int, spare: Room = NONE) -> None:
         super().__init__()
-        self._max_sequences = max_sequences
-        self._max_tokens = max_tokens
+        self._room = Room(max_sequences, max_tokens)
+        self._room_to_resume = Room(
+            max_sequences + spare.num_sequences, max_tokens + spare.num_tokens
+        )
         self.num_tokens = 0
 
     def add(self, sequence: Sequence) -> None:
@@ -83,11 +97,14 @@ class WaitingQueue(RankedSequences):
         super().remove(sequence)
         self.num_tokens -= sequence.request.num_prompt_tokens
 
-    def require_room(self, num_tokens: int, tokens_per_s: float) -> None:
+    def require_room(
+        self, num_tokens: int, tokens_per_s: float, *, is_resumed: bool = False
+    ) -> None:
         """Raises QueueFull; an empty queue takes a prompt of any length."""
-        if len(self) >= self._max_sequences:
+        room = self._room_to_resume if is_resumed else self._room
+        if len(self) >= room.num_sequences:
             raise QueueFull(f"{len(self)} sequences are waiting", self._drain_time_s(tokens_per_s))
-        if self.num_tokens and self.num_tokens + num_tokens > self._max_tokens:
+        if self.num_tokens and self.num_tokens + num_tokens > room.num_tokens:
             message = f"{self.num_tokens} prompt tokens are waiting"
             raise QueueFull(message, self._drain_time_s(tokens_per_s))
 

@@ -129,7 +129,8 @@ class WorkerDesk:
             return
         logger.warning("%s; what it ran goes on with the next one", loss.reason)
         self._listener.on_news(self.scheduler.lose_worker())
-        self._listener.on_worker_lost(handover.lost)
+        if not handover.is_same_process:
+            self._listener.on_worker_lost(handover.lost)
         if handover.successor is not None:
             self._seat_worker(handover.successor)
 

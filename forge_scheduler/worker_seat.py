@@ -32,6 +32,13 @@ class Handover(NamedTuple):
     lost: Worker
     successor: Worker | None
 
+    @property
+    def is_same_process(self) -> bool:
+        """It lost the connection as well, has forgotten all, and introduced itself anew."""
+        if self.successor is None:
+            return False
+        return self.lost.ready.process_id == self.successor.ready.process_id
+
 
 class WorkerSeat:
     def __init__(self) -> None:

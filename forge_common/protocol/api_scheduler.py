@@ -8,6 +8,10 @@
 
 A `Hello` is answered once a worker is ready. Every `Submit` is answered at once by `Accepted` or
 `Rejected`, before any output. Knows nothing of text, HTTP, blocks or workers.
+
+When a scheduler is lost, its clients submit again to the next one, with all that they have got, and
+it goes on from there. They do so over a connection with a name of its own: what was said over the
+old one, by either side, then cannot be taken for something new, so no token is lost or doubled.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from forge_common.errors import RequestErrorKind
 from forge_common.protocol.message import (
@@ -27,7 +31,7 @@ from forge_common.protocol.message import (
     RequestId,
     TokenIds,
 )
-from forge_common.sampling import FinishReason, SamplingParams, TokenId
+from forge_common.sampling import MAX_CHOICES, FinishReason, SamplingParams, TokenId
 
 # A token id takes 5 bytes at most: 10 MiB for the 2**21 of a prompt, 1.25 MiB for the 2**18 of
 # `allowed_token_ids`; a grammar 4 MiB, and together under 0.1 MiB all else that a Submit may carry.
@@ -47,6 +51,8 @@ class Submit(Message, frozen=True):
     `is_speculative` false means no drafts for it: the same tokens, one a step. Of one that
     `is_timed` each output says where its time went. Tenants are served in turn, by what each has
     cost. With `start_within_s` it is refused if the queue is too long.
+    `so_far` is empty, unless another scheduler was lost over the request: then it is what each
+    choice has put out, or None for one that has ended. Outputs then begin behind that.
     """
 
     request_id: RequestId
@@ -57,13 +63,16 @@ class Submit(Message, frozen=True):
     is_timed: bool = False
     tenant: Tenant = ""
     start_within_s: Annotated[float, Meta(ge=0, le=1e6)] | None = None
+    so_far: Annotated[list[TokenIds | None], Meta(max_length=MAX_CHOICES)] = field(
+        default_factory=list
+    )
 
 
 class Abort(Message, frozen=True):
     """Forget a request, or one of its choices (say, the one that met its stop string)."""
 
     request_id: RequestId
-    choice_index: Annotated[int, Meta(ge=0, lt=16)] | None = None
+    choice_index: Annotated[int, Meta(ge=0, lt=MAX_CHOICES)] | None = None
 
 
 class GetStats(Message, frozen=True):

@@ -1,0 +1,176 @@
+"""Requests that another scheduler began go on where they were, and nobody is believed too much."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from forge_common.errors import RequestError
+from forge_common.protocol.api_scheduler import Submit
+from forge_common.sampling import FinishReason
+from forge_scheduler.waiting_queue import QueueFull
+from tests.builders import make_submit
+from tests.scheduler.audit import audit
+from tests.scheduler.engine import CLIENT, Engine, run_all
+from tests.scheduler.test_same_tokens import mixed_submits
+
+MIXED = mixed_submits()
+REQUESTS = {
+    "plain": make_submit(prompt=9, max_tokens=12),
+    "long prompt in chunks": make_submit(prompt=40, max_tokens=5),
+    "choices": make_submit(prompt=17, max_tokens=12, num_choices=3),
+    "prompt logprobs": make_submit(prompt=20, max_tokens=12, num_prompt_logprobs=0),
+    "stop token": make_submit(prompt=9, max_tokens=40, eos_token_ids=tuple(range(10))),
+    "minimum": make_submit(prompt=9, max_tokens=40, min_tokens=20, eos_token_ids=tuple(range(50))),
+}
+
+
+def resumed(submit: Submit, *so_far: list[int] | None) -> Submit:
+    return msgspec.structs.replace(submit, so_far=list(so_far))
+
+
+def what_came(engine: Engine, submit: Submit) -> list[list[int] | None]:
+    choices = [(submit.request_id, index) for index in range(submit.sampling.num_choices)]
+    return [None if choice in engine.ends else list(engine.tokens[choice]) for choice in choices]
+
+
+def move(engine: Engine, submits: list[Submit], **options: Any) -> Engine:
+    """To another scheduler with another worker, which know what the client knows."""
+    successor = Engine(**options)
+    successor.tokens, successor.ends = engine.tokens, engine.ends
+    successor.outputs = engine.outputs
+    for submit in submits:
+        so_far = what_came(engine, submit)
+        if any(token_ids is not None for token_ids in so_far):
+            successor.submit(resumed(submit, *so_far))
+    audit(successor.scheduler)
+    return successor
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+@pytest.mark.parametrize("num_steps", [0, 1, 2, 3, 7, 13])
+@pytest.mark.parametrize("max_draft_tokens", [0, 5])
+def test_same_tokens_whenever_the_scheduler_is_lost(
+    name: str, num_steps: int, max_draft_tokens: int
+) -> None:
+    options: dict[str, Any] = {"max_prefill_tokens": 8}
+    submit = REQUESTS[name]
+    expected = run_all([submit], **options)
+    options["max_draft_tokens"] = max_draft_tokens
+    engine = Engine(**options).submit(submit)
+    for _ in range(num_steps):
+        if not engine.scheduler.is_empty:
+            engine.step()
+    engine = move(engine, [submit], **options).run()
+    assert engine.tokens == expected.tokens
+    assert engine.ends == expected.ends
+    assert prompt_logprobs(engine) == prompt_logprobs(expected)
+
+
+def prompt_logprobs(engine: Engine) -> list[Any]:
+    return [output.prompt_logprobs for output in engine.outputs if output.prompt_logprobs]
+
+
+@pytest.mark.parametrize("max_draft_tokens", [0, 3])
+def test_same_tokens_however_often_schedulers_are_lost(max_draft_tokens: int) -> None:
+    expected = run_all(MIXED)
+    options: dict[str, Any] = {"num_blocks": 24, "max_prefill_tokens": 9}
+    options["max_draft_tokens"] = max_draft_tokens
+    engine, num_lost = Engine(**options).submit(*MIXED), 0
+    while not engine.scheduler.is_empty:
+        for _ in range(9 + num_lost):
+            if not engine.scheduler.is_empty:
+                engine.step()
+        engine, num_lost = move(engine, MIXED, **options), num_lost + 1
+    assert engine.tokens == expected.tokens
+    assert engine.ends == expected.ends
+    assert num_lost > 3
+
+
+def test_choices_that_have_ended_stay_so_and_the_request_ends_with_the_others() -> None:
+    submit = make_submit(prompt=9, num_choices=3, max_tokens=6)
+    expected = run_all([submit]).tokens
+    engine = Engine().submit(resumed(submit, None, expected["r", 1][:2], None)).run()
+    assert engine.tokens == {("r", 1): expected["r", 1][2:]}
+    assert engine.ends == {("r", 1): FinishReason.LENGTH}
+
+
+@pytest.mark.parametrize("so_far", [[None, [5], []], [[], None, [5]]])
+def test_choices_that_waited_for_the_first_go_on_when_it_is_aborted(so_far: list[Any]) -> None:
+    engine = Engine().submit(resumed(make_submit(prompt=9, num_choices=3), *so_far))
+    first, second = (index for index, token_ids in enumerate(so_far) if token_ids is not None)
+    engine.abort("r", first)
+    assert engine.run().ends == {
+        ("r", first): FinishReason.ABORT,
+        ("r", second): FinishReason.LENGTH,
+    }
+
+
+def test_usage_counts_prompts_once() -> None:
+    engine = Engine().submit(resumed(make_submit(prompt=9, max_tokens=5), [1, 2])).run()
+    counters = engine.scheduler.counters
+    assert (counters.num_prompt_tokens, counters.num_output_tokens) == (0, 3)
+    assert counters.num_resumed == 1
+
+
+def test_time_in_the_queue_is_told_with_the_first_output_only() -> None:
+    engine = Engine().submit(resumed(make_submit(), [1])).submit(make_submit("new")).run()
+    told = {output.request_id for output in engine.outputs if output.queue_s is not None}
+    assert told == {"new"}
+
+
+@pytest.mark.parametrize(
+    ("so_far", "sampling", "sentence"),
+    [
+        ([[1], [2]], {}, "2 choices, where 1 were asked"),
+        ([None], {}, "every choice has ended"),
+        ([[1] * 8], {}, "8 tokens put out, where max_tokens is 8"),
+        ([[1] * 124], {"max_tokens": 1000}, "no room for a token in 128"),
+        ([[100]], {}, "token 100 is not in a vocabulary of 100"),
+        ([[3, 7, 3]], {"stop_token_ids": (7,)}, "a stop token would have ended it"),
+        ([[3, 7]], {"eos_token_ids": (7,), "min_tokens": 1}, "a stop token would have ended it"),
+        ([[1], [1, 7]], {"num_choices": 2, "eos_token_ids": (7,)}, "a stop token"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    so_far: list[Any], sampling: dict[str, Any], sentence: str
+) -> None:
+    engine = Engine()
+    with pytest.raises(RequestError, match=sentence) as caught:
+        engine.submit(resumed(make_submit(**sampling), *so_far))
+    assert caught.value.param == "so_far"
+    assert engine.scheduler.is_empty
+
+
+def test_stop_token_among_the_first_that_must_come_is_possible() -> None:
+    sampling = {"eos_token_ids": (7,), "min_tokens": 2}
+    engine = Engine().submit(resumed(make_submit(**sampling), [3, 7]))
+    assert not engine.scheduler.is_empty
+
+
+def test_full_queue_has_room_for_all_that_ran_elsewhere_but_not_for_more() -> None:
+    engine = Engine(max_queued_requests=2, max_batch_size=3)
+    engine.submit(make_submit("a"), make_submit("b"))
+    with pytest.raises(QueueFull):
+        engine.submit(make_submit("c"))
+    engine.submit(*(resumed(make_submit(name), [1]) for name in "cde"))
+    with pytest.raises(QueueFull):
+        engine.submit(resumed(make_submit("f"), [1]))
+    assert len(engine.run().ends) == 5
+
+
+def test_grammars_of_another_scheduler_find_room() -> None:
+    engine = Engine(max_grammar_bytes=10)
+    allowed = {"allowed_token_ids": (1, 2, 3)}
+    engine.submit(make_submit("a", **allowed))
+    with pytest.raises(QueueFull):
+        engine.submit(make_submit("b", **allowed))
+
+
+def test_requests_of_two_clients_may_have_one_id() -> None:
+    engine = Engine().submit(make_submit())
+    engine.scheduler.submit(b"other", resumed(make_submit(), [1]))
+    with pytest.raises(RequestError, match="being served already"):
+        engine.scheduler.submit(CLIENT, resumed(make_submit(), [1]))
