@@ -56,10 +56,10 @@ class Services(Struct, frozen=True):
     lifecycle: Lifecycle
 
     def scheduler(self) -> SchedulerReady:
-        """The running engine's limits; raises RequestError where nothing can be served now."""
+        """The engine's limits; raises RequestError where it is not expected to serve soon."""
         if self.lifecycle.is_draining:
             raise RequestError("The server is shutting down", kind=RequestErrorKind.UNAVAILABLE)
-        scheduler = self.engine.scheduler
+        scheduler = self.engine.expected_scheduler
         if scheduler is None:
             raise RequestError("The engine is not ready yet", kind=RequestErrorKind.UNAVAILABLE)
         return scheduler

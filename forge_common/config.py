@@ -221,6 +221,17 @@ class LaunchSettings(Settings, frozen=True):
         float,
         Meta(ge=0, le=86400, description="How long running requests may go on after SIGTERM."),
     ] = 30.0
+    max_restarts: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=10**6,
+            description="How often each process that ends is started again, within the window.",
+        ),
+    ] = 5
+    restart_window_s: Annotated[
+        float, Meta(gt=0, le=86400, description="The time after which a restart is forgotten.")
+    ] = 600.0
 
 
 class ApiConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -59,6 +59,10 @@ class PeerSlow(LinkError):
     """The queue to a peer is full because it does not read; nothing was sent."""
 
 
+class ConnectionLost(LinkError):
+    """The server is gone, or cannot be reached; another connection may be made."""
+
+
 class Codec(Generic[ReceivedT]):
     """bytes ↔ messages of one link; `received` is the union of the Structs this side accepts."""
 
@@ -266,7 +270,7 @@ def loss_told_by(frames: list[bytes]) -> LinkError | None:
     if event & REFUSALS:
         return LinkError("the connection is refused: the keys of its two ends do not match")
     if event == zmq.EVENT_DISCONNECTED:
-        return LinkError("the connection to the scheduler is lost")
+        return ConnectionLost("the connection to the scheduler is lost")
     return None
 
 

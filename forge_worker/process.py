@@ -1,9 +1,10 @@
 """The worker's process: load, report ready, then answer each RunBatch. All its I/O is here.
 
 It sleeps in a poll until the scheduler or the device has something to say, so idle costs nothing,
-and a step is launched while the one before it still runs. It waits for
-its scheduler's first word, and ends when that scheduler is gone. SIGTERM ends it between two lines
-of Python, with exit code 0. Knows nothing of sequences, tokens or arithmetic.
+and a step is launched while the one before it still runs. When its scheduler is gone it forgets all
+that it was told, keeps the model, and introduces itself to the next one, under another name. SIGTERM
+ends it between two lines of Python, with exit code 0. Knows nothing of sequences, tokens or
+arithmetic.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import secrets
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -35,13 +37,15 @@ from forge_common.protocol.scheduler_worker import (
 )
 from forge_common.readiness import Readiness
 from forge_common.transport import ClientChannel, Undecodable, read_event
+from forge_worker.forgetting import ForgettingRunner
 from forge_worker.loaded_model import LoadedModel
 from forge_worker.runner import Runner
-from forge_worker.scheduler_connection import SchedulerConnection, SchedulerGone
+from forge_worker.scheduler_connection import SchedulerConnection, SchedulerGone, SchedulerRefuses
 from forge_worker.sequence_mirror import Limits
 from forge_worker.weights.loader import OnProgress
 
 FAREWELL_LINGER_MS = 1000
+RETURN_PAUSE_S = 0.05  # so that one who hangs up at once is not called back without end
 WAKE_BYTES = 4096  # more than there are wake-ups at a time
 
 logger = logging.getLogger(__name__)
@@ -73,21 +77,42 @@ def serve(config: WorkerConfig, load: Load) -> None:
     readiness = Readiness.from_environment()
     loaded = load(config, readiness.progress)
     signal.signal(signal.SIGTERM, _exit_cleanly)
+    runner = ForgettingRunner(loaded.runner)
     with zmq.Context() as context:
-        channel: ClientChannel[ToWorker] = ClientChannel(
-            context, endpoint, ToWorker, fresh_identity(), security
-        )
-        try:
+
+        def greet() -> ClientChannel[ToWorker]:
+            channel: ClientChannel[ToWorker] = ClientChannel(
+                context, endpoint, ToWorker, fresh_identity(), security
+            )
             channel.send(announcement(loaded.limits))
-            readiness.ready(f"{loaded.limits.num_blocks} blocks of {loaded.limits.block_size}")
-            connection = SchedulerConnection(endpoint, is_supervised=readiness.is_supervised)
-            with (
-                woken(channel, connection) as loop,
-                loaded.runner.waking(loop.wake),
-            ):
-                answer_steps(channel, loaded.runner, loop.wait)
-        finally:
-            channel.close(FAREWELL_LINGER_MS)
+            return channel
+
+        channel = greet()
+        readiness.ready(f"{loaded.limits.num_blocks} blocks of {loaded.limits.block_size}")
+        is_supervised = readiness.is_supervised
+        while loses_scheduler(
+            channel, runner, SchedulerConnection(endpoint, is_supervised=is_supervised)
+        ):
+            runner.forget_all()
+            time.sleep(RETURN_PAUSE_S)
+            channel = greet()
+
+
+def loses_scheduler(
+    channel: ClientChannel[ToWorker], runner: Runner, connection: SchedulerConnection
+) -> bool:
+    """Serve one scheduler until it is gone (True) or says Shutdown (False)."""
+    linger_ms = FAREWELL_LINGER_MS
+    try:
+        with woken(channel, connection) as loop, runner.waking(loop.wake):
+            answer_steps(channel, runner, loop.wait)
+    except SchedulerGone as gone:
+        logger.warning("%s; the next one is awaited", gone)
+        linger_ms = 0  # what is still unsent would come to the next one, as from a stranger
+        return True
+    finally:
+        channel.close(linger_ms)
+    return False
 
 
 def fresh_identity() -> bytes:
@@ -106,7 +131,7 @@ class Loop(NamedTuple):
 def woken(channel: ClientChannel[ToWorker], connection: SchedulerConnection) -> Iterator[Loop]:
     """A wait for the channel that a signal ends even if it comes just before the poll begins.
 
-    The wait raises SchedulerGone once the connection is lost and all that came by it was received.
+    The wait raises SchedulerGone or SchedulerRefuses once the connection is lost and all that came by it was received.
     """
     reader, writer = socket.socketpair()
     with reader, writer:
@@ -149,7 +174,7 @@ def answer_steps(
             if not channel.wait(0):
                 runner.use_spare_time()
             wait()
-    except SchedulerGone:
+    except (SchedulerGone, SchedulerRefuses):
         raise
     except Exception as error:
         reason = str(error) if isinstance(error, WorkerError) else f"unexpected {error!r}"

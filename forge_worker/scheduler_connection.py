@@ -1,8 +1,7 @@
 """SchedulerConnection: tells, from what a socket's monitor saw, when the scheduler is lost.
 
-The first connection is waited for, however long it takes. The scheduler that was greeted is the
-only one that knows this worker, so when it is gone nothing more will come. Under a launcher a loss
-is not told: the launcher sees who died, and ends those who only felt it. Knows no socket.
+The connection is waited for, however long it takes. The scheduler that was greeted is the only one
+that knows this worker, so when it is gone nothing more will come by it. Knows no socket.
 """
 
 from __future__ import annotations
@@ -18,12 +17,16 @@ logger = logging.getLogger(__name__)
 
 
 class SchedulerGone(LinkError):
-    """The scheduler cannot be reached, so it cannot be told anything either."""
+    """It cannot be told anything any more; the next one may come."""
+
+
+class SchedulerRefuses(LinkError):
+    """It never lets this worker in, so it cannot be told anything either."""
 
 
 class SchedulerConnection:
     def __init__(self, endpoint: str, *, is_supervised: bool) -> None:
-        self.loss: SchedulerGone | None = None
+        self.loss: SchedulerGone | SchedulerRefuses | None = None
         self._endpoint = endpoint
         self._is_supervised = is_supervised
         self._was_made = False
@@ -32,13 +35,13 @@ class SchedulerConnection:
     def on_event(self, event: int) -> None:
         """One of CONNECTION_EVENTS, in the order in which they came."""
         if event & REFUSALS:
-            self.loss = SchedulerGone(
+            self.loss = SchedulerRefuses(
                 "the scheduler refuses this worker: is its key in worker/ there?"
             )
         elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
             self._was_made = True
             self._log("connected to the scheduler at %s")
-        elif self._was_made and not self._is_supervised:
+        elif self._was_made:
             self.loss = SchedulerGone(
                 f"the connection to the scheduler at {self._endpoint} is lost"
             )

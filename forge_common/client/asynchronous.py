@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Self
 
-import zmq
-import zmq.asyncio
-
-from forge_common.client.blocking import DEFAULT_TIMEOUT_S, FAREWELL_LINGER_MS
+from forge_common.client.async_link import AsyncLink
+from forge_common.client.blocking import (
+    AWAY_TIMEOUT_S,
+    DEFAULT_TIMEOUT_S,
+    FAREWELL_LINGER_MS,
+    Timeouts,
+)
 from forge_common.client.client_model import ClientModel
 from forge_common.client.request_book import Output, RequestBook
 from forge_common.curve_keys import client_security
@@ -20,14 +22,12 @@ from forge_common.link_security import ClientSecurity
 from forge_common.protocol.api_scheduler import (
     Abort,
     GetStats,
-    Hello,
     SchedulerMessage,
     SchedulerReady,
     SchedulerStats,
 )
-from forge_common.protocol.message import PROTOCOL_VERSION
 from forge_common.sampling import SamplingParams
-from forge_common.transport import AsyncClientChannel, loss_told_by
+from forge_common.transport import Undecodable
 
 
 class AsyncForgeClient:
@@ -38,21 +38,15 @@ class AsyncForgeClient:
         endpoint: str,
         model: ClientModel | None,
         security: ClientSecurity | None,
-        timeout_s: float,
+        timeouts: Timeouts,
     ) -> None:
         self._book = RequestBook(model)
         self._endpoint = endpoint
-        self._timeout_s = timeout_s
-        self._context = zmq.asyncio.Context()
-        identity = b"client-" + secrets.token_hex(8).encode()
-        self._channel: AsyncClientChannel[SchedulerMessage] = AsyncClientChannel(
-            self._context, endpoint, SchedulerMessage, identity, security
-        )
+        self._timeout_s, self._away_timeout_s = timeouts
+        self._patience: asyncio.TimerHandle | None = None
+        self._link = AsyncLink(endpoint, "client", security, self)
         self._news = asyncio.Event()  # replaced at every news, so that nobody misses one
-        self._tasks = [
-            asyncio.create_task(self._receive_loop(), name="forge-client-receive"),
-            asyncio.create_task(self._watch_connection(), name="forge-client-watch"),
-        ]
+        self._task = asyncio.create_task(self._link.run(), name="forge-client-link")
 
     @classmethod
     async def connect(
@@ -62,12 +56,13 @@ class AsyncForgeClient:
         model_path: str | Path | None = None,
         curve_keys: str | Path | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
+        away_timeout_s: float = AWAY_TIMEOUT_S,
     ) -> Self:
         """As `ForgeClient.connect`."""
         model = None if model_path is None else ClientModel.load(Path(model_path))
-        client = cls(endpoint, model, client_security(curve_keys, "client"), timeout_s)
+        timeouts = Timeouts(timeout_s, away_timeout_s)
+        client = cls(endpoint, model, client_security(curve_keys, "client"), timeouts)
         try:
-            await client._channel.send(Hello(PROTOCOL_VERSION))
             await client._wait_until(lambda: client._book.scheduler is not None, timeout_s)
         except BaseException:
             await client.close()
@@ -89,35 +84,32 @@ class AsyncForgeClient:
         """As `ForgeClient.generate`."""
         inbox = self._book.open(prompt, sampling, priority, request_id)
         try:
-            await self._channel.send(inbox.submit)
+            await self._send_due()
             await self._wait_until(lambda: inbox.is_answered, self._timeout_s)
             while not inbox.is_finished:
                 await self._wait_until(lambda: inbox.has_news)
                 for output in inbox.take():
                     yield output
         finally:
-            abort = self._book.close(inbox)
-            if abort is not None and not self._channel.socket.closed:
-                await self._channel.send(abort)
+            await self._say(self._book.close(inbox))
+            await self._send_due()
 
     async def abort(self, request_id: str, choice_index: int | None = None) -> None:
         self._book.check_link()
-        await self._channel.send(Abort(request_id, choice_index))
+        await self._say(self._book.abort(request_id, choice_index))
+        self._tell()
 
     async def stats(self) -> SchedulerStats:
         self._book.check_link()
-        await self._channel.send(GetStats())
+        await self._link.send(GetStats())
         await self._wait_until(lambda: self._book.has_stats, self._timeout_s)
         return self._book.take_stats()
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._channel.socket.closed:
-            return
-        self._channel.close(FAREWELL_LINGER_MS)
-        self._context.term()
+        self._task.cancel()
+        self._stop_patience()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._link.close(FAREWELL_LINGER_MS)
 
     async def __aenter__(self) -> Self:
         return self
@@ -136,17 +128,42 @@ class AsyncForgeClient:
                 f"the scheduler at {self._endpoint} did not answer within {timeout_s:g} s"
             ) from error
 
-    async def _receive_loop(self) -> None:
-        while True:
-            self._book.take(await self._channel.receive())
-            self._tell()
+    async def on_message(self, message: SchedulerMessage | Undecodable) -> None:
+        self._book.take(message)
+        if self._book.is_link_stale:
+            self._link.renew()
+        elif self._book.scheduler is not None:
+            self._stop_patience()
+            await self._send_due()
+        self._tell()
 
-    async def _watch_connection(self) -> None:
-        while True:
-            loss = loss_told_by(await self._channel.monitor.recv_multipart())
-            if loss is not None:
-                self._book.lose(loss)
-                self._tell()
+    def on_lost(self) -> None:
+        self._book.lose_link()
+        if self._patience is None:
+            loop = asyncio.get_running_loop()
+            self._patience = loop.call_later(self._away_timeout_s, self._lose_patience)
+
+    def on_refused(self) -> None:
+        self._book.lose(
+            LinkError("the connection is refused: the keys of its two ends do not match")
+        )
+        self._tell()
+
+    def _lose_patience(self) -> None:
+        self._book.lose(LinkError(f"the scheduler at {self._endpoint} is lost"))
+        self._tell()
+
+    def _stop_patience(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    async def _send_due(self) -> None:
+        await self._link.send(*self._book.take_due())
+
+    async def _say(self, abort: Abort | None) -> None:
+        if abort is not None:
+            await self._link.send(abort)
 
     def _tell(self) -> None:
         news, self._news = self._news, asyncio.Event()

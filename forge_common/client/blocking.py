@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import zmq
 
@@ -29,10 +29,17 @@ from forge_common.protocol.api_scheduler import (
 )
 from forge_common.protocol.message import PROTOCOL_VERSION
 from forge_common.sampling import SamplingParams
-from forge_common.transport import ClientChannel, loss_told_by
+from forge_common.transport import ClientChannel, ConnectionLost, loss_told_by
 
 DEFAULT_TIMEOUT_S = 10.0
+AWAY_TIMEOUT_S = 60.0
+RENEWAL_PAUSE_S = 0.05  # so that one who hangs up at once is not called back without end
 FAREWELL_LINGER_MS = 200
+
+
+class Timeouts(NamedTuple):
+    answer_s: float  # for the scheduler to greet back, or to take a request
+    away_s: float  # for another one, in the place of one that was lost
 
 
 class ForgeClient:
@@ -43,19 +50,15 @@ class ForgeClient:
         endpoint: str,
         model: ClientModel | None,
         security: ClientSecurity | None,
-        timeout_s: float,
+        timeouts: Timeouts,
     ) -> None:
         self._book = RequestBook(model)
         self._endpoint = endpoint
-        self._timeout_s = timeout_s
+        self._security = security
+        self._timeout_s, self._away_timeout_s = timeouts
+        self._lost_at_s: float | None = None
         self._context: zmq.Context[Any] = zmq.Context()
-        identity = b"client-" + secrets.token_hex(8).encode()
-        self._channel: ClientChannel[SchedulerMessage] = ClientChannel(
-            self._context, endpoint, SchedulerMessage, identity, security
-        )
-        self._poller = zmq.Poller()
-        self._poller.register(self._channel.socket, zmq.POLLIN)
-        self._poller.register(self._channel.monitor, zmq.POLLIN)
+        self._channel = self._make_channel()
 
     @classmethod
     def connect(
@@ -65,18 +68,20 @@ class ForgeClient:
         model_path: str | Path | None = None,
         curve_keys: str | Path | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
+        away_timeout_s: float = AWAY_TIMEOUT_S,
     ) -> Self:
         """`model_path`, the directory or file that is served, is only needed for text;
         `curve_keys`, a directory of keys as `forge-launch keys` makes it, only over tcp from
         another host.
 
         Raises LinkError where no scheduler with a worker answers within `timeout_s`, which is also
-        how long it may later take to accept a request.
+        how long it may later take to accept a request. When a scheduler is lost that was there,
+        running requests wait `away_timeout_s` for the next one, and go on there.
         """
         model = None if model_path is None else ClientModel.load(Path(model_path))
-        client = cls(endpoint, model, client_security(curve_keys, "client"), timeout_s)
+        timeouts = Timeouts(timeout_s, away_timeout_s)
+        client = cls(endpoint, model, client_security(curve_keys, "client"), timeouts)
         try:
-            client._channel.send(Hello(PROTOCOL_VERSION))
             client._wait_until(lambda: client._book.scheduler is not None, timeout_s)
         except BaseException:
             client.close()
@@ -103,20 +108,21 @@ class ForgeClient:
         """
         inbox = self._book.open(prompt, sampling, priority, request_id)
         try:
-            self._channel.send(inbox.submit)
+            self._send_due()
             self._wait_until(lambda: inbox.is_answered, self._timeout_s)
             while not inbox.is_finished:
                 self._wait_until(lambda: inbox.has_news)
                 yield from inbox.take()
         finally:
             abort = self._book.close(inbox)
-            if abort is not None and not self._channel.socket.closed:
-                self._channel.send(abort)
+            if not self._channel.socket.closed:
+                self._say(abort)
+                self._send_due()
 
     def abort(self, request_id: str, choice_index: int | None = None) -> None:
         """End a request, or one choice of it; its iterator ends with `finish_reason` abort."""
         self._book.check_link()
-        self._channel.send(Abort(request_id, choice_index))
+        self._say(self._book.abort(request_id, choice_index))
 
     def stats(self) -> SchedulerStats:
         """The scheduler's counts since it started, and its state now."""
@@ -142,6 +148,7 @@ class ForgeClient:
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while not is_met():
             self._book.check_link()
+            self._check_patience()
             if deadline is not None and time.monotonic() >= deadline:
                 raise LinkError(
                     f"the scheduler at {self._endpoint} did not answer within {timeout_s:g} s"
@@ -150,11 +157,55 @@ class ForgeClient:
 
     def _receive(self, deadline: float | None) -> None:
         """Sleep until something comes or `deadline` is past, then take all there is."""
-        remaining_s = None if deadline is None else max(0.0, deadline - time.monotonic())
-        self._poller.poll(None if remaining_s is None else math.ceil(remaining_s * 1000))
+        poller = zmq.Poller()
+        for source in (self._channel.socket, self._channel.monitor):
+            poller.register(source, zmq.POLLIN)
+        poller.poll(self._sleep_ms(deadline))
         for message in self._channel.drain():
             self._book.take(message)
+        is_lost = self._book.is_link_stale
         while self._channel.monitor.poll(0):
             loss = loss_told_by(self._channel.monitor.recv_multipart())
-            if loss is not None:
+            is_lost |= isinstance(loss, ConnectionLost)
+            if loss is not None and not isinstance(loss, ConnectionLost):
                 self._book.lose(loss)
+        if is_lost:
+            self._renew()
+        if self._book.scheduler is not None:
+            self._lost_at_s = None
+        self._send_due()
+
+    def _sleep_ms(self, deadline: float | None) -> int | None:
+        lost_at_s = self._lost_at_s
+        patience = None if lost_at_s is None else lost_at_s + self._away_timeout_s
+        ends = [end for end in (deadline, patience) if end is not None]
+        return math.ceil(max(0.0, min(ends) - time.monotonic()) * 1000) if ends else None
+
+    def _check_patience(self) -> None:
+        if self._lost_at_s is not None and self._sleep_ms(None) == 0:
+            self._book.lose(LinkError(f"the scheduler at {self._endpoint} is lost"))
+            self._book.check_link()
+
+    def _renew(self) -> None:
+        """Another channel, so that nothing of this one is heard or said again."""
+        self._channel.close()
+        self._book.lose_link()
+        time.sleep(RENEWAL_PAUSE_S)
+        self._channel = self._make_channel()
+        self._lost_at_s = self._lost_at_s or time.monotonic()
+
+    def _make_channel(self) -> ClientChannel[SchedulerMessage]:
+        identity = b"client-" + secrets.token_hex(8).encode()
+        channel: ClientChannel[SchedulerMessage] = ClientChannel(
+            self._context, self._endpoint, SchedulerMessage, identity, self._security
+        )
+        channel.send(Hello(PROTOCOL_VERSION))
+        return channel
+
+    def _send_due(self) -> None:
+        for submit in self._book.take_due():
+            self._channel.send(submit)
+
+    def _say(self, abort: Abort | None) -> None:
+        if abort is not None:
+            self._channel.send(abort)

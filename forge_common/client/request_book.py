@@ -1,7 +1,8 @@
 """RequestBook: a client's half of the protocol, without any waiting.
 
-    open(prompt, …) ─▶ Submit to send      take(message) files what came in the inbox it belongs to
-    close(inbox)    ─▶ Abort to send       lose(error)   fails everything that is still open
+    open(prompt, …)               take(message)  files what came in the inbox it belongs to
+    take_due()  ─▶ Submits to send  lose_link()  what is unfinished is due again, at the next one
+    close(inbox) ─▶ Abort to send   lose(error)  fails everything that is still open
 
 Outputs that nobody has read are held in their inbox: at most as many tokens as the request asked
 for. Knows no socket, no clock and no event loop.
@@ -19,6 +20,7 @@ from msgspec import Struct
 
 from forge_common.checkpoint.generation_config import GenerationDefaults
 from forge_common.client.client_model import ClientModel, TextStream, default_sampling
+from forge_common.client.unfinished import Unfinished
 from forge_common.errors import ForgeError, LinkError, RequestError
 from forge_common.protocol.api_scheduler import (
     Abort,
@@ -70,6 +72,10 @@ class Inbox:
         return not self._open_choices and not self._outputs and self._error is None
 
     @property
+    def open_choices(self) -> list[int]:
+        return sorted(self._open_choices)
+
+    @property
     def is_running(self) -> bool:
         """The scheduler still works on it."""
         return bool(self._open_choices) and self._error is None
@@ -119,8 +125,10 @@ class RequestBook:
     def __init__(self, model: ClientModel | None) -> None:
         self.scheduler: SchedulerReady | None = None
         self.error: LinkError | None = None  # after it, nothing more can be asked
+        self.is_link_stale = False  # another scheduler answers than the one it was made to
         self._model = model
         self._inboxes: dict[str, Inbox] = {}
+        self._unfinished = Unfinished()
         self._stats: deque[SchedulerStats] = deque()  # one for each that was asked for
 
     def open(
@@ -130,7 +138,7 @@ class RequestBook:
         priority: int,
         request_id: str | None,
     ) -> Inbox:
-        """Whose `submit` is to be sent. Raises RequestError for what the scheduler cannot read."""
+        """Whose `submit` is due now. Raises RequestError for what the scheduler cannot read."""
         self.check_link()
         submit = Submit(
             request_id=request_id or secrets.token_hex(16),
@@ -141,12 +149,32 @@ class RequestBook:
         if submit.request_id in self._inboxes:
             raise RequestError("a request of this id is running", param="request_id")
         inbox = self._inboxes[submit.request_id] = Inbox(_checked(submit), self._model)
+        self._unfinished.open(submit)
         return inbox
+
+    def take_due(self) -> list[Submit]:
+        """What is to be sent now; nothing while there is no scheduler."""
+        is_due = self.scheduler is not None and self._unfinished.has_due
+        return self._unfinished.take_due() if is_due else []
 
     def close(self, inbox: Inbox) -> Abort | None:
         """Forget a request; what is to be sent, where the scheduler still works on it."""
         self._inboxes.pop(inbox.submit.request_id, None)
+        self._unfinished.close(inbox.submit.request_id)
         return Abort(inbox.submit.request_id) if inbox.is_running else None
+
+    def abort(self, request_id: str, choice_index: int | None) -> Abort | None:
+        """What is to be sent; with nobody to send it to, the ends are put in the inbox."""
+        inbox = self._inboxes.get(request_id)
+        if self.scheduler is not None or inbox is None:
+            return Abort(request_id, choice_index)
+        for index in inbox.open_choices:
+            if choice_index in (None, index):
+                self._unfinished.end_choice(request_id, index)
+                inbox.put(SequenceOutput(request_id, index, [], FinishReason.ABORT))
+        if not inbox.is_running:
+            self._unfinished.close(request_id)
+        return None
 
     def take(self, message: SchedulerMessage | Undecodable) -> None:
         match message:
@@ -164,6 +192,12 @@ class RequestBook:
                 pass  # that it could be sent is all it says
             case _:
                 assert_never(message)
+
+    def lose_link(self) -> None:
+        """The scheduler is gone; another one may come, over another link."""
+        self.scheduler, self.is_link_stale = None, False
+        self._stats.clear()
+        self._unfinished.lose_link()
 
     def lose(self, error: LinkError) -> None:
         self.error = self.error or error
@@ -185,6 +219,7 @@ class RequestBook:
     def _take_outputs(self, outputs: Outputs) -> None:
         for output in outputs.outputs:
             if inbox := self._inboxes.get(output.request_id):
+                self._unfinished.take(output)
                 inbox.put(output)
 
     def _take_answer(self, answer: Accepted | Rejected) -> None:
@@ -193,14 +228,20 @@ class RequestBook:
             return
         inbox.is_answered = True
         if isinstance(answer, Rejected):
+            self._unfinished.close(answer.request_id)
             inbox.fail(_refusal(answer))
+        else:
+            self._unfinished.accept(answer.request_id)
 
     def _take_ready(self, ready: SchedulerReady) -> None:
         if ready.protocol_version != PROTOCOL_VERSION:
             self.lose(LinkError(f"the scheduler speaks protocol version {ready.protocol_version}"))
         elif self.scheduler is not None and self.scheduler.epoch != ready.epoch:
-            self.lose(LinkError("the scheduler was restarted"))
-        self.scheduler = ready
+            self.is_link_stale = True
+        else:
+            self.scheduler = ready
+            for request_id, error in self._unfinished.meet(ready.epoch).items():
+                self._inboxes[request_id].fail(error)
 
     def _token_ids(self, prompt: str | Sequence[int]) -> list[int]:
         if not isinstance(prompt, str):

@@ -33,9 +33,10 @@ from forge_common.protocol.message import (
 )
 from forge_common.sampling import MAX_CHOICES, FinishReason, SamplingParams, TokenId
 
-# A token id takes 5 bytes at most: 10 MiB for the 2**21 of a prompt, 1.25 MiB for the 2**18 of
-# `allowed_token_ids`; a grammar 4 MiB, and together under 0.1 MiB all else that a Submit may carry.
-MAX_CLIENT_MESSAGE_BYTES = 16 * 2**20
+# A token id takes 5 bytes at most: 10 MiB for the 2**21 of a prompt, as much again for what was put
+# out so far, 1.25 MiB for the 2**18 of `allowed_token_ids`; a grammar 4 MiB, and together under
+# 0.1 MiB all else that a Submit may carry.
+MAX_CLIENT_MESSAGE_BYTES = 26 * 2**20
 
 Priority = Annotated[int, Meta(ge=-(2**31), lt=2**31)]
 Tenant = Annotated[str, Meta(max_length=64)]  # who shares the queue with others: a key's name

@@ -52,7 +52,7 @@ def roles_of(config: LaunchConfig, environment: Mapping[str, str]) -> tuple[Role
             stage,
             (sys.executable, "-P", "-m", module),
             {**inherited, **to_environment(part), "PYTHONUNBUFFERED": "1"},
-            is_restarted=name == "worker",
+            is_restarted=True,
         )
         for name, stage, module, part in roles
     )

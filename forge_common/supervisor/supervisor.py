@@ -5,8 +5,8 @@
                                          └─ a child ends ─┬─▶ stop the rest ─▶ its exit code
                                                           └─▶ start it again, within a budget
 
-The death of a child is fatal unless its role is one that is started again, and has been ready: then
-the deployment ends with the code of the first that failed, and its reason is the last thing said.
+The death of a child is fatal unless its role has been ready once: then the deployment ends with the
+code of the first that failed, and its reason is the last thing said.
 As PID 1 of a container it also reaps orphans. Knows processes and signals, not what the roles do.
 """
 
@@ -33,7 +33,7 @@ from forge_common.supervisor.outcome import (
     outcome_of,
 )
 from forge_common.supervisor.progress import LoadingText
-from forge_common.supervisor.restarts import MAX_RESTARTS, WINDOW_S, Restarts
+from forge_common.supervisor.restarts import RestartBudget, Restarts
 from forge_common.supervisor.roles import Role
 
 STOP_GRACE_S = 5.0  # beyond the time to drain, before a child is killed
@@ -65,7 +65,9 @@ class Supervisor:
         self._stop_grace_s = stop_grace_s
         self._children: list[Child] = []
         self._loading: dict[str, LoadingText] = {}
-        self._restarts = Restarts()
+        self._restarts = Restarts(
+            lambda: RestartBudget(settings.max_restarts, settings.restart_window_s)
+        )
         self._restarting: set[asyncio.Task[None]] = set()
         self._failures: list[Failure] = []  # in the order in which they were noticed
         self._signals: list[signal.Signals] = []
@@ -227,12 +229,11 @@ class Supervisor:
                     self._on_end(child)
 
     def _on_end(self, child: Child) -> None:
-        budget = self._restarts.budget
+        budget = self._restarts.budget_of(child.role)
         if not self._restarts.is_due(child, is_draining=bool(self._signals)):
             self._fail(Failure(child))
         elif budget.is_used_up:
-            times = f"{MAX_RESTARTS} times within {WINDOW_S / 60:g} minutes"
-            self._fail(Failure(child, f"{how_it_ended(child)}, after it was restarted {times}"))
+            self._fail(Failure(child, f"{how_it_ended(child)}, after it was restarted {budget}"))
         else:
             task = asyncio.ensure_future(self._start_again(child, budget.take_delay_s()))
             self._restarting.add(task)

@@ -134,6 +134,10 @@ class FakeEngine:
         self._delay_s = delay_s
 
     @property
+    def expected_scheduler(self) -> SchedulerReady | None:
+        return self.scheduler
+
+    @property
     def num_open_requests(self) -> int:
         return len(self.streams)
 

@@ -1,0 +1,152 @@
+"""Unfinished: what a scheduler was asked and has not answered in full, so that another can go on.
+
+    open ─▶ take_due ─▶ accept, take … ─▶ close        lose_link ─▶ meet ─▶ take_due, all once more
+
+What has come of each choice is kept, and goes along when its request is sent again. A request that
+was there when two schedulers in succession ended, and got no token between them, is a suspect. Only
+one suspect is sent at a time, so when the next scheduler ends it is known over whom: that request
+is blamed, and not tried again. Knows no socket, no clock and no event loop.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from forge_common.errors import RequestError, RequestErrorKind
+from forge_common.protocol.api_scheduler import SequenceOutput, Submit
+
+MAX_LOSSES = 3
+MAX_TOKENS_SO_FAR = 2**21  # of all choices together: more would not fit in a message
+
+
+class UnfinishedRequest:
+    def __init__(self, submit: Submit) -> None:
+        self.is_accepted = False
+        self.num_losses = 0  # of schedulers in succession, with no token between them
+        self._submit = submit
+        self._outputs: list[list[int] | None] = [[] for _ in range(submit.sampling.num_choices)]
+
+    @property
+    def request_id(self) -> str:
+        return self._submit.request_id
+
+    @property
+    def is_suspect(self) -> bool:
+        return self.num_losses >= MAX_LOSSES - 1
+
+    @property
+    def is_too_long(self) -> bool:
+        return sum(len(known or ()) for known in self._outputs) > MAX_TOKENS_SO_FAR
+
+    def next_submit(self) -> Submit:
+        """As it was asked, with what has come since."""
+        if not self.is_accepted:
+            return self._submit
+        so_far = [known if known is None else list(known) for known in self._outputs]
+        return msgspec.structs.replace(self._submit, so_far=so_far)
+
+    def take(self, output: SequenceOutput) -> None:
+        known = self._outputs[output.choice_index]
+        if known is None:
+            return
+        known += output.token_ids
+        self.num_losses = 0
+        if output.finish_reason is not None:
+            self._outputs[output.choice_index] = None
+
+    def end_choice(self, choice_index: int) -> None:
+        self._outputs[choice_index] = None
+
+
+class Unfinished:
+    """Of one client, in the order in which it asked."""
+
+    def __init__(self) -> None:
+        self._requests: dict[str, UnfinishedRequest] = {}
+        self._unsent: dict[str, UnfinishedRequest] = {}  # over the present link
+        self._lost: list[UnfinishedRequest] = []  # with a link, since the last `meet`
+        self._on_trial: UnfinishedRequest | None = None
+        self._epoch: int | None = None
+
+    def __len__(self) -> int:
+        return len(self._requests)
+
+    @property
+    def has_due(self) -> bool:
+        return bool(self._unsent) and (self._on_trial is None or self._has_passed(self._on_trial))
+
+    def open(self, submit: Submit) -> None:
+        request = UnfinishedRequest(submit)
+        self._requests[request.request_id] = self._unsent[request.request_id] = request
+
+    def take_due(self) -> list[Submit]:
+        """What to send now, while the link to a scheduler stands. Each is told once a link."""
+        if self._on_trial is not None and self._has_passed(self._on_trial):
+            self._on_trial = None
+        due = [request for request in self._unsent.values() if not request.is_suspect]
+        suspects = (request for request in self._unsent.values() if request.is_suspect)
+        if self._on_trial is None and (suspect := next(suspects, None)) is not None:
+            self._on_trial = suspect
+            due.append(suspect)
+        for request in due:
+            del self._unsent[request.request_id]
+        return [request.next_submit() for request in due]
+
+    def accept(self, request_id: str) -> None:
+        if (request := self._requests.get(request_id)) is not None:
+            request.is_accepted = True
+
+    def take(self, output: SequenceOutput) -> None:
+        if (request := self._requests.get(output.request_id)) is not None:
+            request.take(output)
+
+    def end_choice(self, request_id: str, choice_index: int) -> None:
+        """Without waiting for its end to be told."""
+        if (request := self._requests.get(request_id)) is not None:
+            request.end_choice(choice_index)
+
+    def close(self, request_id: str) -> None:
+        self._requests.pop(request_id, None)
+        self._unsent.pop(request_id, None)
+
+    def lose_link(self) -> None:
+        """Nothing that was said over it counts any more."""
+        sent = (each for name, each in self._requests.items() if name not in self._unsent)
+        self._lost += sent
+        self._unsent = dict(self._requests)
+        self._on_trial = None
+
+    def meet(self, epoch: int) -> dict[str, RequestError]:
+        """A scheduler has introduced itself; which requests are not tried again, and why."""
+        has_ended, self._epoch = epoch != self._epoch, epoch
+        lost, self._lost = self._lost, []
+        for request in lost if has_ended else ():
+            request.num_losses += 1
+        ended = {
+            request.request_id: error
+            for request in self._requests.values()
+            if (error := _why_not_again(request)) is not None
+        }
+        for request_id in ended:
+            self.close(request_id)
+        return ended
+
+    def _has_passed(self, suspect: UnfinishedRequest) -> bool:
+        """It has got a token, or its end."""
+        is_open = self._requests.get(suspect.request_id) is suspect
+        return not is_open or not suspect.is_suspect
+
+
+def _why_not_again(request: UnfinishedRequest) -> RequestError | None:
+    if request.num_losses >= MAX_LOSSES:
+        return RequestError(
+            f"{MAX_LOSSES} schedulers in succession ended while they served this request:"
+            " it is not tried again",
+            kind=RequestErrorKind.INTERNAL,
+        )
+    if request.is_too_long:
+        return RequestError(
+            "too much of this request was put out for another scheduler to go on with it",
+            kind=RequestErrorKind.UNAVAILABLE,
+        )
+    return None
