@@ -1,4 +1,4 @@
-"""The walls of the house: who may import whom, and what may never appear in shipped code."""
+"""The walls of the house: who may import whom."""
 
 from __future__ import annotations
 
@@ -21,8 +21,6 @@ ONLY_IN: dict[str, str | tuple[str, ...]] = {
     "cupy": "forge_worker/cuda",
     "jinja2": "forge_api",
 }
-NEVER = {"torch", "pickle", "marshal", "shelve", "dill", "cloudpickle"}
-NEVER_CALLED = {"eval", "exec"}
 
 
 def imported_modules(path: Path) -> Iterator[str]:
@@ -49,7 +47,6 @@ def test_packages_meet_only_in_common(path: Path) -> None:
 def test_libraries_stay_in_their_rooms(path: Path) -> None:
     for module in imported_modules(path):
         root = module.split(".")[0]
-        assert root not in NEVER
         if root in ONLY_IN:
             assert by_relative_path(path).startswith(ONLY_IN[root])
 
@@ -58,16 +55,6 @@ def test_libraries_stay_in_their_rooms(path: Path) -> None:
 def test_no_numpy_where_only_integers_live(path: Path) -> None:
     if by_relative_path(path).startswith(("forge_scheduler", "forge_api")):
         assert "numpy" not in {module.split(".")[0] for module in imported_modules(path)}
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=by_relative_path)
-def test_nothing_is_evaluated(path: Path) -> None:
-    called = {
-        node.func.id
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    }
-    assert not called & NEVER_CALLED
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=by_relative_path)

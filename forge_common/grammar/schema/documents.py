@@ -148,15 +148,14 @@ class Document:
                 continue
             base = found.base
             if not IDENTIFIERS.isdisjoint(found.schema):
-                base = self._bases[found.pointer] = self._read_identifier(found)
+                base = self._bases[found.pointer] = self._read_identifier(found, found.schema)
             waiting += [
                 _Found(inner.schema, base, found, inner.path) for inner in subschemas(found.schema)
             ]
 
-    def _read_identifier(self, found: _Found) -> str:
+    def _read_identifier(self, found: _Found, schema: Mapping[str, object]) -> str:
         """The base URI of the schema."""
-        assert isinstance(found.schema, dict)  # noqa: S101 - the caller has seen to it
-        schema, base = found.schema, found.base
+        base = found.base
         if draft_of(schema, self.draft) != self.draft:
             raise GrammarError("parts of several drafts", pointer=found.pointer, keyword="$schema")
         if "$ref" in schema and self.draft <= Draft.DRAFT_7:

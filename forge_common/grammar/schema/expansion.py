@@ -87,7 +87,7 @@ class Expansion:
             if state is None:
                 continue
             if state.listed is not None:
-                values += self._values_left(state)
+                values += self._values_left(state, state.listed)
             elif state.choices:
                 waiting += self._branches(state)
             else:
@@ -121,7 +121,7 @@ class Expansion:
         listed = state.listed or next(iter(meaning.listed), None)
         # What values are listed is only looked at: no choice has to be worked out for that.
         if meaning.one_of is not None and listed is None:
-            choices = (*choices, self._choice_of_one_of(term, meaning))
+            choices = (*choices, self._choice_of_one_of(term, meaning.always, meaning.one_of))
         return _State(
             state.pending[1:] + meaning.always.terms,
             state.taken | {term},
@@ -131,11 +131,10 @@ class Expansion:
             listed,
         )
 
-    def _choice_of_one_of(self, term: Term, meaning: Meaning) -> Choice:
+    def _choice_of_one_of(self, term: Term, always: Alternative, one_of: Sequence[Place]) -> Choice:
         found = self._choices_of_one_of.get(term)
         if found is None:
-            assert meaning.one_of is not None  # noqa: S101 - the caller has seen to it
-            found = self._one_of(meaning.always, meaning.one_of)
+            found = self._one_of(always, one_of)
             self._choices_of_one_of[term] = found
         return found
 
@@ -156,16 +155,15 @@ class Expansion:
             if state.kinds & alternative.kinds
         ]
 
-    def _values_left(self, state: _State) -> list[object]:
+    def _values_left(self, state: _State, listed: Listed) -> list[object]:
         """Those of the listed values that fulfil everything.
 
         Terms are asked as a whole, choices included: all ways through them together allow what
         the terms allow.
         """
-        assert state.listed is not None  # noqa: S101 - the caller has seen to it
-        values = self._meanings.values(state.listed)
+        values = self._meanings.values(listed)
         self._steps.spend(len(values) // 64)
-        if self._says_no_more(state, state.listed):
+        if self._says_no_more(state, listed):
             return [value for value in values if kind_of(value) in state.kinds]
         return [
             value
