@@ -9,7 +9,7 @@ from functools import partial
 
 from aiohttp import web
 
-from forge_api.handlers import chat, completions, health, metrics, models, tokenize
+from forge_api.handlers import chat, completions, health, metrics, models, openapi, tokenize
 from forge_api.http_protocol import (
     answer_expectation,
     keep_connection,
@@ -50,6 +50,7 @@ ROUTES = (
     get("/health", health.readyz),
     get("/forge/v1/health", health.health),
     get("/metrics", metrics.scrape),
+    get("/openapi.json", openapi.openapi),
 )
 
 
