@@ -15,6 +15,7 @@ from forge_api.openai_types import (
     ChatMessage,
     DeveloperMessage,
     RefusalPart,
+    SpokenPart,
     TextPart,
     Tool,
     ToolMessage,
@@ -48,10 +49,10 @@ def _role(message: ChatMessage) -> str:
     return str(message.__struct_config__.tag)
 
 
-def _text(content: str | list[TextPart] | list[TextPart | RefusalPart] | None) -> str:
+def _text(content: str | list[TextPart] | list[SpokenPart | RefusalPart] | None) -> str:
     if content is None or isinstance(content, str):
         return content or ""
-    texts = (part.text if isinstance(part, TextPart) else part.refusal for part in content)
+    texts = (part.refusal if isinstance(part, RefusalPart) else part.text for part in content)
     return "".join(texts)
 
 

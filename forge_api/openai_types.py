@@ -33,7 +33,14 @@ TokenIdArray = Annotated[list[TokenId], Meta(max_length=2**21)]
 BadWordText = Annotated[str, Meta(min_length=1, max_length=256)]
 
 
-class TextPart(Struct, frozen=True, tag_field="type", tag="text"):
+class TextPart(Struct, frozen=True):
+    """Not told by a tag, which nobody has to give where there is but one kind."""
+
+    type: Literal["text"]
+    text: str
+
+
+class SpokenPart(Struct, frozen=True, tag_field="type", tag="text"):
     text: str
 
 
@@ -42,7 +49,7 @@ class RefusalPart(Struct, frozen=True, tag_field="type", tag="refusal"):
 
 
 TextContent = str | Annotated[list[TextPart], Meta(max_length=1024)]
-AssistantContent = str | Annotated[list[TextPart | RefusalPart], Meta(max_length=1024)]
+AssistantContent = str | Annotated[list[SpokenPart | RefusalPart], Meta(max_length=1024)]
 
 
 class FunctionCall(Struct, frozen=True):

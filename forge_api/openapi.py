@@ -113,11 +113,11 @@ class Shapes:
         return replies | failures
 
     def _success(self, operation: Operation) -> dict[str, Any]:
-        """By media type. Events of a stream are JSON of the reply's shape, piece by piece."""
+        """By media type. Events of a stream are said in no schema: each is a piece of a reply."""
         if isinstance(operation.reply, str):
             return {operation.reply: {"type": "object" if operation.reply == JSON else "string"}}
         content = {JSON: self._schema_of[operation.reply]}
-        return content | ({EVENTS: {"type": "string"}} if operation.is_streaming else {})
+        return content | ({EVENTS: {}} if operation.is_streaming else {})
 
 
 def operation_id(operation: Operation) -> str:
