@@ -43,5 +43,6 @@ class ForgettingRunner:
     def forget_all(self) -> None:
         """Returns when the steps in flight are over; nobody will ask for their answers."""
         self.launch(RunBatch(0, sorted(self._known), [], []))
-        while self.finished() or self._num_unanswered:
-            time.sleep(LOOK_AGAIN_S)
+        while self._num_unanswered > 0:
+            if not self.finished():
+                time.sleep(LOOK_AGAIN_S)

@@ -1,9 +1,9 @@
 """The worker's process: load, report ready, then answer each RunBatch. All its I/O is here.
 
 It sleeps in a poll until the scheduler or the device has something to say, so idle costs nothing,
-and a step is launched while the one before it still runs. When its scheduler is gone it forgets all
-that it was told, keeps the model, and introduces itself to the next one, under another name. SIGTERM
-ends it between two lines of Python, with exit code 0. Knows nothing of sequences, tokens or
+and a step is launched while the one before it still runs. When its scheduler is gone it forgets
+all that it was told, keeps the model, and introduces itself to the next one, under another name.
+SIGTERM ends it between two lines of Python, with exit code 0. Knows nothing of sequences, tokens or
 arithmetic.
 """
 
@@ -131,7 +131,8 @@ class Loop(NamedTuple):
 def woken(channel: ClientChannel[ToWorker], connection: SchedulerConnection) -> Iterator[Loop]:
     """A wait for the channel that a signal ends even if it comes just before the poll begins.
 
-    The wait raises SchedulerGone or SchedulerRefuses once the connection is lost and all that came by it was received.
+    The wait raises SchedulerGone once the connection is lost and all that came by it was received,
+    or SchedulerRefuses.
     """
     reader, writer = socket.socketpair()
     with reader, writer:

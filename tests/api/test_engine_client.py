@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import zmq
+from msgspec.structs import replace
 
 from forge_api.engine_client import EngineClient
-from forge_api.output_stream import ChoiceKey
+from forge_api.output_stream import ChoiceKey, OutputStream
 from forge_common.errors import RequestError, RequestErrorKind
 from forge_common.link_security import KeyPair, ServerSecurity
 from forge_common.protocol.api_scheduler import (
@@ -54,6 +56,8 @@ class FakeScheduler:
         self._channel.send(self.peer, message)
 
     async def close(self) -> None:
+        if self._channel.socket.closed:
+            return
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         self._channel.close()
@@ -178,25 +182,128 @@ def test_a_refused_prompt_aborts_the_others_of_its_request(tmp_path: Path) -> No
     assert run(tmp_path, test).seen[-1] == Abort("a")
 
 
-def test_a_scheduler_of_a_new_epoch_ends_what_the_old_one_ran(tmp_path: Path) -> None:
+def ready(epoch: int) -> SchedulerReady:
+    return SchedulerReady(PROTOCOL_VERSION, epoch, 1000, 300, 16, 100)
+
+
+@contextlib.asynccontextmanager
+async def successor_of(
+    scheduler: FakeScheduler, tmp_path: Path, epoch: int = 2
+) -> AsyncIterator[FakeScheduler]:
+    """The first one is gone; another one is there at once."""
+    await scheduler.close()
+    with zmq.Context() as context:
+        second = FakeScheduler(context, f"ipc://{tmp_path}/s", ready(epoch))
+        try:
+            yield second
+        finally:
+            await second.close()
+
+
+async def taken_from(stream: OutputStream) -> list[list[int]]:
+    return [item.token_ids async for outputs in stream for item in outputs]
+
+
+def test_next_scheduler_is_told_what_came_and_goes_on_from_there(tmp_path: Path) -> None:
+    async def test(engine: EngineClient, scheduler: FakeScheduler) -> None:
+        async with engine.submit([make_submit(num_choices=3)]) as stream:
+            scheduler.send(output([1, 2]))
+            scheduler.send(output([5], FinishReason.LENGTH, choice=1))
+            await until(lambda: stream.open_request_ids and len(stream._pending) == 2)
+            await engine.abort_choice(stream, ChoiceKey("r", 2))
+            async with successor_of(scheduler, tmp_path) as second:
+                await until(lambda: second.seen)
+                second.send(output([3], FinishReason.STOP))
+                assert await taken_from(stream) == [[1, 2], [5], [3]]
+                submit = make_submit(num_choices=3)
+                assert second.seen == [replace(submit, so_far=[[1, 2], None, None])]
+
+    run(tmp_path, test)
+
+
+def test_scheduler_is_known_to_be_another_one_by_its_epoch_also(tmp_path: Path) -> None:
+    """Before it is noticed that the connection was lost in between."""
+
     async def test(engine: EngineClient, scheduler: FakeScheduler) -> None:
         async with engine.submit([make_submit()]) as stream:
-            scheduler.send(SchedulerReady(PROTOCOL_VERSION, 2, 1000, 300, 16, 100))
+            scheduler.send(output([1]))
+            first_name = scheduler.peer
+            scheduler.answers[Hello] = lambda message: ready(2)
+            scheduler.send(ready(2))
+            await until(lambda: len(scheduler.seen) == 2)
+            assert scheduler.seen[1] == replace(make_submit(), so_far=[[1]])
+            assert scheduler.peer != first_name
+            scheduler.send(output([2], FinishReason.STOP))
+            assert await taken_from(stream) == [[1], [2]]
+
+    run(tmp_path, test)
+
+
+def test_request_that_was_not_taken_yet_is_asked_again_as_it_was(tmp_path: Path) -> None:
+    async def test(engine: EngineClient, scheduler: FakeScheduler) -> None:
+        scheduler.answers[Submit] = lambda message: None
+
+        async def ask() -> list[list[int]]:
+            async with engine.submit([make_submit()]) as stream:
+                return await taken_from(stream)
+
+        asking = asyncio.create_task(ask())
+        await until(lambda: scheduler.seen)
+        async with successor_of(scheduler, tmp_path) as second:
+            await until(lambda: second.seen)
+            second.send(output([3], FinishReason.STOP))
+            assert await asking == [[3]]
+            assert second.seen == [make_submit()]
+
+    run(tmp_path, test)
+
+
+def test_new_requests_wait_for_the_next_scheduler_too(tmp_path: Path) -> None:
+    async def test(engine: EngineClient, scheduler: FakeScheduler) -> None:
+        await scheduler.close()
+        await until(lambda: engine.scheduler is None)
+        assert engine.expected_scheduler == READY
+        assert await engine.stats() is None
+
+        async def ask() -> None:
+            async with engine.submit([make_submit()]):
+                pass
+
+        asking = asyncio.create_task(ask())
+        async with successor_of(scheduler, tmp_path) as second:
+            await asking
+            assert second.seen[0] == make_submit()
+
+    run(tmp_path, test)
+
+
+def test_only_so_many_new_requests_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forge_api.engine_client.MAX_REQUESTS_WHILE_AWAY", 1)
+
+    async def test(engine: EngineClient, scheduler: FakeScheduler) -> None:
+        async with engine.submit([make_submit()]):
+            await scheduler.close()
+            await until(lambda: engine.scheduler is None)
             with pytest.raises(RequestError) as caught:
-                await anext(stream)
+                async with engine.submit([make_submit("another")]):
+                    pytest.fail("there is nobody")
         assert caught.value.kind is RequestErrorKind.UNAVAILABLE
 
     run(tmp_path, test)
 
 
-def test_a_lost_scheduler_ends_requests_and_is_not_ready(tmp_path: Path) -> None:
+def test_scheduler_that_does_not_come_back_ends_requests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forge_api.engine_client.AWAY_TIMEOUT_S", 0.1)
+
     async def test(engine: EngineClient, scheduler: FakeScheduler) -> None:
         async with engine.submit([make_submit()]) as stream:
             await scheduler.close()
-            with pytest.raises(RequestError):
+            with pytest.raises(RequestError) as caught:
                 await anext(stream)
-        assert engine.scheduler is None
-        assert await engine.stats() is None
+        assert caught.value.kind is RequestErrorKind.UNAVAILABLE
+        assert engine.expected_scheduler is None
         with pytest.raises(RequestError):
             async with engine.submit([make_submit()]):
                 pytest.fail("there is nobody")
@@ -204,21 +311,49 @@ def test_a_lost_scheduler_ends_requests_and_is_not_ready(tmp_path: Path) -> None
     run(tmp_path, test)
 
 
-def test_a_scheduler_that_comes_back_is_greeted_again(tmp_path: Path) -> None:
+def test_client_that_leaves_meanwhile_is_not_asked_for_again(tmp_path: Path) -> None:
     async def test(engine: EngineClient, scheduler: FakeScheduler) -> None:
-        await scheduler.close()
-        await until(lambda: engine.scheduler is None)
-        context = zmq.Context()
-        second = FakeScheduler(context, f"ipc://{tmp_path}/s", READY)
-        try:
-            await engine.wait_until_ready()
-            async with engine.submit([make_submit()]):
-                pass
-        finally:
-            await second.close()
-            context.destroy(0)
+        async with engine.submit([make_submit("leaves")]):
+            await scheduler.close()
+            await until(lambda: engine.scheduler is None)
+        async with successor_of(scheduler, tmp_path) as second, engine.submit([make_submit()]):
+            await until(lambda: second.seen)
+            assert second.seen == [make_submit()]
 
     run(tmp_path, test)
+
+
+def test_request_that_ends_schedulers_fails_alone(tmp_path: Path) -> None:
+    """The others are there each time, and get no token before it is asked for."""
+
+    async def test(engine: EngineClient, scheduler: FakeScheduler) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            streams = [
+                await stack.enter_async_context(engine.submit([make_submit(name)]))
+                for name in ("a", "poison", "b")
+            ]
+            scheduler = await stack.enter_async_context(successor_of(scheduler, tmp_path, 2))
+            await until(lambda: len(scheduler.seen) == 3)  # all once more
+            scheduler = await stack.enter_async_context(successor_of(scheduler, tmp_path, 3))
+            await until(lambda: names_in(scheduler) == ["a"])  # suspects one by one
+            scheduler.send(output([4], request_id="a"))
+            await until(lambda: names_in(scheduler) == ["a", "poison"])
+            scheduler = await stack.enter_async_context(successor_of(scheduler, tmp_path, 4))
+            await until(lambda: names_in(scheduler) == ["a", "b"])
+            with pytest.raises(RequestError, match="3 schedulers in succession") as caught:
+                await anext(streams[1])
+            assert caught.value.kind is RequestErrorKind.INTERNAL
+            for name in ("a", "b"):
+                scheduler.send(output([9], FinishReason.STOP, name))
+            assert await taken_from(streams[0]) == [[4], [9]]
+            assert await taken_from(streams[2]) == [[9]]
+
+    run(tmp_path, test)
+
+
+def names_in(scheduler: FakeScheduler) -> list[str]:
+    """Of the requests that were submitted."""
+    return [message.request_id for message in scheduler.seen if isinstance(message, Submit)]
 
 
 def test_a_request_nobody_waits_for_is_aborted_when_accepted(tmp_path: Path) -> None:

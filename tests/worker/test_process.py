@@ -255,13 +255,31 @@ def test_process_ends_with_zero_on_sigterm(scheduler, worker) -> None:
 
 
 @pytest.mark.integration
-def test_process_ends_when_its_scheduler_is_gone(scheduler, worker) -> None:
-    scheduler.receive()
-    scheduler.channel.close()
-    assert worker.wait(20) == LinkError.EXIT_CODE
-    last = worker.stderr.read().decode().splitlines()[-1]
+def test_process_forgets_a_scheduler_that_is_gone_and_serves_the_next(scheduler, worker) -> None:
+    """Its three rows are full when the first one goes: the next one finds them free."""
     endpoint = scheduler.channel.endpoint
-    assert last == f"forge-worker: error: the connection to the scheduler at {endpoint} is lost"
+    prompts = {number: [number, 2, 3] for number in range(1, 4)}
+    parts = [ScheduledSequence(number, 0, 3, [number - 1], True) for number in prompts]
+    new = [new_sequence(number, prompt) for number, prompt in prompts.items()]
+    answers, names = [], []
+    with zmq.Context() as context:
+        for _ in range(3):
+            first_word = scheduler.receive()
+            assert isinstance(first_word, WorkerReady)
+            assert first_word.process_id == worker.pid
+            names.append(scheduler.worker)
+            for step_id in range(2):  # the second is under way when this scheduler goes
+                scheduler.send(RunBatch(step_id, list(prompts) if step_id else [], new, parts))
+            answers.append(scheduler.receive().sequences)
+            scheduler.channel.close()
+            directory = Path(endpoint.removeprefix("ipc://")).parent
+            scheduler = Scheduler(context, directory)
+        assert isinstance(scheduler.receive(), WorkerReady)
+        scheduler.send(Shutdown())
+        assert worker.wait(20) == 0
+        scheduler.channel.close()
+    assert answers[0] == answers[1] == answers[2]
+    assert len(set(names)) == 3
 
 
 @pytest.mark.integration

@@ -5,7 +5,11 @@ from __future__ import annotations
 import pytest
 from zmq import EVENT_DISCONNECTED, EVENT_HANDSHAKE_FAILED_AUTH, EVENT_HANDSHAKE_SUCCEEDED
 
-from forge_worker.scheduler_connection import SchedulerConnection
+from forge_worker.scheduler_connection import (
+    SchedulerConnection,
+    SchedulerGone,
+    SchedulerRefuses,
+)
 
 
 def connection_after(*events: int, is_supervised: bool = False) -> SchedulerConnection:
@@ -15,8 +19,11 @@ def connection_after(*events: int, is_supervised: bool = False) -> SchedulerConn
     return connection
 
 
-def test_scheduler_that_goes_is_lost() -> None:
-    connection = connection_after(EVENT_HANDSHAKE_SUCCEEDED, EVENT_DISCONNECTED)
+@pytest.mark.parametrize("is_supervised", [False, True])
+def test_scheduler_that_goes_is_lost(is_supervised: bool) -> None:
+    events = (EVENT_HANDSHAKE_SUCCEEDED, EVENT_DISCONNECTED)
+    connection = connection_after(*events, is_supervised=is_supervised)
+    assert isinstance(connection.loss, SchedulerGone)
     assert str(connection.loss) == "the connection to the scheduler at ipc://s is lost"
 
 
@@ -33,12 +40,8 @@ def test_one_that_was_never_there_is_waited_for() -> None:
 @pytest.mark.parametrize("is_supervised", [False, True])
 def test_refusal_is_final(is_supervised: bool) -> None:
     connection = connection_after(EVENT_HANDSHAKE_FAILED_AUTH, is_supervised=is_supervised)
+    assert isinstance(connection.loss, SchedulerRefuses)
     assert "refuses this worker" in str(connection.loss)
-
-
-def test_under_a_launcher_a_loss_is_its_business() -> None:
-    events = (EVENT_HANDSHAKE_SUCCEEDED, EVENT_DISCONNECTED)
-    assert connection_after(*events, is_supervised=True).loss is None
 
 
 @pytest.mark.parametrize("is_supervised", [False, True])

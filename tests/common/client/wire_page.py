@@ -39,6 +39,7 @@ EXAMPLES: tuple[msgspec.Struct, ...] = (
     protocol.Rejected("r1", "the queue is full", RequestErrorKind.OVERLOADED, retry_after_s=1.0),
     protocol.Outputs([protocol.SequenceOutput("r1", 0, [9], queue_s=0.25)]),
     protocol.Outputs([protocol.SequenceOutput("r1", 0, [4], FinishReason.LENGTH)]),
+    protocol.Submit("r1", [3], SamplingParams(max_tokens=16, seed=7), so_far=[[9]]),
     protocol.Abort("r1"),
     protocol.GetStats(),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from forge_common.client.unfinished import MAX_TOKENS_SO_FAR
 from forge_common.protocol.api_scheduler import MAX_CLIENT_MESSAGE_BYTES, ClientMessage, Submit
 from forge_common.protocol.message import MAX_TOKENS_PER_MESSAGE
 from forge_common.sampling import MAX_GRAMMAR_BYTES, SamplingParams
@@ -23,7 +24,8 @@ def largest_submit() -> Submit:
         allowed_token_ids=(LAST_ID,) * 2**18,
         grammar=bytes(MAX_GRAMMAR_BYTES),
     )
-    return Submit("r" * 128, [LAST_ID] * MAX_TOKENS_PER_MESSAGE, sampling, -(2**31))
+    prompt, so_far = [LAST_ID] * MAX_TOKENS_PER_MESSAGE, [[LAST_ID] * MAX_TOKENS_SO_FAR]
+    return Submit("r" * 128, prompt, sampling, -(2**31), so_far=so_far)
 
 
 def test_the_largest_submit_fits_the_largest_message_and_hardly_more_would() -> None:

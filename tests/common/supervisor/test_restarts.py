@@ -9,11 +9,12 @@ from collections.abc import Iterator
 import pytest
 
 from forge_common.supervisor.child import Child
-from forge_common.supervisor.restarts import MAX_RESTARTS, WINDOW_S, RestartBudget, Restarts
+from forge_common.supervisor.restarts import SOON_S, RestartBudget, Restarts
 from forge_common.supervisor.roles import Role
 
 WORKER = Role("worker", 0, (), {}, is_restarted=True)
 API = Role("api", 2, (), {})
+MAX_RESTARTS, WINDOW_S = 5, 600.0
 KILLED = int(signal.SIGKILL)  # as a wait status
 FAILED = 5 << 8
 
@@ -27,10 +28,14 @@ class Clock:
 
 
 def make_budget(clock: Clock, chance: float = 0.0) -> RestartBudget:
-    return RestartBudget(clock, lambda: chance)
+    return RestartBudget(MAX_RESTARTS, WINDOW_S, clock, lambda: chance)
 
 
-def test_delay_doubles() -> None:
+def make_restarts() -> Restarts:
+    return Restarts(lambda: make_budget(Clock()))
+
+
+def test_delay_doubles_where_one_follows_soon_upon_the_other() -> None:
     budget = make_budget(Clock())
     delays = [budget.take_delay_s() for _ in range(MAX_RESTARTS)]
     assert delays == pytest.approx([0.2, 0.4, 0.8, 1.6, 3.2])
@@ -59,7 +64,7 @@ def test_old_restarts_are_forgotten_one_by_one() -> None:
         clock.now_s += 60
     clock.now_s += WINDOW_S - MAX_RESTARTS * 60
     assert not budget.is_used_up
-    assert budget.take_delay_s() == pytest.approx(3.2)
+    budget.take_delay_s()
     assert budget.is_used_up
 
 
@@ -68,9 +73,30 @@ def test_delay_is_short_again_after_a_quiet_time() -> None:
     budget = make_budget(clock)
     for _ in range(3):
         budget.take_delay_s()
-    clock.now_s += WINDOW_S
+    clock.now_s += SOON_S + 1
     assert not budget.is_used_up
     assert budget.take_delay_s() == pytest.approx(0.2)
+
+
+def test_time_that_was_waited_is_no_quiet_time() -> None:
+    clock = Clock()
+    budget = make_budget(clock)
+    for _ in range(4):
+        delay_s = budget.take_delay_s()
+        clock.now_s += delay_s + SOON_S - 0.1
+    assert budget.take_delay_s() == pytest.approx(3.2)
+
+
+def test_budget_says_how_large_it_is() -> None:
+    assert str(make_budget(Clock())) == "5 times within 10 minutes"
+
+
+def test_each_role_has_a_budget_of_its_own() -> None:
+    restarts = make_restarts()
+    for _ in range(MAX_RESTARTS):
+        restarts.budget_of(WORKER).take_delay_s()
+    assert restarts.budget_of(WORKER).is_used_up
+    assert not restarts.budget_of(API).is_used_up
 
 
 @pytest.fixture
@@ -97,11 +123,13 @@ def test_worker_that_was_ready_starts_again(
     loop: asyncio.AbstractEventLoop, wait_status: int
 ) -> None:
     child = ended_child(loop, WORKER, wait_status, is_ready=True)
-    assert Restarts().is_due(child, is_draining=False)
+    assert make_restarts().is_due(child, is_draining=False)
 
 
 def test_other_roles_do_not_start_again(loop: asyncio.AbstractEventLoop) -> None:
-    assert not Restarts().is_due(ended_child(loop, API, KILLED, is_ready=True), is_draining=False)
+    assert not make_restarts().is_due(
+        ended_child(loop, API, KILLED, is_ready=True), is_draining=False
+    )
 
 
 @pytest.mark.parametrize("wait_status", [KILLED, FAILED, 0])
@@ -109,11 +137,11 @@ def test_first_start_that_fails_is_not_repeated(
     loop: asyncio.AbstractEventLoop, wait_status: int
 ) -> None:
     child = ended_child(loop, WORKER, wait_status, is_ready=False)
-    assert not Restarts().is_due(child, is_draining=False)
+    assert not make_restarts().is_due(child, is_draining=False)
 
 
 def test_later_start_is_repeated_only_where_it_was_killed(loop: asyncio.AbstractEventLoop) -> None:
-    restarts = Restarts()
+    restarts = make_restarts()
     restarts.note_ready(WORKER)
     killed = ended_child(loop, WORKER, KILLED, is_ready=False)
     failed = ended_child(loop, WORKER, FAILED, is_ready=False)
@@ -126,11 +154,11 @@ def test_worker_that_leaves_in_peace_is_not_called_back_while_all_end(
 ) -> None:
     left = ended_child(loop, WORKER, 0, is_ready=True)
     died = ended_child(loop, WORKER, KILLED, is_ready=True)
-    assert not Restarts().is_due(left, is_draining=True)
-    assert Restarts().is_due(died, is_draining=True)
+    assert not make_restarts().is_due(left, is_draining=True)
+    assert make_restarts().is_due(died, is_draining=True)
 
 
 def test_who_was_told_to_stop_does_not_start_again(loop: asyncio.AbstractEventLoop) -> None:
-    restarts = Restarts()
+    restarts = make_restarts()
     restarts.note_stop([WORKER])
     assert not restarts.is_due(ended_child(loop, WORKER, KILLED, is_ready=True), is_draining=True)
