@@ -28,10 +28,12 @@ from forge_common.transport import ServerChannel
 
 SILENT = 13  # a prompt that ends with it is echoed up to there, and nothing more comes
 REFUSED = 14
+ENDS = 15  # what a request that another scheduler began gets, and its end
 
 
 class FakeScheduler:
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, epoch: int = 1) -> None:
+        self._epoch = epoch
         directory.chmod(0o700)
         self._context: zmq.Context[Any] = zmq.Context()
         self._channel: ServerChannel[Any] = ServerChannel(
@@ -42,6 +44,16 @@ class FakeScheduler:
         self._is_closing = threading.Event()
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
+
+    @property
+    def submits(self) -> list[Submit]:
+        return [message for message in self.received if isinstance(message, Submit)]
+
+    def __enter__(self) -> FakeScheduler:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
     def close(self) -> None:
         if not self._is_closing.is_set():
@@ -61,7 +73,10 @@ class FakeScheduler:
     def _answers(self, message: Any) -> list[Any]:
         match message:
             case Hello():
-                return [SchedulerReady(PROTOCOL_VERSION, 1, 512, 400, 16, 100)]
+                return [SchedulerReady(PROTOCOL_VERSION, self._epoch, 512, 400, 16, 100)]
+            case Submit(so_far=[_, *_]):
+                end = _output(message.request_id, [ENDS], FinishReason.LENGTH)
+                return [Accepted(message.request_id), end]
             case Submit(prompt_token_ids=[first, *_]) if first == REFUSED:
                 return [Rejected(message.request_id, "refused")]
             case Submit():

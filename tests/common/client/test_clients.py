@@ -17,7 +17,7 @@ from forge_common.client import (
     SamplingParams,
 )
 from forge_common.protocol.api_scheduler import Abort
-from tests.common.client.fake_scheduler import REFUSED, SILENT, FakeScheduler
+from tests.common.client.fake_scheduler import ENDS, REFUSED, SILENT, FakeScheduler
 
 SAMPLING = SamplingParams(max_tokens=8, seed=1)
 
@@ -31,7 +31,7 @@ def scheduler(tmp_path: Path) -> Iterator[FakeScheduler]:
 
 @pytest.fixture
 def forge(scheduler: FakeScheduler) -> Iterator[ForgeClient]:
-    with ForgeClient.connect(scheduler.endpoint, timeout_s=2.0) as client:
+    with ForgeClient.connect(scheduler.endpoint, timeout_s=2.0, away_timeout_s=0.2) as client:
         yield client
 
 
@@ -97,6 +97,31 @@ def test_scheduler_that_goes_away_is_a_link_error(
         forge.stats()
 
 
+def test_next_scheduler_goes_on_where_the_last_one_was(
+    scheduler: FakeScheduler, tmp_path: Path
+) -> None:
+    with ForgeClient.connect(scheduler.endpoint) as forge:
+        outputs = forge.generate([3, 4, SILENT], SAMPLING, request_id="r")
+        assert [next(outputs).token_ids for _ in range(2)] == [[3], [4]]
+        scheduler.close()
+        with FakeScheduler(tmp_path, epoch=2) as second:
+            assert [output.token_ids for output in outputs] == [[ENDS]]
+            assert [submit.so_far for submit in second.submits] == [[[3, 4]]]
+            assert forge.stats().num_waiting == 1
+
+
+def test_dropped_request_is_not_asked_again(scheduler: FakeScheduler, tmp_path: Path) -> None:
+    with ForgeClient.connect(scheduler.endpoint) as forge:
+        dropped = forge.generate([3, SILENT], SAMPLING)
+        kept = forge.generate([4, SILENT], SAMPLING)
+        assert [next(outputs).token_ids for outputs in (dropped, kept)] == [[3], [4]]
+        scheduler.close()
+        dropped.close()  # type: ignore[attr-defined]
+        with FakeScheduler(tmp_path, epoch=2) as second:
+            assert [output.token_ids for output in kept] == [[ENDS]]
+            assert [submit.so_far for submit in second.submits] == [[[4]]]
+
+
 def test_closing_twice_is_fine(forge: ForgeClient) -> None:
     forge.close()
     forge.close()
@@ -129,9 +154,26 @@ def test_async_refusal_abort_and_stats(scheduler: FakeScheduler) -> None:
     assert aborted(scheduler) == ["r"]
 
 
-def test_async_scheduler_that_goes_away_is_a_link_error(scheduler: FakeScheduler) -> None:
+def test_async_next_scheduler_goes_on_where_the_last_one_was(
+    scheduler: FakeScheduler, tmp_path: Path
+) -> None:
     async def talk() -> None:
         async with await AsyncForgeClient.connect(scheduler.endpoint) as forge:
+            outputs = forge.generate([3, 4, SILENT], SAMPLING)
+            assert [(await anext(outputs)).token_ids for _ in range(2)] == [[3], [4]]
+            await asyncio.to_thread(scheduler.close)
+            with FakeScheduler(tmp_path, epoch=2) as second:
+                assert await token_ids_of(outputs) == [ENDS]
+                assert [submit.so_far for submit in second.submits] == [[[3, 4]]]
+
+    asyncio.run(talk())
+
+
+def test_async_scheduler_that_goes_away_is_a_link_error(scheduler: FakeScheduler) -> None:
+    async def talk() -> None:
+        async with await AsyncForgeClient.connect(
+            scheduler.endpoint, timeout_s=2.0, away_timeout_s=0.2
+        ) as forge:
             waiting = asyncio.create_task(token_ids_of(forge.generate([SILENT], SAMPLING)))
             await forge.stats()
             await asyncio.to_thread(scheduler.close)

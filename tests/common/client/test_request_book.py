@@ -79,6 +79,70 @@ def test_request_runs_until_each_choice_has_ended() -> None:
     assert inbox.is_finished
 
 
+def test_next_scheduler_is_told_what_came_and_goes_on_there() -> None:
+    book = RequestBook(None)
+    book.take(ready())
+    inbox = open_in(book, num_choices=2)
+    assert book.take_due() == [inbox.submit]
+    book.take(Accepted("r"))
+    book.take(output([3, 4]))
+    book.take(output([5], FinishReason.STOP, choice_index=1))
+    book.lose_link()
+    assert book.take_due() == []  # there is nobody
+    book.take(ready(epoch=2))
+    assert [submit.so_far for submit in book.take_due()] == [[[3, 4], None]]
+    book.take(output([6], FinishReason.LENGTH))
+    assert [out.token_ids for out in inbox.take()] == [[3, 4], [5], [6]]
+    assert inbox.is_finished
+
+
+def test_another_epoch_over_the_same_link_means_that_it_was_lost_in_between() -> None:
+    book = RequestBook(None)
+    book.take(ready())
+    inbox = open_in(book)
+    book.take_due()
+    book.take(ready(epoch=2))
+    assert book.is_link_stale
+    book.lose_link()
+    assert not book.is_link_stale
+    book.take(ready(epoch=2))
+    assert book.take_due() == [inbox.submit]
+
+
+def test_abort_while_nobody_is_there_needs_nobody() -> None:
+    book = RequestBook(None)
+    book.take(ready())
+    inbox = open_in(book, num_choices=2)
+    book.take_due()
+    book.take(Accepted("r"))
+    assert book.abort("r", 1) == Abort("r", 1)
+    book.lose_link()
+    assert book.abort("r", 1) is None
+    assert [(out.choice_index, out.finish_reason) for out in inbox.take()] == [
+        (1, FinishReason.ABORT)
+    ]
+    book.take(ready(epoch=2))
+    assert [submit.so_far for submit in book.take_due()] == [[[], None]]
+    book.lose_link()
+    assert book.abort("r", None) is None
+    assert not inbox.is_running
+    book.take(ready(epoch=3))
+    assert book.take_due() == []
+
+
+def test_request_that_ends_schedulers_is_not_asked_for_ever() -> None:
+    book = RequestBook(None)
+    book.take(ready())
+    inbox = open_in(book)
+    for epoch in range(2, 5):
+        book.take_due()
+        book.lose_link()
+        book.take(ready(epoch))
+    assert book.take_due() == []
+    with pytest.raises(RequestError, match="3 schedulers in succession"):
+        list(inbox.take())
+
+
 def test_refusal_carries_what_the_scheduler_said() -> None:
     book = RequestBook(None)
     inbox = open_in(book)
@@ -129,7 +193,7 @@ def test_answers_to_forgotten_requests_are_dropped() -> None:
 
 @pytest.mark.parametrize(
     "message",
-    [ready(epoch=2), ready(version=99), Malformed("what?"), Undecodable("what?")],
+    [ready(version=99), Malformed("what?"), Undecodable("what?")],
 )
 def test_scheduler_that_cannot_be_talked_to_ends_everything(message: Any) -> None:
     book = RequestBook(None)
