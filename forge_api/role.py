@@ -6,6 +6,7 @@ Knows which part needs which; knows no command line and no route.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 
 from forge_api.body_budget import BodyBudget
@@ -22,11 +23,13 @@ from forge_common.curve_keys import client_security
 from forge_common.errors import ConfigError
 from forge_common.readiness import Readiness
 
+READY_WAIT_S = 1.0  # before it listens: a probe must get an answer soon
+
 logger = logging.getLogger(__name__)
 
 
 async def run(config: ApiConfig, readiness: Readiness) -> None:
-    """Serves from the start, ready or not: a probe must get an answer while weights load."""
+    """Serves nearly from the start: a probe must get an answer while weights load."""
     endpoint = config.links.client_endpoint
     if endpoint is None:
         raise ConfigError("--client-endpoint is needed: where the scheduler meets API processes")
@@ -46,12 +49,20 @@ async def run(config: ApiConfig, readiness: Readiness) -> None:
     grammars.start()
     try:
         async with EngineClient(endpoint, security) as engine:
+            await wait_a_moment_for(engine)
             services = build_services(config.http, engine, model, grammars, metrics)
             drain_timeout_s = config.launch.drain_timeout_s
             await serve_until_stopped(services, drain_timeout_s, announce_listening, announce_ready)
     finally:
         grammars.close()
         model.template.close()
+
+
+async def wait_a_moment_for(engine: EngineClient) -> None:
+    """Who is started again among others that serve need not refuse what is sent to it first."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(READY_WAIT_S):
+            await engine.wait_until_ready()
 
 
 def build_services(

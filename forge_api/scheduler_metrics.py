@@ -64,7 +64,7 @@ def counters(stats: SchedulerStats) -> Iterator[Metric]:
         "prefix_cache_queries": ("Asked of the prefix cache", stats.prefix_queries_total),
         "prefix_cache_hits": ("Found in the prefix cache", stats.prefix_hits_total),
         "rejected_requests": ("Requests the scheduler refused", stats.rejected_total),
-        "sequences_resumed": ("Sequences that ran when a worker was lost, and go on",
+        "sequences_resumed": ("Sequences that went on after the loss of a worker or a scheduler",
                               stats.sequences_resumed_total),
         "grammar_delays": ("Steps that gave a sequence no token for its grammar's sake",
                            stats.grammar_delays_total),

@@ -85,14 +85,19 @@ def test_killed_launcher_leaves_nothing_at_work(launch: Launch) -> None:
     stream.close()
 
 
-@pytest.mark.parametrize("module", ["forge_scheduler", "forge_api"])
-def test_death_of_one_process_ends_all(launch: Launch, module: str) -> None:
-    forge = launch().wait_until_ready()
+@pytest.mark.parametrize("module", ["forge_worker", "forge_scheduler", "forge_api"])
+def test_death_of_one_process_ends_all_where_none_may_start_again(
+    launch: Launch, module: str
+) -> None:
+    forge = launch("--max-restarts", "0").wait_until_ready()
     children = forge.children
     os.kill(child_named(forge, module), signal.SIGKILL)
     ended = forge.wait_until_ended(timeout_s=10.0)
     role = module.removeprefix("forge_")
-    assert ended.last_line == f"forge-launch: error: {role}: was killed by SIGKILL"
+    assert ended.last_line == (
+        f"forge-launch: error: {role}: was killed by SIGKILL,"
+        " after it was restarted 0 times within 10 minutes"
+    )
     assert ended.exit_code == 128 + signal.SIGKILL
     wait_until_gone(children, 0.0)
 

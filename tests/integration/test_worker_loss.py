@@ -68,6 +68,7 @@ class Stream(threading.Thread):
         self.num_events = 0
         self.is_done = False
         self.error: Any = None
+        self.usage: dict[str, Any] = {}
         self._events: dict[int, list[dict[str, Any]]] = defaultdict(list)
         self._response = forge.open("/v1/completions", **body)
         self.start()
@@ -82,6 +83,7 @@ class Stream(threading.Thread):
 
     def _take(self, event: dict[str, Any]) -> None:
         self.error = event.get("error", self.error)
+        self.usage = event.get("usage") or self.usage
         for choice in event.get("choices", []):
             self._events[choice["index"]].append(choice)
             self.num_events += 1
