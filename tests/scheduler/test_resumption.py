@@ -10,6 +10,7 @@ import pytest
 from forge_common.errors import RequestError
 from forge_common.protocol.api_scheduler import Submit
 from forge_common.sampling import FinishReason
+from forge_scheduler.grammar_room import TOKEN_ID_BYTES
 from forge_scheduler.waiting_queue import QueueFull
 from tests.builders import make_submit
 from tests.scheduler.audit import audit
@@ -145,8 +146,8 @@ def test_what_cannot_be_is_refused(
 
 
 def test_stop_token_among_the_first_that_must_come_is_possible() -> None:
-    sampling = {"eos_token_ids": (7,), "min_tokens": 2}
-    engine = Engine().submit(resumed(make_submit(**sampling), [3, 7]))
+    submit = make_submit(eos_token_ids=(7,), min_tokens=2)
+    engine = Engine().submit(resumed(submit, [3, 7]))
     assert not engine.scheduler.is_empty
 
 
@@ -162,11 +163,12 @@ def test_full_queue_has_room_for_all_that_ran_elsewhere_but_not_for_more() -> No
 
 
 def test_grammars_of_another_scheduler_find_room() -> None:
-    engine = Engine(max_grammar_bytes=10)
-    allowed = {"allowed_token_ids": (1, 2, 3)}
-    engine.submit(make_submit("a", **allowed))
+    engine = Engine(max_grammar_bytes=3 * TOKEN_ID_BYTES)
+    a, b = (make_submit(name, allowed_token_ids=(1, 2, 3)) for name in "ab")
+    engine.submit(a)
     with pytest.raises(QueueFull):
-        engine.submit(make_submit("b", **allowed))
+        engine.submit(b)
+    engine.submit(resumed(b, [1]))
 
 
 def test_requests_of_two_clients_may_have_one_id() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
 from forge_common.protocol.scheduler_worker import BatchOutput, RunBatch
 from forge_worker.forgetting import ForgettingRunner
 from tests.worker.fakes import FakeSequence, fake_runner
@@ -47,6 +50,11 @@ def test_steps_in_flight_are_waited_for_and_only_what_is_known_is_released() -> 
             """All at once, and late, as on a device."""
             self.num_looks += 1
             return [BatchOutput(0, [], 0.0)] * 3 if self.num_looks == 5 else []
+
+        def use_spare_time(self) -> None: ...
+
+        def waking(self, wake: Callable[[], None]) -> AbstractContextManager[object]:
+            return nullcontext()
 
     recorder = Recorder()
     runner = ForgettingRunner(recorder)
