@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable
 from forge_common.supervisor.child import Child
 from forge_common.supervisor.roles import Role
 
-FIRST_DELAY_S = 0.2
-SOON_S = 10.0
+FIRST_DELAY_S = 0.1
+SOON_S = 5.0
 MAX_DELAY_S = 30.0
 JITTER = 0.5  # share of a delay that chance may add to it
 

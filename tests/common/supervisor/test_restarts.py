@@ -38,12 +38,12 @@ def make_restarts() -> Restarts:
 def test_delay_doubles_where_one_follows_soon_upon_the_other() -> None:
     budget = make_budget(Clock())
     delays = [budget.take_delay_s() for _ in range(MAX_RESTARTS)]
-    assert delays == pytest.approx([0.2, 0.4, 0.8, 1.6, 3.2])
+    assert delays == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6])
 
 
 def test_chance_lengthens_a_delay_by_half_of_it_at_most() -> None:
-    assert make_budget(Clock(), 1.0).take_delay_s() == pytest.approx(0.3)
-    assert make_budget(Clock(), 0.5).take_delay_s() == pytest.approx(0.25)
+    assert make_budget(Clock(), 1.0).take_delay_s() == pytest.approx(0.15)
+    assert make_budget(Clock(), 0.5).take_delay_s() == pytest.approx(0.125)
 
 
 def test_budget_is_used_up_by_so_many_restarts_in_its_window() -> None:
@@ -75,7 +75,7 @@ def test_delay_is_short_again_after_a_quiet_time() -> None:
         budget.take_delay_s()
     clock.now_s += SOON_S + 1
     assert not budget.is_used_up
-    assert budget.take_delay_s() == pytest.approx(0.2)
+    assert budget.take_delay_s() == pytest.approx(0.1)
 
 
 def test_time_that_was_waited_is_no_quiet_time() -> None:
@@ -84,7 +84,7 @@ def test_time_that_was_waited_is_no_quiet_time() -> None:
     for _ in range(4):
         delay_s = budget.take_delay_s()
         clock.now_s += delay_s + SOON_S - 0.1
-    assert budget.take_delay_s() == pytest.approx(3.2)
+    assert budget.take_delay_s() == pytest.approx(1.6)
 
 
 def test_budget_says_how_large_it_is() -> None:
