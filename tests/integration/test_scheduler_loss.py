@@ -5,18 +5,25 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from forge_common.client import ForgeClient, SamplingParams
+from forge_common.client import ForgeClient, Output, SamplingParams
 from tests.integration.conftest import Launch
 from tests.integration.launched_forge import LaunchedForge
 from tests.integration.test_end import child_named
+from tests.integration.test_roles_alone import run_dir, start_role
 from tests.integration.test_worker_loss import (
     PLAIN,
     REQUESTS,
@@ -26,6 +33,8 @@ from tests.integration.test_worker_loss import (
     metric,
     wait_until_all_gain,
 )
+
+__all__ = ["run_dir"]
 
 pytestmark = pytest.mark.integration
 
@@ -237,3 +246,61 @@ def test_only_api_that_dies_is_started_again(launch: Launch) -> None:
     reply = forge.post("/v1/completions", prompt="hello", max_tokens=4, ignore_eos=True)
     assert reply["usage"]["completion_tokens"] == 4
     assert metric_soon(forge, "forge_requests_running", 0.0)
+
+
+WORKERS = {
+    "native": ("forge_worker", "--backend", "cpu"),
+    "numpy": ("forge_worker", "--backend", "cpu", "--cpu-kernels", "numpy"),
+    "cuda": ("tests.integration.emulated_worker", "--backend", "cuda", "--dtype", "float32"),
+}
+
+
+@pytest.mark.parametrize("kind", WORKERS)
+def test_worker_started_by_hand_waits_for_the_next_scheduler(
+    kind: str, run_dir: Path, small_model: Path
+) -> None:
+    """Whatever computes, it forgets all it was told and keeps what it has loaded."""
+    module, *flags = WORKERS[kind]
+    clients, workers = f"ipc://{run_dir}/c", ("--worker-endpoint", f"ipc://{run_dir}/w")
+    small = ("--max-batch-size", "2", "--max-prefill-tokens", "64")
+    of_scheduler = ("forge_scheduler", "--client-endpoint", clients, *workers, *small)
+    of_worker = (module, "--model-path", str(small_model), "--max-model-len", "256", *flags)
+    sampling = SamplingParams(max_tokens=60, seed=5, num_choices=2, frequency_penalty=0.5)
+    with ExitStack() as stack:
+        worker = stack.enter_context(running(*of_worker, *workers, *small))
+        first = stack.enter_context(running(*of_scheduler))
+        client = stack.enter_context(ForgeClient.connect(clients, timeout_s=60.0))
+        expected = tokens_of(client.generate([1, 2, 3], sampling), sys.maxsize)
+        outputs = client.generate([1, 2, 3], sampling)
+        said = tokens_of(outputs, 30)
+        first.kill()
+        first.communicate()
+        second = stack.enter_context(running(*of_scheduler))
+        for choice, token_ids in tokens_of(outputs, sys.maxsize).items():
+            said[choice] += token_ids
+        second.terminate()
+        for process in (second, worker):  # which is dismissed
+            process.communicate(timeout=20)
+            assert process.returncode == 0
+    assert said == expected
+
+
+@contextmanager
+def running(module: str, *flags: str) -> Iterator[subprocess.Popen[str]]:
+    """Until the test is over, however it ends."""
+    process = start_role(module, *flags)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        if process.stderr is not None:
+            process.stderr.close()
+
+
+def tokens_of(outputs: Iterator[Output], num_outputs: int) -> dict[int, list[int]]:
+    """By choice, of so many outputs."""
+    said: dict[int, list[int]] = defaultdict(list)
+    for output in islice(outputs, num_outputs):
+        said[output.choice_index] += output.token_ids
+    return said
