@@ -79,9 +79,9 @@ golden: .venv-torch/installed
 
 # Needs `uv`; run it to move the locked versions, then read the diff.
 lock:
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml -o deploy/requirements.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --extra otel pyproject.toml -o deploy/requirements.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --extra dev pyproject.toml -o $(LOCK)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -c deploy/requirements.txt --extra cuda13 pyproject.toml -o deploy/requirements-cuda13.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -c deploy/requirements.txt --extra otel --extra cuda13 pyproject.toml -o deploy/requirements-cuda13.txt
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -21,6 +21,7 @@ from forge_api.middleware.auth import require_key
 from forge_api.middleware.encoding import refuse_compressed
 from forge_api.middleware.errors import reply_with_errors
 from forge_api.middleware.request_id import give_request_id, write_headers
+from forge_api.middleware.tracing import trace_request
 from forge_api.services import SERVICES, Services
 
 # Outermost first: everything inside `reply_with_errors` may raise.
@@ -28,6 +29,7 @@ PIPELINE = (
     note_arrival,
     keep_connection,
     give_request_id,
+    trace_request,
     log_access,
     reply_with_errors,
     refuse_other_versions,

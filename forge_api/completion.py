@@ -49,7 +49,7 @@ class ChoiceText:
         tokenizer: Tokenizer,
         options: OutputOptions,
     ) -> None:
-        self.is_finished = False
+        self.finish_reason: str | None = None
         self.prompt = prompt
         self._index = index
         self._key = key
@@ -67,6 +67,10 @@ class ChoiceText:
         self._reasoning = (
             None if options.reasoning is None else ReasoningTokens(options.reasoning, tokenizer)
         )
+
+    @property
+    def is_finished(self) -> bool:
+        return self.finish_reason is not None
 
     @property
     def num_reasoning_tokens(self) -> int:
@@ -93,7 +97,7 @@ class ChoiceText:
         if output.finish_reason is not None:
             text += self._stops.flush()
         finish_reason = output.finish_reason if matched is None else FinishReason.STOP
-        self.is_finished = finish_reason is not None
+        self.finish_reason = None if finish_reason is None else str(finish_reason)
         return ChoiceDelta(
             self._index,
             self._key,
@@ -101,20 +105,20 @@ class ChoiceText:
             output.token_ids,
             output.logprobs,
             self._prompt_logprobs(output),
-            None if finish_reason is None else str(finish_reason),
+            self.finish_reason,
             matched if matched is not None else self._stop_token(output),
             matched is not None and output.finish_reason is None,
         )
 
     def _prompt_only(self, output: SequenceOutput) -> ChoiceDelta:
-        self.is_finished = True
+        self.finish_reason = str(FinishReason.LENGTH)
         return ChoiceDelta(
             self._index,
             self._key,
             "",
             [],
             prompt_logprobs=self._prompt_logprobs(output),
-            finish_reason=str(FinishReason.LENGTH),
+            finish_reason=self.finish_reason,
             is_ended_by_text=output.finish_reason is None,
         )
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+
+import msgspec
 
 from forge_api.body_budget import BodyBudget
 from forge_api.dialect import dialect_of
@@ -17,6 +20,7 @@ from forge_api.metrics import Metrics
 from forge_api.served_model import ServedModel
 from forge_api.services import Lifecycle, Parsers, Services
 from forge_api.serving import serve_until_stopped
+from forge_api.tracing.setup import tracer_of
 from forge_api.validation import Validator
 from forge_common.config import ApiConfig, HttpSettings
 from forge_common.curve_keys import client_security
@@ -43,6 +47,7 @@ async def run(config: ApiConfig, readiness: Readiness) -> None:
         logger.info("serving %s at %s", model.name, url)
         readiness.ready(url)
 
+    tracer = tracer_of(config.telemetry.otlp_endpoint, os.environ)
     model = await asyncio.to_thread(ServedModel.load, config.model)
     metrics = Metrics()
     grammars = Grammars(metrics.grammars)
@@ -51,11 +56,14 @@ async def run(config: ApiConfig, readiness: Readiness) -> None:
         async with EngineClient(endpoint, security) as engine:
             await wait_a_moment_for(engine)
             services = build_services(config.http, engine, model, grammars, metrics)
+            services = msgspec.structs.replace(services, tracer=tracer)
             drain_timeout_s = config.launch.drain_timeout_s
             await serve_until_stopped(services, drain_timeout_s, announce_listening, announce_ready)
     finally:
         grammars.close()
         model.template.close()
+        if tracer is not None:
+            await asyncio.to_thread(tracer.close)
 
 
 async def wait_a_moment_for(engine: EngineClient) -> None:

@@ -20,6 +20,7 @@ from forge_api.openai_types import (
 )
 from forge_api.parameters import REFUSED, REFUSED_IN_CHAT, REFUSED_IN_COMPLETIONS, BodyParser
 from forge_api.served_model import ServedModel
+from forge_api.tracing.trace import Tracer
 from forge_api.validation import Validator
 from forge_common.config import HttpSettings
 from forge_common.errors import RequestError, RequestErrorKind
@@ -54,6 +55,7 @@ class Services(Struct, frozen=True):
     metrics: Metrics
     bodies: BodyBudget
     lifecycle: Lifecycle
+    tracer: Tracer | None = None  # None: nothing is traced
 
     def scheduler(self) -> SchedulerReady:
         """The engine's limits; raises RequestError where it is not expected to serve soon."""

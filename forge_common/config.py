@@ -209,6 +209,13 @@ class LogSettings(Settings, frozen=True):
     ] = "info"
 
 
+class TelemetrySettings(Settings, frozen=True):
+    otlp_endpoint: Annotated[
+        Text | None,
+        Meta(description="OpenTelemetry collector that spans are sent to; by default none are."),
+    ] = None
+
+
 class LaunchSettings(Settings, frozen=True):
     run_dir: Annotated[
         Text | None,
@@ -239,6 +246,7 @@ class ApiConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     http: HttpSettings = HttpSettings()
     links: LinkSettings = LinkSettings()
     launch: LaunchSettings = LaunchSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     log: LogSettings = LogSettings()
 
 
@@ -272,4 +280,5 @@ class LaunchConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     http: HttpSettings = HttpSettings()
     links: LinkSettings = LinkSettings()
     launch: LaunchSettings = LaunchSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     log: LogSettings = LogSettings()

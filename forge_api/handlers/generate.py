@@ -11,7 +11,7 @@ import logging
 import secrets
 import time
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from aiohttp import web
 
@@ -27,6 +27,8 @@ from forge_api.request_timer import RequestTimer
 from forge_api.services import SERVICES
 from forge_api.sse import ReplyHeader
 from forge_api.timings import Moments, Timings, timings_of
+from forge_api.tracing.spans import Generated
+from forge_api.tracing.trace import TRACE
 from forge_api.valid_request import ValidRequest
 from forge_common.errors import RequestError
 from forge_common.protocol.api_scheduler import SequenceOutput, SequenceTimes
@@ -61,8 +63,9 @@ class MakeStream(Protocol):
 
 
 class ReplyKind(NamedTuple):
-    """How the replies of a route look."""
+    """How the replies of a route look, and what traces call what it does."""
 
+    operation: Literal["chat", "text_completion"]
     id_prefix: str
     object: str
     chunk_object: str
@@ -75,7 +78,8 @@ class Run:
 
     def __init__(self, http: web.Request, request: ValidRequest, request_id: str) -> None:
         services = http.app[SERVICES]
-        self._is_timed = request.returns_timings
+        trace = http.get(TRACE)
+        self._is_timed = request.returns_timings or (trace is not None and trace.span.is_recording)
         self.generation = Generation(
             request, request_id, services.model.tokenizer, is_timed=self._is_timed
         )
@@ -112,6 +116,27 @@ class Run:
             return None
         num_cached_tokens = self.generation.usage.prompt_tokens_details.cached_tokens
         return timings_of(self.moments, num_cached_tokens)
+
+    def generated(self, kind: ReplyKind, header: ReplyHeader) -> Generated:
+        """So far, for a trace."""
+        sampling, usage = self._request.prompts[0].sampling, self.generation.usage
+        return Generated(
+            operation=kind.operation,
+            model=header.model,
+            reply_id=header.id,
+            num_choices=self._request.num_choices,
+            max_tokens=sampling.max_tokens,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            is_streamed=self._request.streaming is not None,
+            num_prompt_tokens=usage.prompt_tokens,
+            num_cached_tokens=usage.prompt_tokens_details.cached_tokens,
+            num_output_tokens=usage.completion_tokens,
+            finish_reasons=[
+                choice.finish_reason or self.outcome for choice in self.generation.choices
+            ],
+            moments=self.moments,
+        )
 
     def finish(self) -> None:
         """However it ended."""
@@ -158,6 +183,8 @@ async def reply(http: web.Request, request: ValidRequest, kind: ReplyKind) -> we
             )
         finally:
             run.finish()
+            if (trace := http.get(TRACE)) is not None:
+                trace.generated = run.generated(kind, header)
 
 
 async def reply_whole(run: Run, stream: OutputStream, whole: Whole) -> web.Response:

@@ -20,6 +20,7 @@ from forge_api.output_stream import ChoiceKey, OutputStream
 from forge_api.served_model import ServedModel
 from forge_api.services import Lifecycle, Parsers, Services
 from forge_api.serving import Server
+from forge_api.tracing.trace import Tracer
 from forge_api.validation import Validator
 from forge_common.checkpoint.generation_config import GenerationDefaults
 from forge_common.config import HttpSettings
@@ -230,7 +231,7 @@ class Api:
             return Reply(response.status, response.headers, await response.read())
 
 
-def make_services(engine: Any, **http: Any) -> Services:
+def make_services(engine: Any, *, tracer: Tracer | None = None, **http: Any) -> Services:
     model = ServedModel(
         "tiny", TOKENIZER, FakeTemplate(), GenerationDefaults(eos_token_ids=(EOS,)), 1_700_000_000
     )
@@ -248,6 +249,7 @@ def make_services(engine: Any, **http: Any) -> Services:
         metrics=metrics,
         bodies=BodyBudget(settings.max_body_bytes, metrics.body_bytes),
         lifecycle=Lifecycle(),
+        tracer=tracer,
     )
 
 

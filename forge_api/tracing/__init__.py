@@ -1,0 +1,1 @@
+"""Spans of requests over every hop, from the client's `traceparent`; off unless asked for."""
