@@ -207,6 +207,10 @@ class LogSettings(Settings, frozen=True):
         Literal["debug", "info", "warning", "error"],
         Meta(description="Least severity that is logged."),
     ] = "info"
+    log_format: Annotated[
+        Literal["text", "json"],
+        Meta(description="Lines for people, or a JSON object a line."),
+    ] = "text"
 
 
 class TelemetrySettings(Settings, frozen=True):

@@ -23,7 +23,7 @@ from forge_common.command_line import make_command, parse_flags
 from forge_common.config import ApiConfig, LaunchConfig, LogSettings, SchedulerConfig, WorkerConfig
 from forge_common.errors import ConfigError, ForgeError
 from forge_common.lifeline import LIFELINE_FD_VARIABLE, hold_lifeline
-from forge_common.log import configure_logging
+from forge_common.log import configure_logging, tell_error
 from forge_common.readiness import READY_FD_VARIABLE, Readiness
 from forge_common.ready_file import READY_FILE_VARIABLE
 from forge_common.settings_schema import Setting, parse_value, settings_of
@@ -58,7 +58,7 @@ def run_role(
     def body() -> None:
         flags = parse_flags(make_command(config_type, help), argv, name)
         config = load_config(config_type, flags, os.environ)
-        configure_logging(config.log.log_level, role)
+        configure_logging(config.log.log_level, role, config.log.log_format)
         if not is_supervised:  # else the launcher has said it
             warn_of_unknown_variables(os.environ)
         main(config)
@@ -179,4 +179,4 @@ def _tell(name: str, message: str) -> None:
     readiness = Readiness.from_environment()
     readiness.failed(message)
     if not readiness.is_supervised:  # else the launcher says it, once, as its last line
-        print(f"{name}: error: {message}", file=sys.stderr)
+        tell_error(name, message)

@@ -28,9 +28,10 @@ from forge_api.services import SERVICES
 from forge_api.sse import ReplyHeader
 from forge_api.timings import Moments, Timings, timings_of
 from forge_api.tracing.spans import Generated
-from forge_api.tracing.trace import TRACE
+from forge_api.tracing.trace import TRACE, trace_id_of
 from forge_api.valid_request import ValidRequest
 from forge_common.errors import RequestError
+from forge_common.log import fields_of
 from forge_common.protocol.api_scheduler import SequenceOutput, SequenceTimes
 from forge_common.tokenizer import Tokenizer
 
@@ -220,7 +221,8 @@ class StreamWriter:
         except (asyncio.CancelledError, ConnectionError):
             raise
         except Exception:
-            logger.exception("a stream failed")
+            known = fields_of(request_id=self._http[REQUEST_ID], trace_id=trace_id_of(self._http))
+            logger.exception("a stream failed", extra=known)
             await self._write(sse.error_event(internal_error()))
         await self._response.write_eof()
         return self._response

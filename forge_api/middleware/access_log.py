@@ -17,6 +17,8 @@ from forge_api.middleware.auth import PROBES
 from forge_api.middleware.request_id import REQUEST_ID
 from forge_api.route_label import route_of
 from forge_api.services import SERVICES
+from forge_api.tracing.trace import trace_id_of
+from forge_common.log import fields_of
 
 CLIENT_GONE = 499  # nginx's number for it; nobody is there to receive it
 QUIET = PROBES | {"/metrics"}
@@ -39,7 +41,8 @@ async def log_access(request: web.Request, handler: Handler) -> web.StreamRespon
 
 
 def _record(request: web.Request, status: int, seconds: float) -> None:
-    request.app[SERVICES].metrics.replied(request.method, route_of(request), status)
+    route = route_of(request)
+    request.app[SERVICES].metrics.replied(request.method, route, status)
     logger.log(
         logging.DEBUG if request.path in QUIET else logging.INFO,
         "%s %s %s %d %.1f ms",
@@ -48,4 +51,13 @@ def _record(request: web.Request, status: int, seconds: float) -> None:
         request.path,
         status,
         seconds * 1000,
+        extra=fields_of(
+            request_id=request[REQUEST_ID],
+            trace_id=trace_id_of(request),
+            method=request.method,
+            path=request.path,
+            route=route,
+            status=status,
+            duration_ms=round(seconds * 1000, 3),
+        ),
     )

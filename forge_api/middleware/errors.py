@@ -17,7 +17,9 @@ from forge_api.errors import (
 )
 from forge_api.handlers.bodies import JSON
 from forge_api.middleware.request_id import REQUEST_ID
+from forge_api.tracing.trace import trace_id_of
 from forge_common.errors import RequestError
+from forge_common.log import fields_of
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +37,9 @@ async def reply_with_errors(request: web.Request, handler: Handler) -> web.Strea
     except (asyncio.CancelledError, ConnectionError):
         raise
     except Exception:
-        logger.exception("request %s failed", request[REQUEST_ID])
+        request_id = request[REQUEST_ID]
+        known = fields_of(request_id=request_id, trace_id=trace_id_of(request))
+        logger.exception("request %s failed", request_id, extra=known)
         return error_reply(internal_error())
 
 

@@ -17,7 +17,7 @@ import click
 
 from forge_common.command_line import make_command, parse_flags, show
 from forge_common.config import HttpSettings, LaunchConfig
-from forge_common.log import configure_logging, send_records
+from forge_common.log import configure_logging, send_records, tell_error
 from forge_common.settings import exit_code_of, load_config, warn_of_unknown_variables
 from forge_common.supervisor.console import Console, ConsoleHandler
 from forge_common.supervisor.keys_command import make_keys_and_tell
@@ -59,7 +59,7 @@ def launch(argv: Sequence[str] | None) -> None:
     plan_flag = click.Option(["--plan"], is_flag=True, help="Print the memory plan and exit.")
     flags = parse_flags(make_command(LaunchConfig, HELP, [plan_flag, version_flag()]), argv, NAME)
     config = load_config(LaunchConfig, flags, os.environ)
-    configure_logging(config.log.log_level, "launch")
+    configure_logging(config.log.log_level, "launch", config.log.log_format)
     warn_of_unknown_variables(os.environ)  # before what a mistyped one may make fail, say the port
     model = find_model(config.model)
     plan = plan_for(model, config)
@@ -69,7 +69,7 @@ def launch(argv: Sequence[str] | None) -> None:
     config = settle(config, model, plan, check_port(config.http))
     outcome = serve(config)
     if outcome.reason is not None:
-        print(f"{NAME}: error: {outcome.reason}", file=sys.stderr)
+        tell_error(NAME, outcome.reason)
     sys.exit(outcome.exit_code)
 
 
@@ -77,7 +77,8 @@ def serve(config: LaunchConfig) -> Outcome:
     with run_directory(config.launch.run_dir) as run_dir:
         config = settle_links(config, run_dir)
         roles = roles_of(config, os.environ)
-        console = Console(sys.stderr, ["launch", *(role.name for role in roles)])
+        names = ["launch", *(role.name for role in roles)]
+        console = Console(sys.stderr, names, config.log.log_format)
         send_records(config.log.log_level, ConsoleHandler(console, "launch"))
         return asyncio.run(supervise(config, roles, console))
 
@@ -86,7 +87,8 @@ async def supervise(config: LaunchConfig, roles: Sequence[Role], console: Consol
     def announce() -> None:
         logger.info("services that speak ZMQ connect to %s", config.links.client_endpoint)
         url = base_url(config.http)
-        show(f"Forge is ready: {url}/v1 (model {config.model.served_model_name})")
+        say = logger.info if config.log.log_format == "json" else show
+        say(f"Forge is ready: {url}/v1 (model {config.model.served_model_name})")
 
     return await Supervisor(console, config.launch, announce).run(roles)
 

@@ -227,7 +227,7 @@ def test_interrupt_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_role_runs_with_its_config(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("forge_common.settings.configure_logging", lambda level, role: None)
+    monkeypatch.setattr("forge_common.settings.configure_logging", lambda *_: None)
     seen: list[WorkerConfig] = []
     with pytest.raises(SystemExit) as caught:
         run_role(WorkerConfig, seen.append, name="forge-worker", help="", argv=["--threads", "2"])

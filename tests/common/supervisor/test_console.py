@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import logging
 import re
+from typing import Any
+
+import pytest
 
 from forge_common.supervisor.console import CLEAR_LINE, Console, ConsoleHandler
 
@@ -78,3 +82,43 @@ class Gone(Terminal):
 
 def test_a_terminal_that_is_gone_stops_nothing() -> None:
     Console(Gone(), ["w"]).line("w", "hello")
+
+
+def json_lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_json_line_of_a_child_gets_its_role_and_is_nested_nowhere() -> None:
+    stream = io.StringIO()
+    line = '{"time":"t","level":"info","message":"hi","status":200}'
+    Console(stream, ["api-0"], "json").line("api-0", line)
+    assert stream.getvalue() == (
+        '{"time":"t","level":"info","role":"api-0","message":"hi","status":200}\n'
+    )
+
+
+@pytest.mark.parametrize("text", ["Fatal Python error", '{"half": ', '{"a": 1}', "[1]", "3"])
+def test_other_words_of_a_child_become_the_message_of_a_line(text: str) -> None:
+    stream = io.StringIO()
+    Console(stream, ["worker"], "json").line("worker", text)
+    (line,) = json_lines(stream)
+    assert (line["role"], line["level"]) == ("worker", "info")
+    assert "time" in line
+    assert line["message"] == text
+
+
+def test_launchers_own_records_are_lines_with_their_fields() -> None:
+    stream = io.StringIO()
+    handler = ConsoleHandler(Console(stream, ["launch"], "json"), "launch")
+    handler.emit(logging.LogRecord("x", logging.WARNING, "", 0, "two\nlines", (), None))
+    (line,) = json_lines(stream)
+    assert (line["role"], line["message"]) == ("launch", "two\nlines")
+
+
+def test_progress_in_json_is_lines_also_on_a_terminal() -> None:
+    stream = Terminal()
+    console = Console(stream, ["w"], "json")
+    assert not console.is_terminal
+    console.update("w", "half")
+    console.finish_update("w", "done")
+    assert [line["message"] for line in json_lines(stream)] == ["half", "done"]
