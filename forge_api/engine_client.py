@@ -69,6 +69,7 @@ class EngineClient:
         self._is_ready = asyncio.Event()
         self._scheduler: SchedulerReady | None = None
         self._patience: asyncio.TimerHandle | None = None
+        self.num_scheduler_restarts = 0  # as far as this process saw them
         self._group = asyncio.TaskGroup()  # a loop that fails ends the process, it leaves no hang
         self._task: asyncio.Task[None] | None = None
 
@@ -263,6 +264,9 @@ class EngineClient:
             self._stats_waiter.set_result(message)
         self._stats_waiter = None
 
+    def _is_another(self, ready: SchedulerReady) -> bool:
+        return self._scheduler is not None and self._scheduler.epoch != ready.epoch
+
     async def _take_ready(self, message: SchedulerReady) -> None:
         if message.protocol_version != PROTOCOL_VERSION:
             logger.error("the scheduler speaks protocol version %d", message.protocol_version)
@@ -273,6 +277,7 @@ class EngineClient:
         self._stop_patience()
         for request_id, error in self._unfinished.meet(message.epoch).items():
             self._links[request_id].fail(error)
+        self.num_scheduler_restarts += self._is_another(message)
         self._scheduler = message
         self._is_ready.set()
         await self._send_due()

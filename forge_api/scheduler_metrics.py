@@ -25,6 +25,12 @@ def scheduler_metrics(stats: SchedulerStats) -> Iterator[Metric]:
     yield step_tokens(stats.step_sizes)
 
 
+def scheduler_restarts(count: int) -> Metric:
+    return CounterMetricFamily(
+        "forge_scheduler_restarts", "Schedulers that took a lost one's place", value=count
+    )
+
+
 def gauges(stats: SchedulerStats) -> Iterator[Metric]:
     used_blocks = stats.num_blocks - stats.num_free_blocks
     values: dict[str, tuple[str, float | None]] = {
@@ -38,9 +44,12 @@ def gauges(stats: SchedulerStats) -> Iterator[Metric]:
         ),
         "kv_cache_blocks": ("KV blocks there are", stats.num_blocks),
         "worker_ready": ("1 while the worker is ready", float(stats.is_worker_ready)),
+        "scheduler_uptime_seconds": ("Since the scheduler started", stats.uptime_s),
+        "worker_uptime_seconds": ("Since the worker was ready; absent without one",
+                                  stats.worker_uptime_s),
         "last_step_age_seconds": ("Since the last step; absent while idle", stats.last_step_age_s),
         "oldest_waiting_age_seconds": ("Of the longest wait", stats.oldest_waiting_age_s),
-    }
+    }  # fmt: skip
     for name, (text, value) in values.items():
         if value is not None:
             yield GaugeMetricFamily(f"forge_{name}", text, value=value)

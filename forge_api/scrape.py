@@ -15,7 +15,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from forge_api.metrics import Metrics
-from forge_api.scheduler_metrics import scheduler_metrics
+from forge_api.scheduler_metrics import scheduler_metrics, scheduler_restarts
 from forge_api.vllm_metrics import cache_config, split_by_label, under_vllm_names
 from forge_common.protocol.api_scheduler import SchedulerReady, SchedulerStats
 
@@ -25,6 +25,7 @@ class EngineNumbers(NamedTuple):
 
     scheduler: SchedulerReady | None
     stats: SchedulerStats | None
+    num_scheduler_restarts: int = 0
 
 
 class ScrapeOptions(NamedTuple):
@@ -41,7 +42,8 @@ class Scrape(Collector):
 
     def collect(self) -> Iterator[Metric]:
         stats = self._numbers.stats
-        families = [*self._own(), *(() if stats is None else scheduler_metrics(stats))]
+        families = [*self._own(), scheduler_restarts(self._numbers.num_scheduler_restarts)]
+        families += () if stats is None else scheduler_metrics(stats)
         yield from families
         if self._options.with_vllm_names:
             yield from self._under_vllm_names(families)

@@ -5,6 +5,9 @@ Holds references only; knows nothing of routes.
 
 from __future__ import annotations
 
+import time
+
+import msgspec
 from aiohttp import web
 from msgspec import Struct
 
@@ -28,9 +31,14 @@ from forge_common.protocol.api_scheduler import SchedulerReady
 
 
 class Lifecycle(Struct):
-    """Whether the process still takes requests; goes from False to True once."""
+    """Whether the process still takes requests; `is_draining` goes from False to True once."""
 
     is_draining: bool = False
+    started_at_s: float = msgspec.field(default_factory=time.monotonic)
+
+    @property
+    def uptime_s(self) -> float:
+        return time.monotonic() - self.started_at_s
 
 
 class Parsers:

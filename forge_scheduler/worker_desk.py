@@ -54,6 +54,8 @@ class WorkerDesk:
         self._listener = listener
         self._seat = WorkerSeat()
         self._epoch = time.time_ns() // 1000
+        self._started_at_s = time.monotonic()
+        self._seated_at_s = self._started_at_s  # the worker, if there is one
 
     @property
     def worker(self) -> bytes | None:
@@ -86,13 +88,17 @@ class WorkerDesk:
         self._lose(Loss(WorkerLoss.GONE, "the connection to the worker is lost"))
 
     def stats(self) -> SchedulerStats:
+        now_s = time.monotonic()
+        uptime_s = now_s - self._started_at_s
         if self.scheduler is None:
-            return starting_stats()
+            return msgspec.structs.replace(starting_stats(), uptime_s=uptime_s)
         loss = self._seat.last_loss
         return msgspec.structs.replace(
             self.scheduler.stats(),
             is_worker_ready=self.worker is not None,
             worker_loss=None if loss is None else loss.reason,
+            uptime_s=uptime_s,
+            worker_uptime_s=None if self.worker is None else now_s - self._seated_at_s,
         )
 
     def _on_worker_ready(self, worker: Worker) -> None:
@@ -144,6 +150,7 @@ class WorkerDesk:
 
     def _seat_worker(self, worker: Worker) -> None:
         self._seat.take(worker)
+        self._seated_at_s = time.monotonic()
         ready = worker.ready
         self.scheduler = self._scheduler_with(ready)
         self.ready = SchedulerReady(

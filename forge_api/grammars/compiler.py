@@ -32,6 +32,14 @@ class TimedOutcome(NamedTuple):
     seconds: float  # of wall clock
 
 
+class CompilerState(NamedTuple):
+    """Of the processes that compile; some are only started when they are needed."""
+
+    num_idle: int
+    num_busy: int
+    num_deaths: int  # of those that a grammar ended, by a limit or otherwise; others followed them
+
+
 class Compiler:
     """Blocks; as many threads may call it as there are processes to be."""
 
@@ -39,11 +47,17 @@ class Compiler:
         self._program = Program(MODULE, max_cpu_s, MAX_REPLY_BYTES)
         self._decoder: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
         self._idle: deque[Succession] = deque()
+        self._busy: set[Succession] = set()
+        self._num_deaths = 0
 
     @property
     def pids(self) -> list[int]:
         """Of the processes that wait for a grammar."""
         return [processes.pid for processes in self._idle]
+
+    @property
+    def state(self) -> CompilerState:
+        return CompilerState(len(self._idle), len(self._busy), self._num_deaths)
 
     def start(self) -> None:
         """The first process; it gets ready by itself."""
@@ -57,9 +71,11 @@ class Compiler:
         """Of the JSON of a GrammarSpec. Raises RequestError where Forge is to blame."""
         started_at = time.perf_counter()
         processes = self._idle.pop() if self._idle else Succession(self._program)
+        self._busy.add(processes)
         try:
             outcome = self._ask(processes, spec)
         finally:
+            self._busy.discard(processes)
             self._idle.append(processes)
         return TimedOutcome(outcome, time.perf_counter() - started_at)
 
@@ -67,6 +83,7 @@ class Compiler:
         try:
             reply = self._decoder.decode(processes.ask(spec))
         except ProcessDied as error:
+            self._num_deaths += 1
             return self._outcome_of(error)
         except msgspec.DecodeError as error:
             processes.replace()

@@ -16,7 +16,7 @@ import msgspec
 from forge_api.errors import DEFAULT_RETRY_AFTER_S, RetryLater
 from forge_api.grammars.cache import OutcomeCache
 from forge_api.grammars.calls import AskedCalls
-from forge_api.grammars.compiler import NUM_PROCESSES, Compiler
+from forge_api.grammars.compiler import NUM_PROCESSES, Compiler, CompilerState
 from forge_api.grammars.fields import AskedGrammar
 from forge_api.grammars.messages import Compiled, Outcome, Refused
 from forge_api.metrics import GrammarMetrics
@@ -66,6 +66,10 @@ class Grammars:
     def num_compiling(self) -> int:
         """That run, or wait to."""
         return len(self._flights)
+
+    @property
+    def compiler_state(self) -> CompilerState:
+        return self._compiler.state
 
     def start(self) -> None:
         """So that the first request does not wait for a process to start."""

@@ -16,7 +16,7 @@ MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 async def scrape(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
     engine = services.engine
-    numbers = EngineNumbers(engine.scheduler, await engine.stats())
+    numbers = EngineNumbers(engine.scheduler, await engine.stats(), engine.num_scheduler_restarts)
     options = ScrapeOptions(
         services.model.name,
         services.http.metrics_compat == "vllm",

@@ -207,6 +207,8 @@ class SchedulerStats(Message, frozen=True):
     step_sizes: StepSizes
     grammar_delays_total: Count = 0  # steps that gave a sequence no token for its grammar's sake
     num_grammar_bytes: Count = 0  # of the grammars of all that wait or run
+    uptime_s: float = 0.0
+    worker_uptime_s: float | None = None  # since the worker introduced itself; None without one
 
 
 ClientMessage = Hello | Submit | Abort | GetStats

@@ -127,6 +127,7 @@ class FakeEngine:
     def __init__(self, script: Script, *, delay_s: float = 0.0) -> None:
         self.scheduler: SchedulerReady | None = READY
         self.statistics: SchedulerStats | None = STATS
+        self.num_scheduler_restarts = 0
         self.rejection: RequestError | None = None
         self.submitted: list[Submit] = []
         self.aborted: list[tuple[str, int | None]] = []

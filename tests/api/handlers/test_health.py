@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from forge_common.protocol.message import PROTOCOL_VERSION
-from tests.api.fakes import STATS, Api, FakeEngine, Reply, get, serve, speaks
+from tests.api.fakes import HELLO, STATS, Api, FakeEngine, Reply, get, serve, speaks
 
 
 def make_engine() -> FakeEngine:
@@ -72,3 +74,42 @@ def test_health_is_a_200_also_when_something_is_wrong() -> None:
     engine.statistics = None
     health = get(engine, "/forge/v1/health")
     assert (health.status, health.json["engine"]) == (200, None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"last_step_age_s": None}, ("ready", None)),
+        ({"last_step_age_s": 7.5}, ("busy", 7.5)),
+        ({"is_worker_ready": False, "last_step_age_s": None}, ("awaited", None)),
+    ],
+)
+def test_what_the_worker_does_is_told(fields: dict[str, Any], expected: tuple[Any, Any]) -> None:
+    engine = make_engine()
+    engine.statistics = msgspec.structs.replace(STATS, worker_uptime_s=3.0, **fields)
+    worker = get(engine, "/forge/v1/health").json["engine"]["worker"]
+    assert (worker["state"], worker["busy_s"]) == expected
+    assert worker["restarts"] == {"gone": 2}
+    assert worker["uptime_s"] == 3.0
+
+
+def test_how_long_each_part_is_up_is_told() -> None:
+    engine = make_engine()
+    engine.statistics = msgspec.structs.replace(STATS, uptime_s=99.0)
+    engine.num_scheduler_restarts = 2
+    health = get(engine, "/forge/v1/health").json
+    assert (health["engine"]["uptime_s"], health["engine"]["epoch"]) == (99.0, 1)
+    assert health["uptime_s"] >= 0
+    assert health["num_scheduler_restarts"] == 2
+    assert health["engine"]["kv_cache_usage"] == 0.4
+
+
+def test_processes_that_compile_grammars_are_counted() -> None:
+    async def test(api: Api) -> Reply:
+        grammar = {"response_format": {"type": "json_object"}}
+        await api.post("/v1/chat/completions", HELLO | grammar)
+        return await api.get("/forge/v1/health")
+
+    grammars = serve(make_engine(), test).json["grammars"]
+    expected = {"num_compiling": 0, "num_idle_processes": 1, "num_busy_processes": 0}
+    assert grammars == expected | {"num_deaths": 0}
