@@ -1,4 +1,4 @@
-"""Parts of the README that follow from the code: `python -m tests.derived_docs` writes them.
+"""Parts of the docs that follow from the code: `python -m tests.derived_docs` writes them.
 
 Each part stands between `<!-- NAME -->` and `<!-- /NAME -->`; a test holds text and code together.
 """
@@ -10,12 +10,19 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from msgspec.structs import replace
+
+from forge_api.metrics import Metrics
+from forge_api.scheduler_metrics import scheduler_metrics, scheduler_restarts
 from forge_common.config import LaunchConfig
 from forge_common.settings_schema import settings_table
+from forge_scheduler.stats import starting_stats
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("forge_api", "forge_scheduler", "forge_worker", "forge_common")
 README = ROOT / "README.md"
+WATCHING = ROOT / "docs" / "watching.md"
+PAGES = (README, WATCHING)
 
 
 def flags() -> str:
@@ -26,7 +33,25 @@ def layout() -> str:
     return "\n".join(line for package in PACKAGES for line in _tree(ROOT / package, 0))
 
 
-PARTS: dict[str, Callable[[], str]] = {"flags": flags, "layout": layout}
+def metrics() -> str:
+    """Every family that a scrape of a deployment without faults or vLLM's names can hold."""
+    stats = replace(
+        starting_stats(), worker_uptime_s=1.0, last_step_age_s=1.0, oldest_waiting_age_s=1.0
+    )
+    families = [
+        *Metrics().registry.collect(),
+        scheduler_restarts(0),
+        *scheduler_metrics(stats),
+    ]
+    rows = sorted(
+        f"| `{family.name}{'_total' if family.type == 'counter' else ''}` | {family.type} |"
+        f" {family.documentation} |"
+        for family in families
+    )
+    return "\n".join(["| metric | | |", "|---|---|---|", *rows])
+
+
+PARTS: dict[str, Callable[[], str]] = {"flags": flags, "layout": layout, "metrics": metrics}
 
 
 def with_parts(text: str) -> str:
@@ -57,7 +82,8 @@ def _summary(path: Path) -> str:
 
 
 def main() -> None:
-    README.write_text(with_parts(README.read_text()))
+    for page in PAGES:
+        page.write_text(with_parts(page.read_text()))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.derived_docs import PAGES as DERIVED
 from tests.derived_docs import README, ROOT, with_parts
 
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
@@ -16,8 +17,9 @@ def by_name(path: Path) -> str:
     return path.name
 
 
-def test_derived_parts_of_the_readme_are_current() -> None:
-    text = README.read_text()
+@pytest.mark.parametrize("page", DERIVED, ids=by_name)
+def test_derived_parts_are_current(page: Path) -> None:
+    text = page.read_text()
     assert text == with_parts(text), "run: python -m tests.derived_docs"
 
 
