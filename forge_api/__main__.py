@@ -36,7 +36,26 @@ def share_metrics(config: ApiConfig) -> None:
         directory.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"cannot make {directory}: {error.strerror}") from error
+    forget_dead(directory)
     os.environ[MULTIPROCESS_VARIABLE] = str(directory)
+
+
+def forget_dead(directory: Path) -> None:
+    """What a process that was killed held at the time is held no more; what it counted stays."""
+    for path in directory.glob("gauge_live*_*.db"):
+        pid = path.stem.rpartition("_")[2]
+        if not is_running(int(pid)):
+            path.unlink(missing_ok=True)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 if __name__ == "__main__":

@@ -160,6 +160,9 @@ class Metrics(MetricGroup):
         self.slow_readers = self._counter(
             "slow_readers", "Streams ended because their client did not read", ()
         )
+        self.restarts = self._gauge(
+            "api_restarts", "How often API processes took a lost one's place"
+        )
         self.body_bytes = self._gauge(
             "body_bytes", "Bytes of request bodies that are being received or parsed"
         )

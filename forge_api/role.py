@@ -26,6 +26,7 @@ from forge_common.config import ApiConfig, HttpSettings
 from forge_common.curve_keys import client_security
 from forge_common.errors import ConfigError
 from forge_common.readiness import Readiness
+from forge_common.restart_count import num_restarts
 
 READY_WAIT_S = 1.0  # before it listens: a probe must get an answer soon
 
@@ -50,6 +51,7 @@ async def run(config: ApiConfig, readiness: Readiness) -> None:
     tracer = tracer_of(config.telemetry.otlp_endpoint, os.environ)
     model = await asyncio.to_thread(ServedModel.load, config.model)
     metrics = Metrics()
+    metrics.restarts.set(num_restarts(os.environ))
     grammars = Grammars(metrics.grammars)
     grammars.start()
     try:

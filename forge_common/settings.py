@@ -26,6 +26,7 @@ from forge_common.lifeline import LIFELINE_FD_VARIABLE, hold_lifeline
 from forge_common.log import configure_logging, tell_error
 from forge_common.readiness import READY_FD_VARIABLE, Readiness
 from forge_common.ready_file import READY_FILE_VARIABLE
+from forge_common.restart_count import RESTARTS_VARIABLE
 from forge_common.settings_schema import Setting, parse_value, settings_of
 
 ConfigT = TypeVar("ConfigT", bound=Struct)
@@ -152,6 +153,7 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     """`FORGE_…` variables that nobody reads, each with the name that may have been meant."""
     known = {setting.variable for setting in settings_of(LaunchConfig)}
     known |= {CONFIG_VARIABLE, READY_FD_VARIABLE, READY_FILE_VARIABLE, LIFELINE_FD_VARIABLE}
+    known.add(RESTARTS_VARIABLE)
     found = (name for name in environment if name.startswith("FORGE_") and name not in known)
     return [name + _suggestion(name, known) for name in sorted(found)]
 

@@ -18,6 +18,7 @@ from typing import IO, Protocol
 
 from forge_common.lifeline import LIFELINE_FD_VARIABLE
 from forge_common.readiness import READY_FD_VARIABLE, AnyReport, ReportReader
+from forge_common.restart_count import RESTARTS_VARIABLE
 from forge_common.supervisor.lines import LineSplitter
 from forge_common.supervisor.roles import Role
 
@@ -34,8 +35,9 @@ class Listener(Protocol):
 
 
 class Child:
-    def __init__(self, role: Role) -> None:
+    def __init__(self, role: Role, num_restarts: int = 0) -> None:
         self.role = role
+        self.num_restarts = num_restarts
         self.is_ready = False
         self.failure_message: str | None = None
         self.exit_code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -118,6 +120,7 @@ class Child:
             **self.role.environment,
             LIFELINE_FD_VARIABLE: str(lifeline_fd),
             READY_FD_VARIABLE: str(ready_fd),
+            RESTARTS_VARIABLE: str(self.num_restarts),
         }
         return subprocess.Popen(  # noqa: S603 - the command is ours
             self.role.argv,

@@ -246,7 +246,7 @@ class Supervisor:
         if not self._restarts.keeps(child.role):
             return
         self._loading.pop(name, None)
-        successor = Child(child.role)
+        successor = Child(child.role, child.num_restarts + 1)
         self._children[self._children.index(child)] = successor
         try:
             await self._start(successor)

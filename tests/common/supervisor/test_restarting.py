@@ -85,6 +85,21 @@ def test_readiness_is_announced_once(launch: Launch, starts: Path) -> None:
     assert process.communicate(timeout=WAIT_S)[0] == ""
 
 
+def test_each_start_is_told_how_often_it_was_started_again(
+    launch: Launch, starts: Path, tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    note = f"open({str(told)!r}, 'a').write(os.environ['FORGE_NUM_RESTARTS'] + ' ')"
+    process = launch(("worker", 0, counting(starts, f"{note}; {RUNS}")), **RESTARTED)
+    wait_until_ready(process)
+    kill_the_last(starts)
+    deadline = time.monotonic() + WAIT_S
+    while told.read_text().split() != ["0", "1"]:
+        assert time.monotonic() < deadline, told.read_text()
+        time.sleep(0.01)
+    end(process)
+
+
 def test_worker_that_fails_in_its_work_starts_again(launch: Launch, starts: Path) -> None:
     fails = "ready()\nif number == 0: fail('out of memory'); sys.exit(6)\ntime.sleep(30)"
     process = launch(("worker", 0, counting(starts, fails)), **RESTARTED)
