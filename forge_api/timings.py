@@ -46,7 +46,7 @@ class Moments(Struct, frozen=True, kw_only=True):
         return max((choice.last_token for choice in self.choices), default=None)
 
     def lap_s(self, name: LapName) -> float:
-        return sum(lap.ended - lap.started for lap in self.laps if lap.name == name)
+        return sum((lap.ended - lap.started for lap in self.laps if lap.name == name), 0.0)
 
 
 class ChoiceTimings(Struct, frozen=True, kw_only=True):

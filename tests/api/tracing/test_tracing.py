@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -13,7 +15,18 @@ from forge_api.tracing.setup import tracer_of
 from forge_common.errors import ConfigError
 from forge_common.protocol.message import Failure
 from forge_common.sampling import FinishReason
-from tests.api.fakes import HELLO, TIMES, TOKENIZER, Api, FakeEngine, make_output, serve, speaks
+from tests.api.fakes import (
+    HELLO,
+    TIMES,
+    TOKENIZER,
+    Api,
+    FakeEngine,
+    make_output,
+    never_ends,
+    serve,
+    speaks,
+    until,
+)
 from tests.api.tracing.collector import Collector, SeenSpan, collecting
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -182,3 +195,22 @@ def test_without_the_extra_the_flag_is_one_sentence(monkeypatch: pytest.MonkeyPa
     with pytest.raises(ConfigError, match=r"pip install 'forge-server\[otel\]'"):
         tracer_of("http://127.0.0.1:4318", {})
     assert tracer_of(None, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}) is None
+
+
+def test_a_client_that_leaves_ends_its_trace() -> None:
+    engine = FakeEngine(never_ends, delay_s=0.001)
+
+    async def test(api: Api) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(api.post("/v1/chat/completions", HELLO, headers=SAMPLED), 0.1)
+        await until(lambda: engine.aborted)
+
+    attributes = named(traced(test, engine).spans, "POST /v1/chat/completions").attributes
+    assert attributes["http.response.status_code"] == 499
+    assert attributes["gen_ai.response.finish_reasons"] == ["abort"]
+
+
+def test_texts_that_clients_write_into_spans_are_short() -> None:
+    headers = SAMPLED | {"User-Agent": "x" * 5000}
+    spans = traced(lambda api: api.get("/" + "y" * 5000, headers=headers)).spans
+    assert max(len(str(value)) for value in spans[0].attributes.values()) == 200
