@@ -42,6 +42,7 @@ class Batch:
         "num_draft_tokens",
         "released",
         "scheduled",
+        "sent_at_s",
         "sequences",
         "step_id",
         "token_budget",
@@ -49,6 +50,7 @@ class Batch:
 
     def __init__(self, step_id: int, token_budget: int) -> None:
         self.step_id = step_id
+        self.sent_at_s = 0.0
         self.token_budget = token_budget
         self.num_draft_tokens = 0
         self.sequences: list[Sequence] = []

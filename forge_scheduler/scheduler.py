@@ -15,7 +15,12 @@ import msgspec
 from msgspec import Struct
 
 from forge_common.errors import RequestError, WorkerError
-from forge_common.protocol.api_scheduler import SchedulerStats, SequenceOutput, Submit
+from forge_common.protocol.api_scheduler import (
+    SchedulerStats,
+    SchedulerStatus,
+    SequenceOutput,
+    Submit,
+)
 from forge_common.protocol.message import Failure
 from forge_common.protocol.scheduler_worker import (
     BatchOutput,
@@ -39,7 +44,8 @@ from forge_scheduler.sequence import (
     SequenceStatus,
     status_with,
 )
-from forge_scheduler.stats import Clock, Counters, QueuePace, StepMeter, stats_of
+from forge_scheduler.stats import Clock, Counters, QueuePace, StepMeter, StepTimer, stats_of
+from forge_scheduler.status import states_of
 from forge_scheduler.timekeeper import Timekeeper
 from forge_scheduler.turns import Turns
 from forge_scheduler.waiting_queue import Room, WaitingQueue
@@ -96,6 +102,7 @@ class Scheduler:
         self._turns = Turns()
         self._step_meter = StepMeter()
         self._timekeeper = Timekeeper(clock)
+        self._step_timer = StepTimer()
         self._last_step_at_s = clock()
         self._num_requests = 0
         self._num_sequences = 0
@@ -166,7 +173,7 @@ class Scheduler:
         batch.released = self._admission.take_released()
         self._in_flight.append(batch)
         self.counters.num_steps += 1
-        self._last_step_at_s = self._clock()
+        self._last_step_at_s = batch.sent_at_s = self._clock()
         self._observe(batch)
         return batch
 
@@ -177,6 +184,7 @@ class Scheduler:
         self._in_flight[0].check_answer(output, self._limits.vocab_size)
         batch = self._in_flight.popleft()
         self._timekeeper.take(batch, output)
+        self._step_timer.observe(batch.sent_at_s, self._clock())
         news: ClientOutputs = defaultdict(list)
         for sequence, scheduled, sampled in zip(
             batch.sequences, batch.scheduled, output.sequences, strict=True
@@ -234,6 +242,15 @@ class Scheduler:
             num_free_blocks=self._kv_cache.num_free_blocks,
             last_step_age_s=now_s - self._last_step_at_s if self._in_flight else None,
             oldest_waiting_age_s=None if oldest_s is None else now_s - oldest_s,
+        )
+
+    def status(self) -> SchedulerStatus:
+        """What runs and waits, and where the blocks are: more than a scrape asks for."""
+        return SchedulerStatus(
+            states_of(self._admission.running, self._waiting, self._clock()),
+            self._kv_cache.block_map(),
+            self._step_timer.num_steps,
+            self._step_timer.total_s,
         )
 
     def _observe(self, batch: Batch) -> None:

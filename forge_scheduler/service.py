@@ -20,6 +20,7 @@ from forge_common.protocol.api_scheduler import (
     Accepted,
     ClientMessage,
     GetStats,
+    GetStatus,
     Hello,
     KeepAlive,
     Malformed,
@@ -88,6 +89,8 @@ class Service:
                 self._on_abort(client, message)
             case GetStats():
                 self._post(client, self.worker_desk.stats())
+            case GetStatus():
+                self._post(client, self.worker_desk.status())
             case Undecodable():
                 self._on_undecodable(client, message)
             case _:

@@ -62,6 +62,20 @@ class StepMeter:
         return StepSizes(list(self._bounds), list(self._counts), self._num_tokens)
 
 
+class StepTimer:
+    """How long the worker had a step to run: one sent behind another begins with its answer."""
+
+    def __init__(self) -> None:
+        self.num_steps = 0
+        self.total_s = 0.0
+        self._answered_at_s = -math.inf
+
+    def observe(self, sent_at_s: float, answered_at_s: float) -> None:
+        self.num_steps += 1
+        self.total_s += answered_at_s - max(sent_at_s, self._answered_at_s)
+        self._answered_at_s = answered_at_s
+
+
 def stats_of(counters: Counters, step_sizes: StepSizes) -> SchedulerStats:
     """Those of a scheduler with nothing to do and nobody to do it; its state is to be filled in."""
     return SchedulerStats(

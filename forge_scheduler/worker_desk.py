@@ -16,7 +16,12 @@ import msgspec
 
 from forge_common.config import SchedulerConfig
 from forge_common.errors import LinkError, WorkerError
-from forge_common.protocol.api_scheduler import SchedulerReady, SchedulerStats, WorkerLoss
+from forge_common.protocol.api_scheduler import (
+    SchedulerReady,
+    SchedulerStats,
+    SchedulerStatus,
+    WorkerLoss,
+)
 from forge_common.protocol.message import PROTOCOL_VERSION
 from forge_common.protocol.scheduler_worker import (
     BatchOutput,
@@ -29,6 +34,7 @@ from forge_common.transport import Undecodable
 from forge_scheduler.policy import make_policy
 from forge_scheduler.scheduler import ClientOutputs, Limits, Scheduler
 from forge_scheduler.stats import starting_stats
+from forge_scheduler.status import starting_status
 from forge_scheduler.worker_seat import Loss, Worker, WorkerSeat
 
 logger = logging.getLogger(__name__)
@@ -100,6 +106,9 @@ class WorkerDesk:
             uptime_s=uptime_s,
             worker_uptime_s=None if self.worker is None else now_s - self._seated_at_s,
         )
+
+    def status(self) -> SchedulerStatus:
+        return starting_status() if self.scheduler is None else self.scheduler.status()
 
     def _on_worker_ready(self, worker: Worker) -> None:
         if self.worker is None:

@@ -32,6 +32,7 @@ from forge_common.protocol.api_scheduler import (
     SchedulerMessage,
     SchedulerReady,
     SchedulerStats,
+    SchedulerStatus,
     SequenceOutput,
     Submit,
 )
@@ -188,8 +189,8 @@ class RequestBook:
                 self._take_ready(message)
             case Malformed() | Undecodable():
                 self.lose(LinkError(f"the scheduler speaks another protocol: {message.reason}"))
-            case KeepAlive():
-                pass  # that it could be sent is all it says
+            case KeepAlive() | SchedulerStatus():
+                pass  # that it could be sent is all the one says; nobody asks here for the other
             case _:
                 assert_never(message)
 

@@ -4,6 +4,7 @@
            ── Submit ────────────▶                       ◀── Accepted | Rejected
            ── Abort ─────────────▶                       ◀── Outputs  (one message a step)
            ── GetStats ──────────▶                       ◀── SchedulerStats
+           ── GetStatus ─────────▶                       ◀── SchedulerStatus
                                                          ◀── KeepAlive  (when long nothing came)
 
 A `Hello` is answered once a worker is ready. Every `Submit` is answered at once by `Accepted` or
@@ -78,6 +79,10 @@ class Abort(Message, frozen=True):
 
 class GetStats(Message, frozen=True):
     pass
+
+
+class GetStatus(Message, frozen=True):
+    """For somebody who watches: it costs the scheduler more than `GetStats`, up to milliseconds."""
 
 
 class SchedulerReady(Message, frozen=True):
@@ -211,7 +216,61 @@ class SchedulerStats(Message, frozen=True):
     worker_uptime_s: float | None = None  # since the worker introduced itself; None without one
 
 
-ClientMessage = Hello | Submit | Abort | GetStats
+class SequencePhase(StrEnum):
+    """Where a sequence that has not ended stands."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    PREEMPTED = "preempted"  # waits again, with its output so far
+
+
+class SequenceState(Part, frozen=True):
+    """How far one choice of a request has come; nothing of what it says."""
+
+    request_id: RequestId
+    choice_index: Count
+    phase: SequencePhase
+    num_prompt_tokens: Count
+    num_output_tokens: Count
+    max_num_tokens: Count  # prompt and output, at which it ends
+    num_computed_tokens: Count
+    num_cached_tokens: Count
+    num_blocks: Count
+    age_s: float
+
+
+class BlockMap(Part, frozen=True):
+    """KV blocks in the order of their ids, `blocks_per_cell` of them together in a cell.
+
+    Of each cell `blocks_seen` were looked at (of the last one maybe fewer), evenly spaced:
+    `used[i]` of them are owned by sequences, `cached[i]` by nobody but still of use, and the rest
+    are free.
+    """
+
+    num_blocks: Count
+    blocks_per_cell: Count
+    blocks_seen: Count
+    used: list[Count]
+    cached: list[Count]
+
+
+class SchedulerStatus(Message, frozen=True):
+    """Those that run and then those that wait, in the order of service, up to a bound."""
+
+    sequences: list[SequenceState]
+    block_map: BlockMap
+    steps_answered_total: Count
+    step_s_total: float  # for which the worker had a step, from its sending or the answer before
+
+
+ClientMessage = Hello | Submit | Abort | GetStats | GetStatus
 SchedulerMessage = (
-    SchedulerReady | Accepted | Rejected | Outputs | SchedulerStats | Malformed | KeepAlive
+    SchedulerReady
+    | Accepted
+    | Rejected
+    | Outputs
+    | SchedulerStats
+    | SchedulerStatus
+    | Malformed
+    | KeepAlive
 )

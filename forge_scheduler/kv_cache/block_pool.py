@@ -25,6 +25,10 @@ class BlockPool:
     def num_owners(self, block_id: int) -> int:
         return self._num_owners[block_id]
 
+    def free_among(self, block_ids: range) -> list[int]:
+        owners = self._num_owners[block_ids.start : block_ids.stop : block_ids.step]
+        return [block_id for block_id, num in zip(block_ids, owners, strict=True) if num == 0]
+
     def take(self) -> int:
         """The free block released longest ago, now owned once. Needs a free block."""
         block_id, _ = self._free.popitem(last=False)

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from forge_common.protocol.api_scheduler import BlockMap
+from forge_scheduler.kv_cache.block_map import block_map
 from forge_scheduler.kv_cache.block_pool import BlockPool
 from forge_scheduler.kv_cache.prefix_cache import PrefixCache
 from forge_scheduler.sequence import Sequence
@@ -45,6 +47,9 @@ class KVCacheManager:
     @property
     def num_free_blocks(self) -> int:
         return self._pool.num_free_blocks
+
+    def block_map(self) -> BlockMap:
+        return block_map(self._pool, self._prefix_cache)
 
     def num_blocks_for(self, num_tokens: int) -> int:
         return -(-num_tokens // self.block_size)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 from array import array
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -36,6 +37,10 @@ class PrefixCache:
 
     def __contains__(self, block_id: int) -> bool:
         return block_id in self._hashes
+
+    def num_among(self, block_ids: Iterable[int]) -> int:
+        """How many of these hold something that could be shared."""
+        return sum(map(self._hashes.__contains__, block_ids))
 
     def extend_hashes(self, hashes: list[bytes], token_ids: list[int], num_blocks: int) -> None:
         """Append to `hashes` what they lack of the first `num_blocks` blocks, all of them full."""

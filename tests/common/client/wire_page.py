@@ -30,6 +30,8 @@ PARTS = (
     TokenLogprob,
     SamplingParams,
     protocol.StepSizes,
+    protocol.SequenceState,
+    protocol.BlockMap,
 )
 EXAMPLES: tuple[msgspec.Struct, ...] = (
     protocol.Hello(PROTOCOL_VERSION),
