@@ -9,7 +9,17 @@ from functools import partial
 
 from aiohttp import web
 
-from forge_api.handlers import chat, completions, health, metrics, models, openapi, tokenize
+from forge_api.handlers import (
+    chat,
+    completions,
+    health,
+    metrics,
+    models,
+    openapi,
+    page,
+    status,
+    tokenize,
+)
 from forge_api.http_protocol import (
     answer_expectation,
     keep_connection,
@@ -51,9 +61,12 @@ ROUTES = (
     get("/readyz", health.readyz),
     get("/health", health.readyz),
     get("/forge/v1/health", health.health),
+    get("/forge/v1/status", status.status),
     get("/metrics", metrics.scrape),
     get("/openapi.json", openapi.openapi),
 )
+
+PAGE = (get("/", page.index), get("/web/{name}", page.file))
 
 
 def build_app(services: Services) -> web.Application:
@@ -61,4 +74,7 @@ def build_app(services: Services) -> web.Application:
     app[SERVICES] = services
     app.on_response_prepare.append(write_headers)
     app.add_routes(ROUTES)
+    if services.http.web_page:
+        app[page.ASSETS] = page.read_assets()
+        app.add_routes(PAGE)
     return app

@@ -16,6 +16,7 @@ from typing import Any, assert_never
 from msgspec import Struct
 
 from forge_api.errors import DEFAULT_RETRY_AFTER_S, RetryLater
+from forge_api.inquiry import Inquiry
 from forge_api.output_stream import ChoiceKey, OutputStream
 from forge_common.client.async_link import AsyncLink
 from forge_common.client.unfinished import Unfinished
@@ -25,6 +26,7 @@ from forge_common.protocol.api_scheduler import (
     Abort,
     Accepted,
     GetStats,
+    GetStatus,
     KeepAlive,
     Malformed,
     Outputs,
@@ -32,6 +34,7 @@ from forge_common.protocol.api_scheduler import (
     SchedulerMessage,
     SchedulerReady,
     SchedulerStats,
+    SchedulerStatus,
     Submit,
 )
 from forge_common.protocol.message import PROTOCOL_VERSION
@@ -65,7 +68,8 @@ class EngineClient:
         self._link = AsyncLink(endpoint, "api", security, self)
         self._links: dict[str, Link] = {}
         self._unfinished = Unfinished()
-        self._stats_waiter: asyncio.Future[SchedulerStats] | None = None
+        self._stats: Inquiry[SchedulerStats] = Inquiry(GetStats(), STATS_TIMEOUT_S)
+        self._status: Inquiry[SchedulerStatus] = Inquiry(GetStatus(), STATS_TIMEOUT_S)
         self._is_ready = asyncio.Event()
         self._scheduler: SchedulerReady | None = None
         self._patience: asyncio.TimerHandle | None = None
@@ -135,17 +139,11 @@ class EngineClient:
 
     async def stats(self) -> SchedulerStats | None:
         """The scheduler's numbers; None when it does not answer soon."""
-        if self.scheduler is None:
-            return None
-        if self._stats_waiter is None:
-            self._stats_waiter = asyncio.get_running_loop().create_future()
-            await self._link.send(GetStats())
-        try:
-            async with asyncio.timeout(STATS_TIMEOUT_S):
-                return await asyncio.shield(self._stats_waiter)
-        except TimeoutError:
-            self._stats_waiter = None
-            return None
+        return None if self.scheduler is None else await self._stats.ask(self._link.send)
+
+    async def status(self) -> SchedulerStatus | None:
+        """Its sequences and blocks; None when it does not answer soon."""
+        return None if self.scheduler is None else await self._status.ask(self._link.send)
 
     def fail_all(self, error: RequestError) -> None:
         """End every running request with `error`."""
@@ -162,7 +160,9 @@ class EngineClient:
             case Rejected():
                 self._take_rejected(message)
             case SchedulerStats():
-                self._take_stats(message)
+                self._stats.answer(message)
+            case SchedulerStatus():
+                self._status.answer(message)
             case SchedulerReady():
                 await self._take_ready(message)
             case Malformed() | Undecodable():
@@ -176,7 +176,8 @@ class EngineClient:
         """Unless another scheduler comes soon, all that wait for it are told."""
         logger.warning("the connection to the scheduler is lost")
         self._is_ready.clear()
-        self._stats_waiter = None
+        self._stats.forget()
+        self._status.forget()
         self._unfinished.lose_link()
         if self._patience is None and self._scheduler is not None:
             loop = asyncio.get_running_loop()
@@ -258,11 +259,6 @@ class EngineClient:
         for index in range(MAX_CHOICES):
             link.stream.close_choice(ChoiceKey(message.request_id, index))
         link.fail(error_from(message))
-
-    def _take_stats(self, message: SchedulerStats) -> None:
-        if self._stats_waiter is not None and not self._stats_waiter.done():
-            self._stats_waiter.set_result(message)
-        self._stats_waiter = None
 
     def _is_another(self, ready: SchedulerReady) -> bool:
         return self._scheduler is not None and self._scheduler.epoch != ready.epoch

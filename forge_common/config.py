@@ -183,6 +183,9 @@ class HttpSettings(Settings, frozen=True):
             description="How the model marks thoughts; by default `<think>` if its template has it."
         ),
     ] = "auto"
+    web_page: Annotated[
+        bool, Meta(description="Serve the playground and the live status page at /.")
+    ] = True
     metrics_compat: Annotated[
         Literal["none", "vllm"],
         Meta(description="Also export metrics under vLLM's names."),

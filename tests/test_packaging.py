@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from setuptools import Distribution
 
 ROOT = Path(__file__).parent.parent
 LOCKS = [ROOT / "deploy" / f"requirements{extra}.txt" for extra in ("", "-dev", "-cuda13")]
@@ -55,3 +56,13 @@ def test_locks_agree() -> None:
     runtime, *others = map(locked_versions, LOCKS)
     for other in others:
         assert runtime.items() <= other.items()
+
+
+def test_the_files_of_the_page_are_packaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    distribution = Distribution({"script_name": "setup.py"})
+    distribution.parse_config_files()
+    command = distribution.get_command_obj("build_py")
+    command.ensure_finalized()
+    packaged = {Path(path).name for path in command.get_outputs(include_bytecode=False)}
+    assert {path.name for path in (ROOT / "forge_api" / "web").iterdir()} <= packaged

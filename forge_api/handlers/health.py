@@ -104,23 +104,22 @@ async def readyz(request: web.Request) -> web.Response:
 
 async def health(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
-    stats = await services.engine.stats()
+    return json_reply(health_of(services, await services.engine.stats()))
+
+
+def health_of(services: Services, stats: SchedulerStats | None) -> Health:
     reason = why_not_ready(services, stats)
-    return json_reply(
-        Health(
-            status="ok" if reason is None else "unavailable",
-            reason=reason,
-            model=services.model.name,
-            is_draining=services.lifecycle.is_draining,
-            uptime_s=services.lifecycle.uptime_s,
-            num_open_requests=services.engine.num_open_requests,
-            num_scheduler_restarts=services.engine.num_scheduler_restarts,
-            grammars=GrammarHealth(
-                services.grammars.num_compiling, *services.grammars.compiler_state
-            ),
-            engine=None if stats is None else engine_health(services.engine.scheduler, stats),
-            versions=Versions(version("forge-server"), PROTOCOL_VERSION),
-        )
+    return Health(
+        status="ok" if reason is None else "unavailable",
+        reason=reason,
+        model=services.model.name,
+        is_draining=services.lifecycle.is_draining,
+        uptime_s=services.lifecycle.uptime_s,
+        num_open_requests=services.engine.num_open_requests,
+        num_scheduler_restarts=services.engine.num_scheduler_restarts,
+        grammars=GrammarHealth(services.grammars.num_compiling, *services.grammars.compiler_state),
+        engine=None if stats is None else engine_health(services.engine.scheduler, stats),
+        versions=Versions(version("forge-server"), PROTOCOL_VERSION),
     )
 
 

@@ -26,9 +26,13 @@ from forge_common.checkpoint.generation_config import GenerationDefaults
 from forge_common.config import HttpSettings
 from forge_common.errors import RequestError
 from forge_common.protocol.api_scheduler import (
+    BlockMap,
     SchedulerReady,
     SchedulerStats,
+    SchedulerStatus,
     SequenceOutput,
+    SequencePhase,
+    SequenceState,
     SequenceTimes,
     StepSizes,
     Submit,
@@ -46,6 +50,10 @@ STATS = SchedulerStats(
     {FinishReason.STOP: 5}, 6, 7, 8, {WorkerLoss.GONE: 2}, StepSizes([1, 8], [3, 4, 2], 50),
 )  # fmt: skip
 TIMES = SequenceTimes(0.25, 0.5, 2.0, 1, 4, 0.25, 1.0, 6, 3, 1, 2)
+STATUS = SchedulerStatus(
+    [SequenceState("chatcmpl-1", 0, SequencePhase.RUNNING, 20, 4, 64, 23, 16, 2, 1.5)],
+    BlockMap(100, 50, 10, [3, 0], [1, 2]), 9, 0.5,
+)  # fmt: skip
 HELLO = {"messages": [{"role": "user", "content": "hello"}]}
 
 Script = Callable[[Submit], Iterable[SequenceOutput]]
@@ -128,6 +136,7 @@ class FakeEngine:
         self.scheduler: SchedulerReady | None = READY
         self.statistics: SchedulerStats | None = STATS
         self.num_scheduler_restarts = 0
+        self.state: SchedulerStatus | None = STATUS
         self.rejection: RequestError | None = None
         self.submitted: list[Submit] = []
         self.aborted: list[tuple[str, int | None]] = []
@@ -166,6 +175,9 @@ class FakeEngine:
 
     async def stats(self) -> SchedulerStats | None:
         return self.statistics
+
+    async def status(self) -> SchedulerStatus | None:
+        return self.state
 
     async def wait_until_ready(self) -> SchedulerReady:
         return READY

@@ -1,0 +1,44 @@
+"""A question to the scheduler that many may wait for at once: it is asked once, all get the answer.
+
+Knows nothing of sockets: sending is a coroutine that comes in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from msgspec import Struct
+
+AnswerT = TypeVar("AnswerT")
+Send = Callable[[Struct], Awaitable[None]]
+
+
+class Inquiry(Generic[AnswerT]):
+    def __init__(self, question: Struct, timeout_s: float) -> None:
+        self._question = question
+        self._timeout_s = timeout_s
+        self._waiter: asyncio.Future[AnswerT] | None = None
+
+    async def ask(self, send: Send) -> AnswerT | None:
+        """None when no answer comes in time."""
+        if self._waiter is None:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await send(self._question)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await asyncio.shield(self._waiter)
+        except TimeoutError:
+            self._waiter = None
+            return None
+
+    def answer(self, message: AnswerT) -> None:
+        """One that comes too late is dropped."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(message)
+        self._waiter = None
+
+    def forget(self) -> None:
+        """The one who was asked is gone: whoever asks next asks anew."""
+        self._waiter = None
