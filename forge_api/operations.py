@@ -5,13 +5,14 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from forge_api.handlers.health import Health, Probe
+from forge_api.handlers.status import Status
 from forge_api.openai_types import (
     ChatCompletionRequest,
     CompletionRequest,
     DetokenizeRequest,
     TokenizeRequest,
 )
-from forge_api.openapi import JSON, TEXT, Operation
+from forge_api.openapi import HTML, JSON, TEXT, Operation
 from forge_api.reply_types import (
     ChatCompletion,
     Detokenized,
@@ -61,6 +62,19 @@ OPERATIONS = (
     ),
     Operation("get", "/health", "As /readyz", Probe, is_public=True, unlike_success=NOT_READY),
     Operation("get", "/forge/v1/health", "The numbers behind it", Health),
+    Operation("get", "/forge/v1/status", "Sequences and KV blocks, live", Status),
     Operation("get", "/metrics", "Prometheus's text format", TEXT),
     Operation("get", "/openapi.json", "This document", JSON),
+)
+
+PAGE_OPERATIONS = (
+    Operation("get", "/", "The built-in page", HTML, is_public=True),
+    Operation(
+        "get",
+        "/web/{name}",
+        "A file of it",
+        "*/*",
+        is_public=True,
+        errors=(HTTPStatus.NOT_FOUND,),
+    ),
 )

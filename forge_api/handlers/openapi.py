@@ -7,8 +7,10 @@ from aiohttp import web
 
 from forge_api.handlers.bodies import raw_json_reply
 from forge_api.openapi import document
-from forge_api.operations import OPERATIONS
+from forge_api.operations import OPERATIONS, PAGE_OPERATIONS
+from forge_api.services import SERVICES
 
 
-async def openapi(_request: web.Request) -> web.Response:
-    return raw_json_reply(msgspec.json.encode(document(OPERATIONS)))
+async def openapi(request: web.Request) -> web.Response:
+    page = PAGE_OPERATIONS if request.app[SERVICES].http.web_page else ()
+    return raw_json_reply(msgspec.json.encode(document(OPERATIONS + page)))

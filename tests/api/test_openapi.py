@@ -9,10 +9,10 @@ import jsonschema
 import msgspec
 import pytest
 
-from forge_api.app import ROUTES
+from forge_api.app import PAGE, ROUTES
 from forge_api.openai_types import ChatCompletionRequest
 from forge_api.openapi import Operation, document, operation_id
-from forge_api.operations import OPERATIONS
+from forge_api.operations import OPERATIONS, PAGE_OPERATIONS
 from forge_api.parameters import REFUSED, REFUSED_IN_CHAT, BodyParser
 from forge_common.errors import RequestError
 
@@ -22,12 +22,14 @@ MESSAGES = [{"role": "user", "content": "hi"}]
 
 @pytest.fixture(scope="module")
 def openapi() -> dict[str, Any]:
-    return msgspec.json.decode(msgspec.json.encode(document(OPERATIONS)))
+    return msgspec.json.decode(msgspec.json.encode(document(OPERATIONS + PAGE_OPERATIONS)))
 
 
 def test_every_route_is_described_and_nothing_else() -> None:
-    routes = {(METHODS[route.method], re.sub(r":[^}]*}", "}", route.path)) for route in ROUTES}
-    assert {(each.method, each.path) for each in OPERATIONS} == routes
+    routes = {
+        (METHODS[route.method], re.sub(r":[^}]*}", "}", route.path)) for route in (*ROUTES, *PAGE)
+    }
+    assert {(each.method, each.path) for each in (*OPERATIONS, *PAGE_OPERATIONS)} == routes
 
 
 def test_names_of_operations_differ() -> None:

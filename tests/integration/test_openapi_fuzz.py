@@ -23,11 +23,11 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from forge_api.openapi import document
-from forge_api.operations import OPERATIONS
+from forge_api.operations import OPERATIONS, PAGE_OPERATIONS
 from tests.integration.conftest import start_forge
 from tests.integration.launched_forge import LaunchedForge
 
-DOCUMENT = json.loads(json.dumps(document(OPERATIONS)))
+DOCUMENT = json.loads(json.dumps(document(OPERATIONS + PAGE_OPERATIONS)))
 schema = schemathesis.openapi.from_dict(DOCUMENT)
 NUM_EXAMPLES = 25  # for each route
 CHECKS = [
