@@ -150,8 +150,8 @@ class Contains(Struct, frozen=True, array_like=True, forbid_unknown_fields=True)
 class Array(Rule, frozen=True):
     """A JSON array: `prefix` item by item, then any number of `rest`.
 
-    Where it `is_unique` no two items are the same text. Its items are then scalars, written in one
-    way only, all by one rule: `rest.other`, a Choice of leaves or a leaf. No prefix, no `contains`.
+    Where it `is_unique` no two items are the same text, but for white space between the parts of
+    an item: so all that they hold has to be written in one way only. No `contains`.
     """
 
     prefix: tuple[Item, ...] = ()

@@ -42,9 +42,11 @@ from forge_common.grammar.engine.structures import (
 from forge_common.grammar.engine.unique_arrays import (
     UniqueArray,
     UniqueShelf,
+    are_leaves,
     heads_of,
     times_of_texts,
 )
+from forge_common.grammar.engine.unique_structures import UniqueStructures
 from forge_common.grammar.errors import GrammarError
 from forge_common.grammar.program import Array, Choice, Object, Repeat, Whitespace
 from forge_common.grammar.program import Sequence as SequenceRule
@@ -72,6 +74,7 @@ class Builder:
         self._component = component
         self._facts = facts
         self._shelf, self._readers, self._unique_arrays, self._distinct_keys = shelves
+        self._unchecked: list[UniqueStructures] = []
         self._whitespace = self._readers.whitespace if whitespace == "free" else None
 
     def build(self) -> Places:
@@ -83,6 +86,8 @@ class Builder:
             places.append(self._place(rank, flags, children[rank]) if productive[rank] else None)
         for found, member in zip(children, self._component, strict=True):
             found += [places[one] if isinstance(one, int) else one for one in member.references]
+        for array in self._unchecked:
+            array.check()
         return tuple(places)
 
     def _place(self, rank: int, flags: Flags, children: Sequence[Place | None]) -> Place:
@@ -97,7 +102,7 @@ class Builder:
                 times = Times(fewest, most)
                 return _start(RepeatMachine(children, is_nullable, times, self._shelf))
             case Array(is_unique=True) as rule:
-                return self._unique_array(rule, self._component[rank].references)
+                return self._unique_array(rule, self._component[rank].references, children)
             case Array() as rule:
                 plan = array_plan(rule, flags)
                 return _start(ArrayMachine(rule, plan, children, self._whitespace, self._shelf))
@@ -144,7 +149,13 @@ class Builder:
             if are_productive[one.key] and are_productive[one.value]
         ]
 
-    def _unique_array(self, rule: Array, references: Sequence[Reference]) -> Place:
+    def _unique_array(
+        self, rule: Array, references: Sequence[Reference], children: Sequence[Place | None]
+    ) -> Place:
+        if rule.prefix or not are_leaves(_there(references)):
+            array = UniqueStructures(rule, children, self._whitespace, self._unique_arrays)
+            self._unchecked.append(array)
+            return array.start
         heads = frozenset[ReadingPlace]().union(*map(heads_of, _there(references)))
         times = times_of_texts(heads, Times(rule.min_items, rule.max_items))
         return UniqueArray(heads, times, self._whitespace, self._unique_arrays).start

@@ -26,7 +26,7 @@ from forge_common.grammar.engine.objects import (
 from forge_common.grammar.engine.places import Call, LocalCall, Moves, Place, PlaceShelf
 from forge_common.grammar.engine.text_trees import MAX_TEXTS, TextTree
 from forge_common.grammar.engine.unique_arrays import heads_of
-from forge_common.grammar.engine.unique_texts import Heads, Reading, UniqueTexts
+from forge_common.grammar.engine.unique_texts import Heads, Reading, TextReader, UniqueTexts
 from forge_common.grammar.errors import GrammarError
 
 PLACE_BYTES = 400
@@ -66,7 +66,7 @@ class KeyShelf:
         )
 
 
-class DistinctObject(ObjectMachine):
+class DistinctObject(ObjectMachine, TextReader):
     def __init__(
         self,
         properties: Properties,
@@ -76,7 +76,8 @@ class DistinctObject(ObjectMachine):
     ) -> None:
         """`heads` read the keys that no property names, each of one kind."""
         shelf, self._keys_shelf = shelves
-        super().__init__(properties, whitespace, shelf)
+        ObjectMachine.__init__(self, properties, whitespace, shelf)
+        TextReader.__init__(self, self._keys_shelf.texts)
         self._heads = heads
         self._end = ObjectLocal(Phase.END, Progress())
 
@@ -88,9 +89,6 @@ class DistinctObject(ObjectMachine):
         key = (self, local)
         found = self._keys_shelf.places.find(key)
         return self._keys_shelf.places.keep(key, KeyPlace(self, local)) if found is None else found
-
-    def read(self, reading: Reading, byte: int) -> Reading | None:
-        return self._keys_shelf.texts.read(reading, byte)
 
     def behind(self, local: KeyLocal, reading: Reading) -> list[Place]:
         """Behind a key that is whole: one place for each kind it is of."""

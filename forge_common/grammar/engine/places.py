@@ -48,6 +48,10 @@ class Place(ABC):
     @abstractmethod
     def step(self, byte: int) -> Place | None: ...
 
+    def is_layout(self, byte: int) -> bool:
+        """Whether a byte that may come, white space, would say nothing of the value."""
+        return False
+
     def near(self, num_bytes: int) -> Place:
         """A place from which the next `num_bytes` may be the same: counts that are far are lost."""
         return self

@@ -63,6 +63,9 @@ class AutomatonPlace(ReadingPlace):
 class ReaderPlace(AutomatonPlace):
     __slots__ = ()
 
+    def is_layout(self, byte: int) -> bool:
+        return isinstance(self.reader.automaton, WhitespaceRun)
+
     def next_bytes(self) -> Iterable[int]:
         return self.reader.automaton.row(self.state)
 

@@ -58,8 +58,8 @@ def numbered(rule: AnyRule) -> AnyRule:
             return Sequence(tuple(range(len(parts))))
         case Repeat():
             return replace(rule, part=0)
-        case Array(is_unique=True) if rule.prefix or rule.contains:
-            raise GrammarError("unique items go neither with a prefix nor with contains")
+        case Array(is_unique=True) if rule.contains:
+            raise GrammarError("unique items do not go with contains")
         case Array():
             prefix = tuple(_numbered_item(item, numbers) for item in rule.prefix)
             rest = _numbered_item(rule.rest, numbers) if rule.rest else None

@@ -16,12 +16,13 @@ from typing import NamedTuple
 
 from forge_common.grammar.automata.literals import LiteralTexts
 from forge_common.grammar.automata.text_counts import count_texts
+from forge_common.grammar.engine.item_states import ItemStates
 from forge_common.grammar.engine.memory import Memory, Steps, Table
 from forge_common.grammar.engine.places import Call, Moves, Place, ReadingPlace
 from forge_common.grammar.engine.readers import ReaderPlace
 from forge_common.grammar.engine.structures import Times
 from forge_common.grammar.engine.text_trees import MAX_TEXTS, NO_TEXTS, TextTree
-from forge_common.grammar.engine.unique_texts import Heads, Reading, UniqueTexts
+from forge_common.grammar.engine.unique_texts import Heads, Reading, TextReader, UniqueTexts
 from forge_common.grammar.errors import GrammarError
 
 PLACE_BYTES = 400
@@ -50,20 +51,31 @@ class UniqueShelf:
 
     def __init__(self, memory: Memory, steps: Steps) -> None:
         self.texts = UniqueTexts(memory, steps)
+        self.states = ItemStates(memory, steps)
         self.places: Table[tuple[UniqueArray, UniqueLocal], UniquePlace] = memory.table(
             lambda place: PLACE_BYTES + place.num_bytes
         )
 
 
-class UniqueArray:
+class UniqueArray(TextReader):
     def __init__(
         self, heads: Heads, times: Times, whitespace: Place | None, shelf: UniqueShelf
     ) -> None:
         """`times` of items, for which there are texts enough: see `times_of_texts`."""
+        super().__init__(shelf.texts)
         self.heads = heads
         self.whitespace = whitespace
         self._times = times
         self._shelf = shelf
+
+    @property
+    def has_structures(self) -> bool:
+        """Among its items, or in their place: then no item is like another."""
+        return False
+
+    def is_layout(self, reading: Reading, byte: int) -> bool:
+        """Whether the byte, white space, is no part of what tells items apart."""
+        return False
 
     @property
     def start(self) -> UniquePlace:
@@ -77,10 +89,6 @@ class UniqueArray:
     def reading(self, local: UniqueLocal) -> Reading:
         """Of the item that is there, or may begin."""
         return local.reading or Reading(self.heads, b"", local.texts)
-
-    def read(self, reading: Reading, byte: int) -> Reading | None:
-        """None where that is no item, or only items that are there already."""
-        return self._shelf.texts.read(reading, byte)
 
     def behind(self, local: UniqueLocal, text: bytes) -> UniqueLocal:
         texts = self._shelf.texts.trees.added(local.texts, text)
@@ -159,6 +167,10 @@ class UniquePlace(Place):
         edges = {byte: self.machine.place(to) for byte, to in self.machine.edges(local).items()}
         return Moves(edges, (), self.is_accepting)
 
+    def is_layout(self, byte: int) -> bool:
+        is_reading = self.local.phase is Phase.ITEM
+        return is_reading and self.machine.is_layout(self.reading, byte)
+
     @property
     def calls(self) -> tuple[Call, ...]:
         return self.moves.calls
@@ -188,8 +200,21 @@ class UniquePlace(Place):
         return self.machine.place(self.machine.behind(self.local, self.reading.text))
 
 
+def are_leaves(places: Iterable[Place | int]) -> bool:
+    """Whether each is a reader, or a choice of readers."""
+    return all(_leaves(place) is not None for place in places)
+
+
 def heads_of(place: Place | int) -> frozenset[ReadingPlace]:
     """What reads first, where a choice of leaves starts."""
+    found = _leaves(place)
+    if found is None:
+        raise GrammarError("texts that have to differ must be scalars here")
+    return found
+
+
+def _leaves(place: Place | int) -> frozenset[ReadingPlace] | None:
+    """None where there are others."""
     found: dict[ReadingPlace, None] = {}
     waiting = [place]
     while waiting:
@@ -197,12 +222,12 @@ def heads_of(place: Place | int) -> frozenset[ReadingPlace]:
         if isinstance(here, ReadingPlace):
             found[here] = None
         elif (
-            isinstance(here, int)
+            isinstance(here, int | UniquePlace)
             or here.can_read
             or here.is_accepting
             or not all(c.back.is_end for c in here.calls)
         ):
-            raise GrammarError("items that have to differ must be scalars")
+            return None
         else:
             waiting += [call.callee for call in here.calls]
     return frozenset(found)

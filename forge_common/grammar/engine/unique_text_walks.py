@@ -7,25 +7,20 @@ and so is shared, but for the tokens along texts that are there already. Knows n
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from forge_common.grammar.automata.text_counts import Run
 from forge_common.grammar.engine.distinct_keys import KeyHead
+from forge_common.grammar.engine.item_states import ItemState
 from forge_common.grammar.engine.memory import Steps
 from forge_common.grammar.engine.node_sets import NodeSet, NodeSets
 from forge_common.grammar.engine.places import Place
+from forge_common.grammar.engine.stacks import Stack, Thread
 from forge_common.grammar.engine.token_sets import TokenUnion, without
-from forge_common.grammar.engine.unique_texts import Reading
+from forge_common.grammar.engine.unique_texts import Reading, TextReader
 from forge_common.grammar.engine.walk import Ask
 from forge_common.grammar.vocabulary import Vocabulary
 from forge_common.grammar.vocabulary_trie import NO_TOKEN, ROOT
-
-
-class Reader(Protocol):
-    """Of texts that must differ."""
-
-    def read(self, reading: Reading, byte: int) -> Reading | None:
-        """None where nothing can come of it that is not there already."""
 
 
 class _At(NamedTuple):
@@ -33,6 +28,14 @@ class _At(NamedTuple):
 
     node: int
     reading: Reading
+
+
+class _Below(NamedTuple):
+    """Where a walk goes on: a machine, the nodes it begins with, and what lies under it."""
+
+    place: Place
+    nodes: NodeSet
+    stack: Stack
 
 
 class _Lost(NamedTuple):
@@ -66,9 +69,10 @@ class TextWalks:
         self.node_sets = node_sets
         self.steps = steps
         self.ask = ask
+        self._bottom = Stack(frozenset(), is_bottom=True)
 
     def walk(
-        self, reader: Reader, reading: Reading, nodes: NodeSet, tokens: TokenUnion
+        self, reader: TextReader, reading: Reading, nodes: NodeSet, tokens: TokenUnion
     ) -> Generator[Ask, Any, Within]:
         """Adds the tokens that end within the text.
 
@@ -92,7 +96,7 @@ class TextWalks:
         tokens.add(without(taken, lost_tokens.tokens(self.vocabulary), self.vocabulary))
         return Within(nodes, self._left(read.ended, lost_nodes))
 
-    def _find_lost(self, reader: Reader, reading: Reading, nodes: NodeSet) -> _Lost:
+    def _find_lost(self, reader: TextReader, reading: Reading, nodes: NodeSet) -> _Lost:
         """Only along texts that are there."""
         lost = _Lost([], set())
         waiting = [_At(node, reading) for node in nodes.nodes]
@@ -101,13 +105,13 @@ class TextWalks:
             self.steps.spend()
             if here.alike.is_text:
                 lost.repeated.add(node)
-            for byte in here.alike.children:
+            for byte in reader.bytes_along(here):
                 child = self.vocabulary.trie.child(node, byte)
                 if child == ROOT:
                     continue
                 following = reader.read(here, byte)
                 if following is None:
-                    lost.used_up.append(_At(child, here.read_on(byte)))
+                    lost.used_up.append(_At(child, reader.read_on(here, byte)))
                 else:
                     waiting.append(_At(child, following))
         return lost
@@ -115,11 +119,33 @@ class TextWalks:
     def _walk_heads(self, reading: Reading, nodes: NodeSet) -> Generator[Ask, Any, _Read]:
         read = _Read(TokenUnion(), {})
         for head in reading.heads:
-            walk = yield self.ask(_place_of(head), nodes)
-            read.tokens.add(walk.tokens)
-            if walk.leftover is not None:
-                read.ended[head] = walk.leftover
+            ended = []
+            waiting = [_Below(place, nodes, stack) for place, stack in self._threads(head)]
+            seen = set(waiting)
+            while waiting:
+                place, here, stack = waiting.pop()
+                self.steps.spend(len(stack.frames) + 1)
+                walk = yield self.ask(place, here)
+                read.tokens.add(walk.tokens)
+                if walk.leftover is None:
+                    continue
+                ended += [walk.leftover] if stack.is_bottom else []
+                below = {_Below(back, walk.leftover, under) for back, under in stack.frames}
+                waiting += below - seen
+                seen |= below
+            joined = self.node_sets.union(ended)
+            if joined is not None:
+                read.ended[head] = joined
         return read
+
+    def _threads(self, head: Run) -> tuple[Thread, ...]:
+        if isinstance(head, ItemState):
+            return head.threads
+        if isinstance(head, KeyHead):
+            return (Thread(head.place, self._bottom),)
+        if isinstance(head, Place):
+            return (Thread(head, self._bottom),)
+        raise TypeError(f"{head} is no reader")
 
     def _left(self, ended: dict[Run, NodeSet], lost: set[int]) -> dict[Run, NodeSet]:
         left = {}
@@ -133,18 +159,11 @@ class TextWalks:
     def rests_before(self, starts: NodeSet, node: int) -> list[bytes]:
         """What has been read at a node, from each of the starts above it."""
         trie, above = self.vocabulary.trie, set(starts.nodes)
-        path, found = bytearray(), []
+        path = bytearray()
+        found = [b""] if node in above else []
         while node != ROOT:
             path.append(trie.byte_string[node])
             node = int(trie.parent[node])
             if node in above:
                 found.append(bytes(reversed(path)))
         return found
-
-
-def _place_of(head: Run) -> Place:
-    if isinstance(head, KeyHead):
-        return head.place
-    if isinstance(head, Place):
-        return head
-    raise TypeError(f"{head} is no reader")

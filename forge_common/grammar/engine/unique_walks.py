@@ -15,6 +15,7 @@ import numpy as np
 
 from forge_common.grammar.engine.node_sets import NodeSet
 from forge_common.grammar.engine.readers import WHITESPACE
+from forge_common.grammar.engine.structure_walks import StructureWalks
 from forge_common.grammar.engine.token_sets import TokenUnion
 from forge_common.grammar.engine.unique_arrays import CLOSE, COMMA, Phase, UniquePlace
 from forge_common.grammar.engine.unique_text_walks import TextWalks
@@ -33,6 +34,7 @@ class _Ended(NamedTuple):
 class UniqueWalks:
     def __init__(self, texts: TextWalks) -> None:
         self._texts = texts
+        self._structures = StructureWalks(texts)
         self._vocabulary = texts.vocabulary
         self._trie = texts.vocabulary.trie
         self._node_sets = texts.node_sets
@@ -46,7 +48,12 @@ class UniqueWalks:
             leftovers.append(self._read(nodes, CLOSE, tokens))
         within = yield from self._texts.walk(place.machine, place.reading, nodes, tokens)
         ended = self._node_sets.union(within.ended.values())
-        if ended is not None:
+        if ended is not None and place.machine.has_structures:
+            for ask in self._structures.behind(place, nodes, ended):
+                walk = yield ask
+                tokens.add(walk.tokens)
+                leftovers.append(walk.leftover)
+        elif ended is not None:
             leftovers += yield from self._walk_behind(place, nodes, ended, tokens)
         there = [one for one in leftovers if one is not None]
         return Walk(tokens.tokens(self._vocabulary), self._node_sets.union(there))

@@ -5,7 +5,7 @@ Knows nothing of other kinds of values.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
@@ -17,6 +17,7 @@ from forge_common.grammar.schema.branches import (
     Branch,
     ConstantsBranch,
     NumberBranch,
+    ObjectBranch,
     StringBranch,
 )
 from forge_common.grammar.schema.facts import Conjunction, is_nothing
@@ -32,6 +33,12 @@ class ArrayRules:
         self._regular = regular
         self._rules = rules
         self._callees = callees
+        self._unfinished: list[RuleIndex] = []
+
+    def take_unfinished(self) -> list[RuleIndex]:
+        """Unique arrays made since, whose items are not written in one way yet."""
+        taken, self._unfinished = self._unfinished, []
+        return taken
 
     def make(self, branch: ArrayBranch) -> RuleIndex:
         least, most = branch.num_items.minimum, branch.num_items.maximum
@@ -64,11 +71,30 @@ class ArrayRules:
 
     def _unique(self, branch: ArrayBranch) -> RuleIndex:
         """Items whose values are equal just where their texts are."""
-        if branch.layers and branch.num_places:
-            raise GrammarError("not over items that differ by place", keyword="uniqueItems")
         if branch.contains is not None:
             raise GrammarError("not together with contains", keyword="uniqueItems")
-        leaves = self._leaves(branch.at(0))
+        leaves = self._leaves(branch.at(0)) if branch.num_places == 0 else None
+        return self._unique_structures(branch) if leaves is None else self._scalars(branch, leaves)
+
+    def _unique_structures(self, branch: ArrayBranch) -> RuleIndex:
+        least, most = branch.num_items.minimum, branch.num_items.maximum
+        num_places = branch.num_places if most is None else min(branch.num_places, most)
+        rest = None if most == num_places else self._rule_of(branch.at(branch.num_places))
+        index = self._rules.reserve()
+        self._rules.set(
+            index,
+            Array(
+                prefix=tuple(self._item(branch, place) for place in range(num_places)),
+                rest=None if rest is None else Item(other=rest),
+                min_items=least,
+                max_items=most,
+                is_unique=True,
+            ),
+        )
+        self._unfinished.append(index)
+        return index
+
+    def _scalars(self, branch: ArrayBranch, leaves: Sequence[Leaf]) -> RuleIndex:
         least, most = branch.num_items.minimum, branch.num_items.maximum
         limit = MAX_UNIQUE + 1 if most is None else min(most, MAX_UNIQUE + 1)
         num_texts = self._regular.count_texts(leaves, limit)
@@ -82,27 +108,31 @@ class ArrayRules:
             )
         )
 
-    def _leaves(self, conjunction: Conjunction) -> list[Leaf]:
-        """Rules without any texts are left out."""
+    def _leaves(self, conjunction: Conjunction) -> list[Leaf] | None:
+        """Rules without any texts are left out. None where there are others than leaves."""
         branches = [] if is_nothing(conjunction) else self._callees.branches_of(conjunction)
-        leaves = [leaf for branch in branches for leaf in self._canonical(branch)]
+        if any(map(_has_structures, branches)):
+            return None
+        leaves = [leaf for branch in branches for leaf in _canonical(branch, self._regular)]
         return [leaf for leaf in leaves if not self._regular.is_empty(leaf)]
 
-    def _canonical(self, branch: Branch) -> Iterator[Leaf]:
-        match branch:
-            case StringBranch(rule):
-                yield replace(self._regular.with_counts_as_lengths(rule), is_canonical=True)
-            case NumberBranch(rule):
-                yield replace(rule, is_canonical=True)
-            case ConstantsBranch(values) if not any(map(_is_structure, values)):
-                texts = dict.fromkeys(map(value_text, filter(is_writable, values)))
-                if texts:
-                    yield Literals(tuple(text.encode() for text in texts))
-            case _:
-                raise GrammarError(
-                    "only over strings, numbers, booleans and null, or an enum of these",
-                    keyword="uniqueItems",
-                )
+
+def _canonical(branch: Branch, regular: Regular) -> Iterator[Leaf]:
+    match branch:
+        case StringBranch(rule):
+            yield replace(regular.with_counts_as_lengths(rule), is_canonical=True)
+        case NumberBranch(rule):
+            yield replace(rule, is_canonical=True)
+        case ConstantsBranch(values):
+            texts = dict.fromkeys(map(value_text, filter(is_writable, values)))
+            if texts:
+                yield Literals(tuple(text.encode() for text in texts))
+
+
+def _has_structures(branch: Branch) -> bool:
+    if isinstance(branch, ConstantsBranch):
+        return any(map(_is_structure, branch.values))
+    return isinstance(branch, ArrayBranch | ObjectBranch)
 
 
 def _is_structure(value: object) -> bool:

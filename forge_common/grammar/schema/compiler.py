@@ -9,7 +9,8 @@ to blame; nothing is loosened. Recursion of schemas is recursion of rules. Knows
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal
 
 from msgspec import Struct
@@ -43,6 +44,7 @@ from forge_common.grammar.schema.branches import (
     ObjectBranch,
     StringBranch,
 )
+from forge_common.grammar.schema.canonical import CanonicalRules
 from forge_common.grammar.schema.documents import Document
 from forge_common.grammar.schema.emptiness import Emptiness
 from forge_common.grammar.schema.evaluation import Evaluation
@@ -97,20 +99,31 @@ class _Compiler:
         callees = Callees(self._rule_of, self._branches_of)
         self._objects = ObjectRules(self._rules, callees, evaluation, regular)
         self._arrays = ArrayRules(self._rules, callees, regular)
+        self._canonical = CanonicalRules(self._rules, steps)
 
     def compile(self) -> Program:
         root = self._rule_of(frozenset({Term(self._document.root)}))
+        unfinished: dict[RuleIndex, Conjunction] = {}
         while self._waiting:
             conjunction = self._waiting.popleft()
             self._rules.set(self._known[conjunction], self._make_at(conjunction))
+            unfinished.update((index, conjunction) for index in self._arrays.take_unfinished())
+        for index, conjunction in unfinished.items():
+            with self._at(conjunction):
+                self._canonical.make_items_canonical(index)
         program = Program(self._rules.rules, root, self._options.whitespace)
         return productive_structures(program)
 
     def _make_at(self, conjunction: Conjunction) -> Choice:
         """Errors say where in the schema they arose, if they do not already."""
-        try:
+        with self._at(conjunction):
             self._steps.check_time()
             return self._make(conjunction)
+
+    @contextmanager
+    def _at(self, conjunction: Conjunction) -> Iterator[None]:
+        try:
+            yield
         except GrammarError as error:
             place = min(conjunction, default=Term(self._document.root)).place
             raise error.located(self._document.pointer(place)) from error

@@ -184,12 +184,6 @@ def test_more_minimum_than_items_is_refused() -> None:
         Engine(demo_vocabulary()).start(unique("two", 3))
 
 
-def test_items_that_are_no_scalars_are_refused() -> None:
-    program = Program((Array(rest=Item(1), is_unique=True), Array()))
-    with pytest.raises(GrammarError, match="scalars"):
-        Engine(demo_vocabulary()).start(program)
-
-
 def test_too_much_to_remember_ends_the_text() -> None:
     trees = TextTrees(Memory(2**24))
     with pytest.raises(GrammarTooLarge, match="remember"):
