@@ -16,7 +16,7 @@ from forge_common.grammar.engine.readers import WHITESPACE
 from forge_common.grammar.engine.structures import Times
 from forge_common.grammar.engine.text_trees import MAX_TEXTS, TextTree
 from forge_common.grammar.engine.unique_arrays import COMMA, UniqueArray, UniqueLocal, UniqueShelf
-from forge_common.grammar.engine.unique_texts import Heads, Reading
+from forge_common.grammar.engine.unique_texts import Heads, Reading, is_text, texts_of
 from forge_common.grammar.errors import GrammarError
 from forge_common.grammar.program import Array
 
@@ -43,14 +43,24 @@ class UniqueStructures(UniqueArray):
 
     def check(self) -> None:
         """GrammarError where a place that has to be filled may have no item left for it."""
-        least = min(self._times.min_left, MAX_TEXTS + 1)
-        places = range(len(self._rule.prefix))
-        wanted = [min(index + 1, least) for index in places if index < least]
-        wanted += [least] if least > len(self._rule.prefix) else []
-        for index, num_wanted in enumerate(wanted):
+        least, num_places = self._times.min_left, len(self._rule.prefix)
+        if least > MAX_TEXTS:
+            raise GrammarError(f"more than {MAX_TEXTS} different items")
+        filled = [*range(min(least, num_places)), *([least - 1] if least > num_places else [])]
+        for index in filled:
             heads = _plain(self._heads_at(index))
-            if count_texts(heads, num_wanted, self._shelf.texts.steps.spend) < num_wanted:
-                raise GrammarError("there are not so many different items")
+            num_texts = count_texts(heads, index + 1, self._shelf.texts.steps.spend)
+            if num_texts <= index and num_texts <= self._num_rivals(index, texts_of(heads)):
+                is_alone = index >= num_places == 0
+                reason = "there are not so many different items"
+                raise GrammarError(reason if is_alone else f"no item may be left for place {index}")
+
+    def _num_rivals(self, index: int, texts: Sequence[bytes]) -> int:
+        """How many of the items before a place may be one of its texts."""
+        before = [_plain(self._heads_at(place)) for place in range(len(self._rule.prefix))]
+        num_alike = max(index - len(before), 0)
+        rivals = [any(is_text(heads, text) for text in texts) for heads in before[:index]]
+        return num_alike + sum(rivals)
 
     def reading(self, local: UniqueLocal) -> Reading:
         texts = local.texts

@@ -98,6 +98,24 @@ class TextReader:
         return reading.alike.children
 
 
+def texts_of(heads: Heads) -> list[bytes]:
+    """All of them, where there are few."""
+    found = []
+    waiting = [(heads, b"")]
+    while waiting:
+        here, text = waiting.pop()
+        found += [text] if any(head.is_accepting for head in here) else []
+        for byte in {byte for head in here for byte in head.next_bytes()}:
+            waiting.append((frozenset(_stepped(here, byte)), text + bytes((byte,))))
+    return found
+
+
+def is_text(heads: Heads, text: bytes) -> bool:
+    for byte in text:
+        heads = frozenset(_stepped(heads, byte))
+    return any(head.is_accepting for head in heads)
+
+
 def _stepped(heads: Heads, byte: int) -> Iterator[Run]:
     for head in heads:
         to = head.step(byte)

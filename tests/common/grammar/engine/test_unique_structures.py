@@ -143,6 +143,17 @@ def test_items_of_which_there_are_too_few_are_refused() -> None:
         Engine(demo_vocabulary()).start(compile_schema(schema, SchemaOptions()))
 
 
+def test_places_for_which_an_item_may_be_missing_are_refused() -> None:
+    places = [LETTER, {"const": "a"}]
+    schema = {"type": "array", "prefixItems": places, "uniqueItems": True, "items": False}
+    engine = Engine(demo_vocabulary())
+    assert engine.start(compile_schema(schema, SchemaOptions())).advance_bytes(b'["b","a"]')
+    with pytest.raises(GrammarError, match="left for place 1"):
+        engine.start(compile_schema({**schema, "minItems": 2}, SchemaOptions()))
+    apart = {**schema, "prefixItems": [DIGIT, {"const": "a"}], "minItems": 2}
+    assert engine.start(compile_schema(apart, SchemaOptions())).advance_bytes(b'[3,"a"]')
+
+
 def test_masks_of_long_arrays_stay_cheap() -> None:
     schema = {"items": closed(id={"type": "integer"}, tag=LETTER), "uniqueItems": True}
     program = compile_schema({"type": "array", **schema}, SchemaOptions())

@@ -187,6 +187,55 @@ CASES = [
         [[1, 2, 1], ["a", "a"], ["ab"]],
     ),
     Case(
+        "uniqueItems",
+        {
+            "items": {
+                "type": "object",
+                "properties": {"a": {"type": "number"}, "b": {"enum": ["x", None]}},
+                "additionalProperties": False,
+            },
+            "uniqueItems": True,
+        },
+        [[], [{}], [{"a": 1}, {"a": 2}], [{"a": 1, "b": "x"}, {"a": 1, "b": None}, {"a": 1}, {}]],
+        [[{}, {}], [{"a": 1}, {"a": 1.0}], [{"a": 1, "b": "x"}, {"b": "x", "a": 1}], [{"c": 1}]],
+    ),
+    Case(
+        "uniqueItems",
+        {
+            "items": {"type": "array", "items": {"type": ["integer", "boolean"]}},
+            "uniqueItems": True,
+        },
+        [[[], [1], [1, 1]], [[True], [1], [False], [0]], [[1, 2], [2, 1]]],
+        [[[], []], [[1], [1.0]], [[1, 2], [0], [1, 2]], [["1"]]],
+    ),
+    Case(
+        "uniqueItems",
+        {
+            "prefixItems": [{"type": "string"}, {"type": ["string", "integer"]}],
+            "items": {"enum": ["a", 1, [1]]},
+            "uniqueItems": True,
+            "minItems": 1,
+        },
+        [["a"], ["a", 1, [1]], ["b", "c", 1, "a", [1]], ["x", 2]],
+        [[], ["a", "a"], ["a", 1, "a"], ["b", "c", 1, "a", [1], 1], ["a", [1]]],
+    ),
+    Case(
+        "uniqueItems",
+        {"items": {"enum": [{"a": 1}, {"a": [1]}, 1, [1]]}, "uniqueItems": True, "minItems": 2},
+        [[{"a": 1}, {"a": [1]}, 1, [1]], [1, [1]]],
+        [[1], [[1], [1]], [{"a": 1}, {"a": 1.0}], [{"a": 2}, 1]],
+    ),
+    Case(
+        "uniqueItems",
+        {
+            "items": {"anyOf": [{"$ref": "#"}, {"type": "integer"}]},
+            "type": "array",
+            "uniqueItems": True,
+        },
+        [[], [1, [1], [[1]], []], [[1, 2], [2, 1], [1, [2]]]],
+        [[1, 1], [[], []], [[1, 1]], [[1, [2]], 3, [1, [2]]]],
+    ),
+    Case(
         "properties",
         {"properties": {"a": {"type": "integer"}, "b": False}},
         [{}, {"a": 1}, {"c": None}, []],

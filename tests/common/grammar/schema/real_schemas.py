@@ -927,7 +927,6 @@ REAL = [*CONFIGURATION, *APIS, *TOOLS, *GENERATED]
 # What people write and what stays refused, with the keyword that is blamed.
 REFUSED = [
     ("uniqueItems", {"type": "array", "items": {"type": "object"}, "uniqueItems": True}),
-    ("uniqueItems", {"type": "array", "items": STRINGS, "uniqueItems": True}),
     ("uniqueItems", {"type": "array", "uniqueItems": True}),
     ("uniqueItems", {"type": "array", "prefixItems": [STRING, INTEGER], "uniqueItems": True}),
     ("format", {"type": "string", "format": "regex"}),

@@ -18,10 +18,17 @@ class Refusal(NamedTuple):
 
 UNSUPPORTED = [
     Refusal({"items": {"type": "object"}, "uniqueItems": True}, "", "uniqueItems"),
-    Refusal({"items": {"enum": [1, [1]]}, "uniqueItems": True}, "", "uniqueItems"),
+    Refusal({"items": {"type": ["string", "object"]}, "uniqueItems": True}, "", "uniqueItems"),
+    Refusal({"items": {"type": "array"}, "uniqueItems": True}, "", "uniqueItems"),
+    Refusal({"prefixItems": [{"type": "string"}], "uniqueItems": True}, "", "uniqueItems"),
     Refusal(
-        {"prefixItems": [{"type": "string"}], "items": {"type": "integer"}, "uniqueItems": True},
-        "",
+        {
+            "$defs": {"open": {"patternProperties": {"^a": {"type": "null"}}, "type": "object"}},
+            "properties": {
+                "a": {"items": {"items": {"$ref": "#/$defs/open"}}, "uniqueItems": True},
+            },
+        },
+        "/properties/a",
         "uniqueItems",
     ),
     Refusal(
