@@ -35,10 +35,10 @@ from forge_common.grammar.program import (
 )
 from forge_common.grammar.rule_table import RuleTable
 from forge_common.grammar.schema.arrays import ArrayRules
+from forge_common.grammar.schema.branch_maker import BranchMaker
 from forge_common.grammar.schema.branches import (
     ArrayBranch,
     Branch,
-    BranchMaker,
     ConstantsBranch,
     NumberBranch,
     ObjectBranch,

@@ -10,10 +10,10 @@ from collections.abc import Hashable, Mapping, Sequence
 from itertools import combinations, islice
 
 from forge_common.grammar.errors import GrammarError, GrammarTooLarge
+from forge_common.grammar.schema.branch_maker import BranchMaker
 from forge_common.grammar.schema.branches import (
     ArrayBranch,
     Branch,
-    BranchMaker,
     ConstantsBranch,
     NumberBranch,
     ObjectBranch,

@@ -68,10 +68,8 @@ class RandomUnique:
             "number": [1, 1.5],
             "null": [None],
         }
-        listed = schema.get("enum", SCALARS)
-        return schema.get(
-            "const", self._random.choice(scalars[kind] if kind in scalars else listed)
-        )
+        listed: list[Any] = schema.get("enum", SCALARS)
+        return schema.get("const", self._random.choice(scalars.get(str(kind), listed)))
 
     def _may(self, chance: float) -> bool:
         return self._random.random() < chance
