@@ -130,6 +130,9 @@ def key_heads(
 
 def most_keys(heads: Heads, limit: int | None) -> int | None:
     """No more than there are, where there are few."""
+    for head in heads:  # soon enough known of one, while all at once take long
+        if count_texts((head,), MAX_TEXTS + 1, Steps().spend) > MAX_TEXTS:
+            return limit
     num_texts = count_texts(heads, MAX_TEXTS + 1, Steps().spend)
     if num_texts > MAX_TEXTS:
         return limit

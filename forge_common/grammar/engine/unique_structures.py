@@ -59,8 +59,12 @@ class UniqueStructures(UniqueArray):
         """How many of the items before a place may be one of its texts."""
         before = [_plain(self._heads_at(place)) for place in range(len(self._rule.prefix))]
         num_alike = max(index - len(before), 0)
-        rivals = [any(is_text(heads, text) for text in texts) for heads in before[:index]]
+        rivals = [any(self._is_text(heads, text) for text in texts) for heads in before[:index]]
         return num_alike + sum(rivals)
+
+    def _is_text(self, heads: Heads, text: bytes) -> bool:
+        self._shelf.texts.steps.spend(len(text))
+        return is_text(heads, text)
 
     def reading(self, local: UniqueLocal) -> Reading:
         texts = local.texts

@@ -85,6 +85,9 @@ class ObjectRules:
         """How many keys there are that no property names; None for more than are counted."""
         keys = dict.fromkeys(self._rules[other.key] for other in others)
         strings = [rule for rule in keys if isinstance(rule, JsonString)]
+        for rule in strings:  # soon enough known of one, while all at once take long
+            if self._regular.count_texts([rule], MAX_KEYS + 1) > MAX_KEYS:
+                return None
         num_keys = self._regular.count_texts(strings, MAX_KEYS + 1)
         return num_keys if num_keys <= MAX_KEYS else None
 
