@@ -53,7 +53,7 @@ def q8_0_product(instructions: InstructionSet) -> Microkernel:
         for tiles in SEQUENTIAL if num_columns <= 2 else tile_groups(instructions, operands):
             sums = [[e.variable(zero) for _ in tiles] for _ in range(num_columns)]
             with e.counting(num_blocks) as block:
-                if num_columns == 2:  # one runs as far ahead by itself as memory follows
+                if num_columns <= 2:
                     ask_ahead(e, operands.tiles[tiles[0]], block, BLOCK_BYTES + SCALES_BYTES)
                 emit_prefetches(e, operands, block, num_prefetches)
                 whole = _block_sums(e, operands, block, tiles, num_columns, dot)

@@ -21,8 +21,8 @@ from forge_worker.cpu.native.tiles import BLOCK, NUM_SUMS, BlockSums
 from forge_worker.cpu.native.vector_ir import FLOAT, INT, LONG, Emitter, Value
 
 LINE_BYTES = 64
-AHEAD_BYTES = 6144
-FIRST_LEVEL = 3
+AHEAD_BYTES = 12288
+READ_ONCE = 0  # to the first level alone: what lies in the others is not put out for it
 
 
 class Operands(NamedTuple):
@@ -164,11 +164,11 @@ def num_lines(num_bytes: int) -> int:
 
 
 def ask_ahead(e: Emitter, tile: Value, turn: Value, turn_bytes: int) -> None:
-    """Of the stream of tiles itself, where it is waited for: past the end of a tile is the next.
-    Into the first level, some turns before they are read."""
+    """Of the stream of tiles itself, where it is waited for: past the end of a tile is the next,
+    which a core that follows the stream by itself would begin to read too late."""
     place = e.at(tile, e.times(turn, turn_bytes), AHEAD_BYTES)
     for line in range(num_lines(turn_bytes)):
-        e.prefetch(e.at(place, LINE_BYTES * line), FIRST_LEVEL)
+        e.prefetch(e.at(place, LINE_BYTES * line), READ_ONCE)
 
 
 def emit_prefetches(e: Emitter, operands: Operands, turn: Value, num_lines: int) -> None:

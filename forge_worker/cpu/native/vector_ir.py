@@ -96,7 +96,7 @@ class Emitter:
         return self.call("llvm.fma.v16f32", FLOATS, [a, b, c])
 
     def prefetch(self, address: Value, locality: int = 2) -> None:
-        """Into the second-level cache by default; 3 is the first level."""
+        """Into the second-level cache by default; 3 is the first level, 0 the first level alone."""
         numbers = [ir.Constant(INT, number) for number in (0, locality, 1)]
         self.call("llvm.prefetch.p0", ir.VoidType(), [self.pointer(address, BYTE), *numbers])
 
