@@ -15,10 +15,10 @@ from __future__ import annotations
 import math
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from time import process_time, thread_time
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from forge_common.grammar.errors import GrammarTooLarge
 from forge_common.protocol.message import Failure
@@ -75,6 +75,16 @@ class Masks(NamedTuple):
         if not self.delayed:
             return []
         return [index for index, row in enumerate(rows.tolist()) if row in self.delayed]
+
+
+class PendingMasks(Protocol):
+    def result(self) -> Masks:
+        """Waits until they are worked out."""
+
+
+class _NoMasks:
+    def result(self) -> Masks:
+        return Masks({}, {}, set())
 
 
 class _Long(NamedTuple):
@@ -135,6 +145,8 @@ class Constraints:
     def advance(self, rows: Iterable[int], token_ids: Iterable[int]) -> dict[int, Failure]:
         """Each of `rows` was given its next token; returns by row why one cannot go on."""
         problems: dict[int, Failure] = {}
+        if not self._grammars:
+            return problems
         began_s = thread_time()
         for row, token_id in zip(rows, token_ids, strict=True):
             grammar = self._grammars.get(row)
@@ -172,12 +184,10 @@ class Constraints:
         except (Exception, TakesLong):  # the next mask will meet it again, and say what it is
             return None
 
-    def begin_masks(self, rows: Sequence[int]) -> Future[Masks]:
+    def begin_masks(self, rows: Sequence[int]) -> PendingMasks:
         """The same on another thread, until whose result is taken nothing else may be asked."""
-        if not any(row in self._grammars for row in rows):
-            nothing: Future[Masks] = Future()
-            nothing.set_result(Masks({}, {}, set()))
-            return nothing
+        if self._grammars.keys().isdisjoint(rows):
+            return _NoMasks()
         return self._thread.submit(self.masks, rows)
 
     def _ready_engine(self) -> Engine:

@@ -113,6 +113,11 @@ class Foresight:
             if new.is_speculative and new.sampling.grammar is not None:
                 self._asked_for.add(new.sequence_id)
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether any sequence that is known wants to have its tokens foretold."""
+        return len(self._asked_for) > 0
+
     def likely_tokens(self, followed: Followed) -> list[int]:
         """Those that may come next; none without a grammar, or where nothing is forced."""
         if followed.sequence_id not in self._asked_for:

@@ -96,7 +96,8 @@ class ModelRunner:
         step = self._begin(scheduled)
         if step.answers:
             step = self._compute(step)
-        self._look_ahead(batch, step)
+        if self._foresight.is_asked:
+            self._look_ahead(batch, step)
         answers = zip(batch.scheduled, step.answers, strict=True)
         sequences = [answer.of(scheduled.sequence_id) for scheduled, answer in answers]
         return BatchOutput(batch.step_id, sequences, perf_counter() - started)

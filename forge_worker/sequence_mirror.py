@@ -227,12 +227,16 @@ class SequenceMirror:
         longest = self.limits.max_model_len
         counts = [min(sequence.num_computed_tokens, longest) for sequence in scheduled]
         sizes = [min(sequence.num_scheduled_tokens, longest + 1) for sequence in scheduled]
+        is_sampling = [sequence.is_sampling for sequence in scheduled]
+        drafts = [sequence.draft_token_ids for sequence in scheduled]
+        numbers = np.array([rows, counts, sizes, is_sampling, [*map(len, drafts)]], np.int32)
         return ScheduledRows(
-            np.array(rows, np.int32),
-            np.array(counts, np.int32),
-            np.array(sizes, np.int32),
-            np.array([sequence.is_sampling for sequence in scheduled], np.bool_),
-            *_drafts(scheduled),
+            numbers[0],
+            numbers[1],
+            numbers[2],
+            numbers[3].astype(np.bool_),
+            numbers[4],
+            np.array([*chain.from_iterable(drafts)], np.int32),
         )
 
     def _extend_block_tables(self, scheduled: Sequence[ScheduledSequence], rows: list[int]) -> None:
@@ -273,19 +277,6 @@ class SequenceMirror:
             raise WorkerError("drafts are scheduled without the token before them")
         if scheduled.draft_token_ids.max() >= self.limits.vocab_size:
             raise WorkerError("a draft is not in the vocabulary")
-
-
-class Drafts(NamedTuple):
-    counts: IntArray
-    token_ids: IntArray
-
-
-def _drafts(scheduled: Sequence[ScheduledSequence]) -> Drafts:
-    drafts = [sequence.draft_token_ids for sequence in scheduled]
-    return Drafts(
-        np.array([len(token_ids) for token_ids in drafts], np.int32),
-        np.array(list(chain.from_iterable(drafts)), np.int32),
-    )
 
 
 def _problem(token_ids: IntArray, sampling: SamplingParams, vocab_size: int) -> str | None:

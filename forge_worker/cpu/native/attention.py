@@ -28,6 +28,7 @@ from forge_worker.cpu.native.kv_layout import KVLayout
 from forge_worker.cpu.native.kv_numbers import KV_NUMBERS
 from forge_worker.cpu.native.pool import Record
 from forge_worker.cpu.native.rotary import rotate_and_store_kernel
+from forge_worker.cpu.native.rotation_table import RotationRows
 from forge_worker.forward_inputs import FloatArray, ForwardInputs
 from forge_worker.ops.protocol import HeadNorms, KVLayer
 from forge_worker.rotary import Rotation
@@ -91,6 +92,7 @@ class NativeAttention:
         self._plans: dict[int | None, Record] = {}
         self._task_plans: dict[int | None, TaskPlan] = {}
         self._ropes: dict[Rope, Record] = {}
+        self._tables: dict[Rope, Rotation] = {}  # whose addresses those records have
         self._held: list[object] = []  # arrays whose addresses the records have
 
     def rotate_and_store(
@@ -124,24 +126,37 @@ class NativeAttention:
     def prepare(
         self,
         inputs: ForwardInputs,
-        rotations: Mapping[Rope, Rotation],
+        rotations: Mapping[Rope, RotationRows],
         windows: Iterable[int | None],
     ) -> None:
         """What launches are to do next: those of these ropes and windows, made before or after."""
-        self._held = [*rotations.values()]
+        self._held = []
         self._prepare_step(inputs)
-        for rope, rotation in rotations.items():
-            cos, sin = (np.ascontiguousarray(table, np.float32) for table in rotation)
-            self._held += [cos, sin]
-            addresses = {at.COS: cos.ctypes.data, at.SIN: sin.ctypes.data}
-            record = self._ropes.setdefault(rope, at.make_record(at.ROPE_BYTES, {}))
-            at.write_record(record, {**addresses, at.ROTARY_DIM: cos.shape[1]})
-        for window in set(windows):
-            plan = self._task_plans.setdefault(window, TaskPlan(self.shape.heads, window))
-            tasks = plan.tasks(inputs)
-            span = {at.WINDOW: ALL_POSITIONS if window is None else window}
-            record = self._plans.setdefault(window, at.make_record(at.PLAN_BYTES, span))
-            at.write_record(record, {at.TASKS: tasks.ctypes.data, at.NUM_TASKS: len(tasks)})
+        for rope, (table, rows) in rotations.items():
+            self._prepare_table(rope, table)
+            self._held.append(rows)
+            at.write_record(self._ropes[rope], {at.TABLE_ROWS: rows.ctypes.data})
+        for window in windows:
+            if window not in self._plans:
+                self._make_plan(window)
+            tasks = self._task_plans[window].tasks(inputs)
+            numbers = {at.TASKS: tasks.ctypes.data, at.NUM_TASKS: len(tasks)}
+            at.write_record(self._plans[window], numbers)
+
+    def _prepare_table(self, rope: Rope, table: Rotation) -> None:
+        """The same one most of the time."""
+        if self._tables.get(rope) is table:
+            return
+        self._tables[rope] = table
+        cos, sin = table
+        numbers = {at.COS: cos.ctypes.data, at.SIN: sin.ctypes.data, at.ROTARY_DIM: cos.shape[1]}
+        record = self._ropes.setdefault(rope, at.make_record(at.ROPE_BYTES, {}))
+        at.write_record(record, numbers)
+
+    def _make_plan(self, window: int | None) -> None:
+        span = {at.WINDOW: ALL_POSITIONS if window is None else window}
+        self._plans[window] = at.make_record(at.PLAN_BYTES, span)
+        self._task_plans[window] = TaskPlan(self.shape.heads, window)
 
     def _prepare_step(self, inputs: ForwardInputs) -> None:
         tables = np.ascontiguousarray(inputs.block_tables, np.int32)

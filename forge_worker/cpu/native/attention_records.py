@@ -32,9 +32,10 @@ SCORES_FUNCTION, SUMS_FUNCTION = 88, 96
 TABLES, TABLE_STRIDE, SLOTS, NUM_TOKENS, TOKENS_PER_STORE, NUM_STORE_TASKS = range(104, 152, 8)
 STEP_BYTES = 152
 
-# Of a rope: tables [num_tokens, rotary dimensions], as forge_worker/rotary.py has them.
-COS, SIN, ROTARY_DIM = 0, 8, 16
-ROPE_BYTES = 24
+# Of a rope: tables [rows, rotary dimensions], as forge_worker/rotary.py has them, and int32
+# [num_tokens], which row is whose.
+COS, SIN, ROTARY_DIM, TABLE_ROWS = 0, 8, 16, 24
+ROPE_BYTES = 32
 
 # Of a plan.
 TASKS, NUM_TASKS, WINDOW = 0, 8, 16

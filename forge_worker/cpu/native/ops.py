@@ -73,7 +73,9 @@ class NativeOps:
         self._step = StepRecord()
         self._formats: set[FormatName] = set()
         self._hidden_size = 0
+        self._config: ModelConfig | None = None
         self._tables: dict[Rope, RotationTable] = {}
+        self._windows: frozenset[int | None] = frozenset()
         self._num_rows = Record([0])
         self._logits: FloatArray = np.empty((0, 0), np.float32)
 
@@ -115,17 +117,19 @@ class NativeOps:
         self.buffers.reserve_rows(inputs.num_tokens)
         self._step.write(inputs)
         attention = self._attention(config, block_size)
-        rotations = {
-            rope: self._rotations(rope, config.head_dim).of(inputs.positions)
-            for rope in config.distinct_ropes
-        }
-        attention.prepare(inputs, rotations, set(config.sliding_windows))
+        if self._config is not config:
+            self._learn(config)
+        rotations = {rope: table.of(inputs.positions) for rope, table in self._tables.items()}
+        attention.prepare(inputs, rotations, self._windows)
         return NativeStep(inputs.num_tokens, len(inputs.logit_rows), config, attention)
 
-    def _rotations(self, rope: Rope, head_dim: int) -> RotationTable:
-        if rope not in self._tables:
-            self._tables[rope] = RotationTable(rope, head_dim)
-        return self._tables[rope]
+    def _learn(self, config: ModelConfig) -> None:
+        """What of it each step asks for."""
+        self._config = config
+        self._windows = frozenset(config.sliding_windows)
+        self._tables = {
+            rope: RotationTable(rope, config.head_dim) for rope in config.distinct_ropes
+        }
 
     def embed(self, table: PackedMatrix, step: NativeStep) -> FloatArray:
         residual = self.buffers.floats("residual", step.num_tokens, table.num_columns)

@@ -32,6 +32,7 @@ from forge_worker.cpu.native.attention_records import (
     SIN,
     SLOTS,
     STEP,
+    TABLE_ROWS,
     TOKENS_PER_STORE,
     VALUES,
 )
@@ -39,7 +40,7 @@ from forge_worker.cpu.native.elementwise import rotate_row, scale_by_weights, su
 from forge_worker.cpu.native.kernel import KernelFunction, inlined
 from forge_worker.cpu.native.kv_layout import LANES
 from forge_worker.cpu.native.kv_numbers import KVNumbers, RowWriter, make_row_writer
-from forge_worker.cpu.native.memory import read_float, read_long
+from forge_worker.cpu.native.memory import read_float, read_int, read_long
 
 
 def rotate_and_store_kernel(numbers: KVNumbers) -> KernelFunction:
@@ -87,8 +88,8 @@ def rotate_heads(layer: int, token: int, row: int) -> None:
     """The queries and keys of a token."""
     step, rope = read_long(layer + STEP), read_long(layer + ROPE)
     head_bytes, rotary_dim = read_long(step + HEAD_DIM) * 4, read_long(rope + ROTARY_DIM)
-    cos = read_long(rope + COS) + token * rotary_dim * 4
-    sin = read_long(rope + SIN) + token * rotary_dim * 4
+    place = read_int(read_long(rope + TABLE_ROWS) + 4 * token) * rotary_dim * 4
+    cos, sin = read_long(rope + COS) + place, read_long(rope + SIN) + place
     for head in range(read_long(step + NUM_HEADS) + read_long(step + NUM_KV_HEADS)):
         rotate_row(row + head * head_bytes, cos, sin, rotary_dim // 2)
 

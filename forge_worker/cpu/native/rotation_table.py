@@ -6,6 +6,8 @@ its memory would be more than it saves; positions beyond are computed. Knows no 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from forge_common.checkpoint.rope_scaling import Rope
@@ -16,21 +18,28 @@ FIRST_POSITIONS = 512
 MAX_POSITIONS = 8192  # 8 MiB at 128 dimensions a head
 
 
+class RotationRows(NamedTuple):
+    """The rotations of a step's tokens, where they stand."""
+
+    table: Rotation  # [num_rows, head_dim] each, close together
+    rows: IntArray  # [T], of the table
+
+
 class RotationTable:
     def __init__(self, rope: Rope, head_dim: int) -> None:
         self._rope = rope
         self._head_dim = head_dim
-        self._rows = self._computed(FIRST_POSITIONS)
+        self._table = self._computed(FIRST_POSITIONS)
 
-    def of(self, positions: IntArray) -> Rotation:
-        """[T, head_dim] each, of positions [T]."""
+    def of(self, positions: IntArray) -> RotationRows:
+        """Of positions [T]. The table is another one only where rows had to be computed."""
         num_needed = int(positions.max(initial=0)) + 1
         if num_needed > MAX_POSITIONS:
-            return rotation(self._rope, self._head_dim, positions)
-        if num_needed > len(self._rows.cos):
-            self._rows = self._computed(min(2 * num_needed, MAX_POSITIONS))
-        cos, sin = self._rows
-        return Rotation(cos.take(positions, axis=0), sin.take(positions, axis=0))
+            computed = rotation(self._rope, self._head_dim, positions)
+            return RotationRows(computed, np.arange(len(positions), dtype=np.int32))
+        if num_needed > len(self._table.cos):
+            self._table = self._computed(min(2 * num_needed, MAX_POSITIONS))
+        return RotationRows(self._table, positions)
 
     def _computed(self, num_positions: int) -> Rotation:
         return rotation(self._rope, self._head_dim, np.arange(num_positions, dtype=np.int32))

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from forge_worker.cpu.native.activations import bits_of
 from forge_worker.cpu.native.kernel import Kernel
 from forge_worker.cpu.native.pool import NativePool, Record
-from forge_worker.cpu.native.sampling_kernel import SampleArguments
+from forge_worker.cpu.native.sampling_kernel import AT, SampleArguments
 from forge_worker.cpu.native.token_row import RuleFields, room_bytes
 from forge_worker.forward_inputs import FloatArray
 from forge_worker.sampler.grammar_mask import MaskWords
@@ -28,29 +29,47 @@ class NativeSampler:
         self._table = table
         self._pool = pool
         self._kernel = kernel
-        self._columns = [
-            array.ctypes.data
-            for array in (table.temperature, *table.all_filters, table.seeds, table.choice_indices)
-        ]
+        num_rows = len(table.temperature)
+        self._rows, self._positions = np.zeros((2, num_rows), np.int32)
+        self._token_ids = np.zeros(num_rows, np.int64)
+        self._best = np.zeros(num_rows, np.float32)
+        arrays: dict[int, npt.NDArray[np.generic]] = {
+            AT.rows: self._rows,
+            AT.positions: self._positions,
+            AT.temperature: table.temperature,
+            AT.top_k: table.all_filters.top_k,
+            AT.top_p: table.all_filters.top_p,
+            AT.log_min_p: table.all_filters.log_min_p,
+            AT.seeds: table.seeds,
+            AT.choice_indices: table.choice_indices,
+            AT.token_ids: self._token_ids,
+            AT.best: self._best,
+        }
         self._record = Record([0] * len(SampleArguments._fields))
+        self._write({place: array.ctypes.data for place, array in arrays.items()})
+        self._write({AT.vocab_size: table.vocab_size})
         pool.reserve_scratch(room_bytes(table.vocab_size))
 
     def sample(self, logits: FloatArray, wanted: Wanted) -> Draws:
-        """`logits` [num_rows, vocab_size] are left as they are."""
+        """`logits` [num_rows, vocab_size] are left as they are; draws are good until the next."""
+        count = len(logits)
         logits = np.ascontiguousarray(logits, np.float32)
-        token_ids = np.zeros(len(logits), np.int64)
-        best = np.zeros(len(logits), np.float32)
-        rows = np.ascontiguousarray(wanted.rows, np.int32)
-        positions = np.ascontiguousarray(wanted.positions, np.int32)
         rules = RowRules(self._table.rules, wanted)
-        self._record.values[:] = (
-            *(logits.ctypes.data, logits.strides[0], logits.shape[1]),
-            *(rows.ctypes.data, positions.ctypes.data, rules.address),
-            *self._columns,
-            *(token_ids.ctypes.data, best.ctypes.data),
+        self._rows[:count], self._positions[:count] = wanted.rows, wanted.positions
+        self._write(
+            {
+                AT.logits: logits.ctypes.data,
+                AT.logits_bytes: logits.strides[0],
+                AT.rules: rules.address,
+            }
         )
-        self._pool.run(self._kernel, self._record, len(logits))
-        return Draws(token_ids, errors_of(best))
+        self._pool.run(self._kernel, self._record, count)
+        return Draws(self._token_ids[:count], errors_of(self._best[:count]))
+
+    def _write(self, numbers: Mapping[int, int]) -> None:
+        """By place in the record."""
+        for place, number in numbers.items():
+            self._record.values[place // 8] = number
 
 
 class RowRules:

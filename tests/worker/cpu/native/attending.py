@@ -21,6 +21,7 @@ from forge_worker.cpu.native.attention import (
 )
 from forge_worker.cpu.native.kv_layout import KV_FORMATS, LANES, KVFormatName, KVLayout
 from forge_worker.cpu.native.pool import Launches, NativePool
+from forge_worker.cpu.native.rotation_table import RotationRows
 from forge_worker.forward_inputs import FloatArray
 from forge_worker.ops.protocol import HeadNorms, KVLayer
 from forge_worker.rotary import Rotation
@@ -100,7 +101,8 @@ class Attending:
         inputs = make_inputs(works, self.block_size)
         out = np.full((len(qkv), self.heads.num_heads * self.heads.head_dim), 7, np.float32)
         turned = rotation or no_rotation(len(qkv), self.heads.head_dim)
-        self.native.prepare(inputs, {ROPE: turned}, [window])
+        every_row = np.arange(len(qkv), dtype=np.int32)
+        self.native.prepare(inputs, {ROPE: RotationRows(turned, every_row)}, [window])
         rotate = self.native.rotate_and_store(qkv, norms, ROPE, self.cache)
         attend = self.native.attention(qkv, out, self.cache, window)
         self.pool.run_all(Launches([rotate, attend]))
