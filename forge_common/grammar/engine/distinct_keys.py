@@ -175,9 +175,8 @@ class KeyPlace(Place):
         return self._moves
 
     def next_bytes(self) -> Iterable[int]:
-        return {
-            byte for head in self.reading.heads for byte in head.next_bytes() if self.step(byte)
-        }
+        heads = self.reading.heads
+        return (byte for head in heads for byte in head.next_bytes() if self.step(byte))
 
     def step(self, byte: int) -> Place | None:
         following = self.machine.read(self.reading, byte)
