@@ -9,7 +9,7 @@ from forge_api.handlers.bodies import read_body
 from forge_api.handlers.generate import ReplyKind, reply
 from forge_api.services import SERVICES
 
-KIND = ReplyKind("chat", "chatcmpl-", OBJECT, CHUNK_OBJECT, ChatReply, ChatStream)
+KIND = ReplyKind("chatcmpl-", OBJECT, CHUNK_OBJECT, ChatReply, ChatStream)
 
 
 async def chat_completions(request: web.Request) -> web.StreamResponse:

@@ -9,7 +9,7 @@ from forge_api.handlers.generate import ReplyKind, reply
 from forge_api.services import SERVICES
 from forge_api.text_reply import OBJECT, TextReply, TextStream
 
-KIND = ReplyKind("text_completion", "cmpl-", OBJECT, OBJECT, TextReply, TextStream)
+KIND = ReplyKind("cmpl-", OBJECT, OBJECT, TextReply, TextStream)
 
 
 async def completions(request: web.Request) -> web.StreamResponse:

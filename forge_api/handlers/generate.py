@@ -11,7 +11,7 @@ import logging
 import secrets
 import time
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from aiohttp import web
 
@@ -64,9 +64,8 @@ class MakeStream(Protocol):
 
 
 class ReplyKind(NamedTuple):
-    """How the replies of a route look, and what traces call what it does."""
+    """How the replies of a route look."""
 
-    operation: Literal["chat", "text_completion"]
     id_prefix: str
     object: str
     chunk_object: str
@@ -79,8 +78,11 @@ class Run:
 
     def __init__(self, http: web.Request, request: ValidRequest, request_id: str) -> None:
         services = http.app[SERVICES]
-        trace = http.get(TRACE)
-        self._is_timed = request.returns_timings or (trace is not None and trace.span.is_recording)
+        self._model_name = services.model.name
+        self._request_id = request_id
+        self._trace = http.get(TRACE)
+        is_traced = self._trace is not None and self._trace.span.is_recording
+        self._is_timed = request.returns_timings or is_traced
         self.generation = Generation(
             request, request_id, services.model.tokenizer, is_timed=self._is_timed
         )
@@ -118,13 +120,13 @@ class Run:
         num_cached_tokens = self.generation.usage.prompt_tokens_details.cached_tokens
         return timings_of(self.moments, num_cached_tokens)
 
-    def generated(self, kind: ReplyKind, header: ReplyHeader) -> Generated:
+    @property
+    def generated(self) -> Generated:
         """So far, for a trace."""
         sampling, usage = self._request.prompts[0].sampling, self.generation.usage
         return Generated(
-            operation=kind.operation,
-            model=header.model,
-            reply_id=header.id,
+            model=self._model_name,
+            reply_id=self._request_id,
             num_choices=self._request.num_choices,
             max_tokens=sampling.max_tokens,
             temperature=sampling.temperature,
@@ -143,6 +145,8 @@ class Run:
         """However it ended."""
         self._timer.finish()
         self._metrics.measured(sizes_of(self._request, self.generation))
+        if self._trace is not None:
+            self._trace.generated = self.generated
         for choice in self.generation.choices:
             if not choice.is_finished:
                 self._metrics.finished(self.outcome)
@@ -184,8 +188,6 @@ async def reply(http: web.Request, request: ValidRequest, kind: ReplyKind) -> we
             )
         finally:
             run.finish()
-            if (trace := http.get(TRACE)) is not None:
-                trace.generated = run.generated(kind, header)
 
 
 async def reply_whole(run: Run, stream: OutputStream, whole: Whole) -> web.Response:

@@ -6,6 +6,7 @@ Probes and scrapes are not traced. Knows HTTP's semantic conventions; knows no e
 from __future__ import annotations
 
 import asyncio
+from types import MappingProxyType
 from typing import Final
 
 from aiohttp import web
@@ -24,6 +25,9 @@ from forge_api.tracing.trace import TRACE, Trace, Tracer
 OTHER_METHOD: Final = "_OTHER"  # the conventions' word for it
 MAX_TEXT_CHARS: Final = 200  # of what clients wrote
 SERVER_ERRORS: Final = 500
+OPERATIONS: Final = MappingProxyType(  # the conventions' words
+    {"/v1/chat/completions": "chat", "/v1/completions": "text_completion"}
+)
 
 
 @web.middleware
@@ -58,6 +62,8 @@ def begin(request: web.Request, tracer: Tracer) -> Trace:
     name = method if route == UNKNOWN else f"{method} {route}"
     if route != UNKNOWN:
         attributes["http.route"] = route
+    if route in OPERATIONS:
+        attributes["gen_ai.operation.name"] = OPERATIONS[route]
     parent = trace_context_of(request.headers.get(HEADER))
     return Trace(tracer.begin(name, parent, request[ARRIVED_AT], attributes))
 

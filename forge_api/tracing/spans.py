@@ -38,7 +38,6 @@ class Span(Struct, frozen=True):
 class Generated(Struct, frozen=True, kw_only=True):
     """What one request asked and got; each of its texts stays out of traces."""
 
-    operation: Literal["chat", "text_completion"]
     model: str
     reply_id: str
     num_choices: int
@@ -56,7 +55,6 @@ class Generated(Struct, frozen=True, kw_only=True):
 def attributes_of(generated: Generated) -> Attributes:
     """By OpenTelemetry's semantic conventions for generative AI."""
     return {
-        "gen_ai.operation.name": generated.operation,
         "gen_ai.provider.name": "forge",
         "gen_ai.request.model": generated.model,
         "gen_ai.request.choice.count": generated.num_choices,
