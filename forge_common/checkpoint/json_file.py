@@ -6,6 +6,7 @@ before anything is parsed, and every refusal is one sentence naming the file and
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -51,7 +52,8 @@ def open_file(path: Path) -> BinaryIO:
 def read_bounded(path: Path) -> bytes:
     try:
         with open_file(path) as file:
-            text = file.read(MAX_JSON_BYTES + 1)
+            num_bytes = os.fstat(file.fileno()).st_size  # reading room for more would be allocated
+            text = file.read(min(num_bytes, MAX_JSON_BYTES) + 1)
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror or error}") from error
     if len(text) > MAX_JSON_BYTES:
