@@ -15,6 +15,7 @@ from typing import Generic, Protocol, TypeVar
 from forge_common.grammar.automata.budget import Budget
 
 Key = TypeVar("Key", bound=Hashable)
+FIRST_STATE = 0  # where all begin
 
 
 class StateSpace(Protocol[Key]):

@@ -10,6 +10,8 @@ from fractions import Fraction
 
 from forge_common.grammar.program import Number
 
+SHORT = 16
+
 
 def is_sure_to_have_values(rule: Number) -> bool:
     """Where this is not said, it takes an automaton to tell. Bounds are decimals of fair size."""
@@ -20,12 +22,17 @@ def is_sure_to_have_values(rule: Number) -> bool:
     upper = rule.exclusive_maximum if rule.maximum is None else rule.maximum
     if lower is None or upper is None:
         return True
-    least, most = Fraction(lower), Fraction(upper)
+    least, most = _exact(lower), _exact(upper)
     if not rule.is_integer:
         return least < most
     first = math.ceil(least) + (rule.exclusive_minimum is not None and least.denominator == 1)
     last = math.floor(most) - (rule.exclusive_maximum is not None and most.denominator == 1)
     return last - first >= len(rule.excluded)
+
+
+def _exact(text: str) -> int | Fraction:
+    """Most bounds are short integers, which need no fractions."""
+    return int(text) if text.isdecimal() and len(text) < SHORT else Fraction(text)
 
 
 def _has_two_bounds(rule: Number) -> bool:

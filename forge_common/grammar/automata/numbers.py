@@ -11,6 +11,7 @@ an exponent is no infinity and no zero to those who read doubles (IEEE 754). Kno
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import starmap
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from forge_common.grammar.automata.budget import Budget
 from forge_common.grammar.automata.byte_automaton import ByteAutomaton, Row
 from forge_common.grammar.automata.decimals import Decimal as Digits
 from forge_common.grammar.automata.decimals import parse_decimal
-from forge_common.grammar.automata.lazy_states import LazyStates
+from forge_common.grammar.automata.lazy_states import FIRST_STATE, LazyStates
 from forge_common.grammar.automata.number_conditions import (
     Condition,
     Fractional,
@@ -165,13 +166,18 @@ def _begin(conditions: Sequence[AnyCondition], is_negative: bool) -> frozenset[_
 
 class NumberText(ByteAutomaton):
     def __init__(self, rule: Number) -> None:
+        self._ways = _ways(rule)
         self._budget = Budget(max_states=MAX_STATES)
-        self._states = LazyStates(NumberSpace(_ways(rule), self._budget), self._budget)
         self._is_sure_to_have_values = is_sure_to_have_values(rule)
+
+    @cached_property
+    def _states(self) -> LazyStates[NumberState]:
+        """Made when the first digit may come: most grammars are at an end before."""
+        return LazyStates(NumberSpace(self._ways, self._budget), self._budget)
 
     @property
     def start(self) -> int:
-        return self._states.start
+        return FIRST_STATE
 
     @property
     def num_states(self) -> int:

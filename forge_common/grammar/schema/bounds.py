@@ -6,7 +6,7 @@ Knows nothing of schemas: they hold for any JSON value.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from forge_common.grammar.errors import GrammarTooLarge
 from forge_common.grammar.schema.addresses import pointer_token
@@ -41,6 +41,26 @@ def check_bounds(root: object) -> None:
 def bounded_objects(root: object) -> list[Mapping[str, object]]:
     """All that there are in it, once it is known to be within bounds."""
     found: list[Mapping[str, object]] = []
+    level: list[Any] = [root] if isinstance(root, CONTAINERS) else []
+    num_values, depth = 1, 0
+    while level:
+        num_values += sum(map(len, level))
+        if depth > MAX_DEPTH or num_values > MAX_VALUES:
+            _refuse(root)
+        inner: list[Any] = []
+        for container in level:
+            members = container
+            if isinstance(container, dict):
+                found.append(container)
+                members = container.values()
+            inner += [member for member in members if isinstance(member, CONTAINERS)]
+        level = inner
+        depth += 1
+    return found
+
+
+def _refuse(root: object) -> NoReturn:
+    """Goes through it once more, to say where the bound is."""
     waiting = [_Nested(root, 0)]
     num_values = 1
     while waiting:
@@ -48,10 +68,8 @@ def bounded_objects(root: object) -> list[Mapping[str, object]]:
         if isinstance(nested.value, CONTAINERS):
             num_values += len(nested.value)
             _check_bounds_at(nested, num_values)
-            if isinstance(nested.value, dict):
-                found.append(nested.value)
             waiting += _inner_containers(nested)
-    return found
+    raise TypeError("it is within bounds")
 
 
 def _check_bounds_at(nested: _Nested, num_values: int) -> None:

@@ -35,6 +35,7 @@ from forge_common.grammar.program import (
 )
 from forge_common.grammar.rule_table import RuleTable
 from forge_common.grammar.schema.arrays import ArrayRules
+from forge_common.grammar.schema.assertions import Assertions
 from forge_common.grammar.schema.branch_maker import BranchMaker
 from forge_common.grammar.schema.branches import (
     ArrayBranch,
@@ -54,6 +55,7 @@ from forge_common.grammar.schema.json_values import is_encodable, value_text
 from forge_common.grammar.schema.leaves import LeafKey, leaf_key
 from forge_common.grammar.schema.meanings import Meanings
 from forge_common.grammar.schema.objects import Callees, ObjectRules
+from forge_common.grammar.schema.plain import PlainRules
 from forge_common.grammar.schema.regular import Regular
 from forge_common.grammar.schema.steps import Steps
 
@@ -86,7 +88,8 @@ class _Compiler:
         self._steps = steps
         self._automata = automata
         self._regular = regular = Regular(automata, steps)
-        meanings = Meanings(document, regular)
+        assertions = Assertions(document, regular)
+        meanings = Meanings(document, assertions)
         evaluation = Evaluation(meanings, regular, steps)
         emptiness = Emptiness(meanings, evaluation, regular, steps)
         self._document = document
@@ -100,6 +103,7 @@ class _Compiler:
         self._objects = ObjectRules(self._rules, callees, evaluation, regular)
         self._arrays = ArrayRules(self._rules, callees, regular)
         self._canonical = CanonicalRules(self._rules, steps)
+        self._plain = PlainRules(document, assertions, self._rules, self._rule_of, self._is_ordered)
 
     def compile(self) -> Program:
         root = self._rule_of(frozenset({Term(self._document.root)}))
@@ -158,6 +162,10 @@ class _Compiler:
         return self._maker.branches_of(self._expansion.expand(conjunction))
 
     def _make(self, conjunction: Conjunction) -> Choice:
+        plain = self._plain.make(conjunction)
+        if plain is not None:
+            self._steps.spend()
+            return Choice((self._rules.add(plain),))
         expanded = self._expansion.expand(conjunction)
         if any(outcome.is_everything for outcome in expanded.outcomes):
             return Choice((self._rules.add(AnyValue()),))

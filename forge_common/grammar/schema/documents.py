@@ -89,6 +89,20 @@ class Document:
             child = self._add_place(pointer, look_up(self._schemas[place], path))
         return child
 
+    def members(self, place: Place, keyword: str) -> list[Place]:
+        """Of a keyword that holds a schema for each of its names, in their order."""
+        schema = self._known[place]
+        values = {} if isinstance(schema, bool) else schema[keyword]
+        assert isinstance(values, dict)  # noqa: S101 - the caller has seen to it
+        prefix = self._pointers[place] + pointer_token(keyword)
+        places = self._places
+        found = []
+        for name, value in values.items():
+            pointer = prefix + pointer_token(name)
+            member = places.get(pointer)
+            found.append(self._add_place(pointer, value) if member is None else member)
+        return found
+
     def _add_place(self, pointer: str, schema: object) -> Place:
         if not isinstance(schema, dict | bool):
             raise GrammarError("not a schema", pointer=pointer)

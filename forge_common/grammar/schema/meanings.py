@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from enum import Enum
+from functools import cached_property
 from typing import NamedTuple
 
 from forge_common.grammar.errors import GrammarError
@@ -18,7 +19,6 @@ from forge_common.grammar.schema.json_values import identity
 from forge_common.grammar.schema.negations import NegativeMeanings
 from forge_common.grammar.schema.positives import PositiveMeanings
 from forge_common.grammar.schema.reader import SchemaReader
-from forge_common.grammar.schema.regular import Regular
 
 
 class _Visit(Enum):
@@ -32,14 +32,20 @@ class _Step(NamedTuple):
 
 
 class Meanings:
-    def __init__(self, document: Document, regular: Regular) -> None:
-        assertions = Assertions(document, regular)
+    def __init__(self, document: Document, assertions: Assertions) -> None:
         self._document = document
-        self._positive = PositiveMeanings(assertions)
-        self._negative = NegativeMeanings(assertions)
+        self._assertions = assertions
         self._found: dict[Term, Meaning | None] = {}
         self._identities: dict[Listed, frozenset[Hashable]] = {}
         self._visits: dict[Place, _Visit] = {}
+
+    @cached_property
+    def _positive(self) -> PositiveMeanings:
+        return PositiveMeanings(self._assertions)
+
+    @cached_property
+    def _negative(self) -> NegativeMeanings:
+        return NegativeMeanings(self._assertions)
 
     def of(self, term: Term) -> Meaning | None:
         """None where nothing fulfils it."""

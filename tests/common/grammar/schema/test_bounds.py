@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from forge_common.grammar.errors import GrammarTooLarge
-from forge_common.grammar.schema.bounds import MAX_DEPTH, check_bounds
+from forge_common.grammar.schema.bounds import MAX_DEPTH, MAX_VALUES, check_bounds
 
 
 def test_bounds_name_the_place() -> None:
@@ -16,3 +16,9 @@ def test_bounds_name_the_place() -> None:
         check_bounds(value)
     assert raised.value.pointer == "/a" * (MAX_DEPTH + 1)
     check_bounds({"a": [{"b": {}}]})
+
+
+def test_too_many_values_are_refused_where_they_are() -> None:
+    with pytest.raises(GrammarTooLarge) as raised:
+        check_bounds({"a": {"b": [0] * MAX_VALUES}})
+    assert raised.value.pointer == "/a/b"
