@@ -28,7 +28,7 @@ from forge_common.tokenizer import Tokenizer
 from forge_worker.constraints import Constraints
 from forge_worker.cpu_cores import available_threads
 from forge_worker.grammar_engine import engine_for
-from forge_worker.models.load import load_model
+from forge_worker.models.load import load_host_model
 from tests.bench.grammar import bpe
 from tests.bench.grammar.cases import closed_object
 from tests.bench.random_model import SHAPE_110M, write_random_model
@@ -105,7 +105,7 @@ def _demo() -> Setup:
 
 def _model(directory: Path) -> ScriptedModel:
     device = DeviceSettings(backend="cpu", threads=available_threads())
-    return ScriptedModel(load_model(directory, device, lambda done, total: None))
+    return ScriptedModel(load_host_model(directory, device, lambda done, total: None))
 
 
 Run = Callable[[Served, list[Load], SamplingParams], list[int]]

@@ -11,7 +11,6 @@ from __future__ import annotations
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from time import perf_counter, sleep
 
@@ -23,9 +22,7 @@ from forge_scheduler.scheduler import Scheduler
 from forge_worker.cpu_cores import available_threads
 from forge_worker.kv_cache import allocate_kv_cache
 from forge_worker.model_runner import ModelRunner
-from forge_worker.models.load import load_model
-from forge_worker.models.registry import Model
-from forge_worker.sampler.sampler import Sampler
+from forge_worker.models.load import HostModel, load_host_model
 from forge_worker.sequence_mirror import Limits
 from tests.bench.bare_products import Case, floor_process
 from tests.bench.random_model import SHAPE_110M, write_random_model
@@ -46,12 +43,12 @@ def measure() -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as directory:
         write_random_model(Path(directory), SHAPE_110M)
         settings = DeviceSettings(backend="cpu", threads=available_threads())
-        model = load_model(Path(directory), settings, lambda done, total: None)
+        loaded = load_host_model(Path(directory), settings, lambda done, total: None)
         for batch_size in (1, 16, 32):
-            decode = DecodeSteps(model, batch_size)
+            decode = DecodeSteps(loaded, batch_size)
             case = Case(batch_size, batch_size, CONTEXT + NUM_TURNS * RUNS_A_TURN // 2)
             yield from _compare(f"decode, batch {batch_size}, context {CONTEXT}", decode, case)
-        prefill = Prefills(model)
+        prefill = Prefills(loaded)
         yield from _compare(f"prefill of {PREFILL} tokens", prefill, Case(PREFILL, 1, PREFILL))
 
 
@@ -78,7 +75,7 @@ def _seconds(step: Callable[[], None]) -> float:
 class Engine:
     """Scheduler and runner in one process, without the sockets between them."""
 
-    def __init__(self, model: Model, *, has_prefix_cache: bool) -> None:
+    def __init__(self, loaded: HostModel, *, has_prefix_cache: bool) -> None:
         vocab_size = SHAPE_110M.vocab_size
         self.scheduler = Scheduler(
             SchedulerLimits(
@@ -99,14 +96,9 @@ class Engine:
             num_blocks=NUM_BLOCKS,
             block_size=BLOCK_SIZE,
         )
+        model = loaded.model
         kv_cache = allocate_kv_cache(model.config, model.ops, NUM_BLOCKS, BLOCK_SIZE)
-        self.runner = ModelRunner(
-            model,
-            kv_cache,
-            limits,
-            no_grammars(),
-            partial(Sampler, num_threads=available_threads()),
-        )
+        self.runner = ModelRunner(model, kv_cache, limits, no_grammars(), loaded.make_sampler)
 
     def submit(self, name: str, prompt_token_ids: list[int], sampling: SamplingParams) -> None:
         self.scheduler.submit(b"bench", Submit(name, prompt_token_ids, sampling))
@@ -121,8 +113,8 @@ class Engine:
 class DecodeSteps:
     """One more token for each of `batch_size` sequences a call, from a context of CONTEXT on."""
 
-    def __init__(self, model: Model, batch_size: int) -> None:
-        self._engine = Engine(model, has_prefix_cache=True)
+    def __init__(self, loaded: HostModel, batch_size: int) -> None:
+        self._engine = Engine(loaded, has_prefix_cache=True)
         sampling = SamplingParams(max_tokens=999, seed=1, temperature=0.8, top_p=0.95, top_k=50)
         for number in range(batch_size):
             self._engine.submit(str(number), [7 + number] * CONTEXT, sampling)
@@ -136,8 +128,8 @@ class DecodeSteps:
 class Prefills:
     """One new prompt of PREFILL tokens a call, which ends with its first token."""
 
-    def __init__(self, model: Model) -> None:
-        self._engine = Engine(model, has_prefix_cache=False)
+    def __init__(self, loaded: HostModel) -> None:
+        self._engine = Engine(loaded, has_prefix_cache=False)
         self._num_prompts = 0
         self()
 

@@ -12,7 +12,6 @@ import json
 import tempfile
 from collections import defaultdict, deque
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,10 +28,8 @@ from forge_worker.cpu_cores import available_threads
 from forge_worker.forward_inputs import FloatArray
 from forge_worker.kv_cache import KVCache, allocate_kv_cache
 from forge_worker.model_runner import ModelRunner
-from forge_worker.models.load import load_model
-from forge_worker.models.registry import Model
+from forge_worker.models.load import HostModel, load_host_model
 from forge_worker.ops.protocol import Array
-from forge_worker.sampler.sampler import Sampler
 from forge_worker.sequence_mirror import Limits
 from tests.bench.random_model import SHAPE_110M, write_random_model
 from tests.bench.report import Figure, alternate
@@ -65,7 +62,8 @@ class Load(NamedTuple):
 class ScriptedModel:
     """Any model, whose likeliest token at each position is the one of a script."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, loaded: HostModel) -> None:
+        model, self.make_sampler = loaded
         self.config, self.ops = model.config, model.ops
         self.script: list[int] = []
         self._model = model
@@ -110,11 +108,7 @@ class Served:
         cache = allocate_kv_cache(model.config, model.ops, NUM_BLOCKS, BLOCK_SIZE)
         self._model = model
         self._runner = ModelRunner(
-            model,
-            cache,
-            limits,
-            constraints or no_grammars(),
-            partial(Sampler, num_threads=available_threads()),
+            model, cache, limits, constraints or no_grammars(), model.make_sampler
         )
         self._num_requests = 0
 
@@ -143,10 +137,10 @@ class Served:
 def measure() -> Iterator[Figure]:
     device = DeviceSettings(backend="cpu", threads=available_threads())
     tokenizer = Tokenizer.open(model_location(None))
-    demo = ScriptedModel(load_model(model_location(None), device, lambda done, total: None))
+    demo = ScriptedModel(load_host_model(model_location(None), device, lambda done, total: None))
     with tempfile.TemporaryDirectory() as directory:
         write_random_model(Path(directory), SHAPE_110M)
-        large = ScriptedModel(load_model(Path(directory), device, lambda done, total: None))
+        large = ScriptedModel(load_host_model(Path(directory), device, lambda done, total: None))
     edit, prose = [edited_json(tokenizer)], [written_prose(tokenizer)]
     chats = [Load(tokenizer.encode(CHAT.format(question)), []) for question in QUESTIONS]
     end_ids = tuple(tokenizer.encode(END))

@@ -10,7 +10,6 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -33,9 +32,7 @@ from forge_worker.cpu_cores import available_threads
 from forge_worker.grammar_engine import spare_collections
 from forge_worker.kv_cache import allocate_kv_cache
 from forge_worker.model_runner import ModelRunner
-from forge_worker.models.load import load_model
-from forge_worker.models.registry import Model
-from forge_worker.sampler.sampler import Sampler
+from forge_worker.models.load import HostModel, load_host_model
 from forge_worker.sequence_mirror import Limits
 from tests.bench.grammar import bpe
 from tests.bench.grammar.generator import generated_cases
@@ -73,9 +70,9 @@ def measure() -> StepTimes:
     with tempfile.TemporaryDirectory() as directory:
         write_random_model(Path(directory), SHAPE_110M)
         settings = DeviceSettings(backend="cpu", threads=available_threads())
-        model = load_model(Path(directory), settings, lambda done, total: None)
-        plain = Steps(model, no_grammars(), [None] * NUM_SEQUENCES)
-        constrained = Steps(model, _constraints(), list(islice(_grammars(), NUM_SEQUENCES)))
+        loaded = load_host_model(Path(directory), settings, lambda done, total: None)
+        plain = Steps(loaded, no_grammars(), [None] * NUM_SEQUENCES)
+        constrained = Steps(loaded, _constraints(), list(islice(_grammars(), NUM_SEQUENCES)))
         pairs = [(plain.step(), constrained.step()) for _ in range(NUM_STEPS)][NUM_WARM_UPS:]
     return StepTimes(
         median(without.wall_s for without, _ in pairs),
@@ -105,7 +102,7 @@ class Steps:
     """One more token for each sequence a call."""
 
     def __init__(
-        self, model: Model, constraints: Constraints, grammars: list[bytes | None]
+        self, loaded: HostModel, constraints: Constraints, grammars: list[bytes | None]
     ) -> None:
         limits = Limits(
             max_batch_size=NUM_SEQUENCES,
@@ -114,10 +111,9 @@ class Steps:
             num_blocks=NUM_SEQUENCES * BLOCKS_A_SEQUENCE,
             block_size=BLOCK_SIZE,
         )
+        model = loaded.model
         cache = allocate_kv_cache(model.config, model.ops, limits.num_blocks, BLOCK_SIZE)
-        self._runner = ModelRunner(
-            model, cache, limits, constraints, partial(Sampler, num_threads=available_threads())
-        )
+        self._runner = ModelRunner(model, cache, limits, constraints, loaded.make_sampler)
         self._num_computed = 0
         self._new = [_sequence(index, grammar) for index, grammar in enumerate(grammars)]
         self.step()
