@@ -26,18 +26,20 @@ class AutomatonWalker:
         self._steps = steps
 
     def walk(self, rows: DenseRows, state: int, nodes: tuple[int, ...], is_counted: bool) -> Reach:
-        reach = self._walk_few(rows, state, nodes) or self._walk_many(
+        reach = self._walk_few(rows, state, nodes, is_counted) or self._walk_many(
             rows, state, nodes, is_counted
         )
         rows.charge()
         return reach
 
-    def _walk_few(self, rows: DenseRows, state: int, nodes: tuple[int, ...]) -> Reach | None:
+    def _walk_few(
+        self, rows: DenseRows, state: int, nodes: tuple[int, ...], is_counted: bool
+    ) -> Reach | None:
         """None where there are too many pairs of node and state."""
         is_wide = nodes == (ROOT,) and len(rows.automaton.row(state)) >= MANY_BYTES
         if not rows.is_sparse and (is_wide or len(nodes) > MAX_PAIRS):
             return None
-        pairs = PairWalk(rows.automaton, self._trie)
+        pairs = PairWalk(rows.automaton, self._trie, is_counted)
         pairs.begin(state, nodes)
         while pairs.num_pairs < MAX_PAIRS or rows.is_sparse:
             num_pairs = pairs.follow(PAIRS_AT_A_TIME)

@@ -87,7 +87,7 @@ def walk_some(rows: DenseRows, state: int, trie: VocabularyTrie, nodes: tuple[in
 
 def _walk_tail(rows: DenseRows, level: _Level, trie: VocabularyTrie) -> Reach:
     """A few long tokens, of spaces say: NumPy would take its time for each byte of them."""
-    pairs = PairWalk(rows.automaton, trie)
+    pairs = PairWalk(rows.automaton, trie, is_counted=True)
     states = level.numbers - 1
     columns = (level.nodes.tolist(), states.tolist(), level.num_characters.tolist())
     pairs.begin_at(zip(*columns, strict=True))

@@ -17,8 +17,10 @@ Pair = tuple[int, int, int]  # node, state, code points read; plain, since there
 
 
 class PairWalk:
-    def __init__(self, automaton: ByteAutomaton, trie: VocabularyTrie) -> None:
+    def __init__(self, automaton: ByteAutomaton, trie: VocabularyTrie, is_counted: bool) -> None:
+        """Otherwise no code points are: there are 0 in each pair."""
         self._automaton = automaton
+        self._is_counted = is_counted
         self._trie = trie
         self._tokens: list[Pair] = []
         self._ends: list[Pair] = []
@@ -51,28 +53,35 @@ class PairWalk:
 
     def _expand(self, pair: Pair, waiting: list[Pair]) -> None:
         node, state, num_characters = pair
-        row = self._automaton.row(state)
-        firsts, bytes_ = self._trie.first_child_list, self._trie.byte_string
-        first, end = firsts[node], firsts[node + 1]
-        if end - first <= len(row):
-            children = [(child, row.get(bytes_[child])) for child in range(first, end)]
-        else:
-            children = [(bytes_.find(byte, first, end), to) for byte, to in row.items()]
-        for child, to in children:
-            if child > ROOT and to is not None:
-                self._arrive(child, to, num_characters, waiting, state)
+        automaton, firsts, tokens = (
+            self._automaton,
+            self._trie.first_child_list,
+            self._trie.token_list,
+        )
+        counts = self._is_counted and state != automaton.start
+        for child, to in self._children(node, state):
+            num_read = num_characters
+            if counts and automaton.ends_character(to):
+                num_read += 1
+            if tokens[child] != NO_TOKEN:
+                self._tokens.append((tokens[child], to, num_read))
+            if firsts[child] < firsts[child + 1]:
+                waiting.append((child, to, num_read))
+                if automaton.is_accepting(to):
+                    self._ends.append((child, to, num_read))
 
-    def _arrive(
-        self, child: int, to: int, num_characters: int, waiting: list[Pair], state: int
-    ) -> None:
-        automaton, trie = self._automaton, self._trie
-        if automaton.ends_character(to) and state != automaton.start:
-            num_characters += 1
-        token = trie.token_list[child]
-        if token != NO_TOKEN:
-            self._tokens.append((token, to, num_characters))
-        firsts = trie.first_child_list
-        if firsts[child] < firsts[child + 1]:
-            waiting.append((child, to, num_characters))
-            if automaton.is_accepting(to):
-                self._ends.append((child, to, num_characters))
+    def _children(self, node: int, state: int) -> list[tuple[int, int]]:
+        """Of a node, as far as the automaton goes on: each with the state there."""
+        row, bytes_ = self._automaton.row(state), self._trie.byte_string
+        first, end = self._trie.first_child_list[node : node + 2]
+        if end - first <= len(row):
+            return [
+                (child, row[byte])
+                for child, byte in enumerate(bytes_[first:end], first)
+                if byte in row
+            ]
+        return [
+            (child, to)
+            for byte, to in row.items()
+            if (child := bytes_.find(byte, first, end)) > ROOT
+        ]

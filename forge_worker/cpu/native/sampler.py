@@ -7,7 +7,7 @@ SamplingTable.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -79,19 +79,23 @@ class RowRules:
         self.address = 0
         self._kept: list[object] = []
         if rules or wanted.masks:
-            records = [self._address_of(rules, wanted.masks, row) for row in wanted.rows.tolist()]
-            self.address = self._keep(np.array(records, np.int64))
+            self.address = self._keep(self._addresses(rules, wanted.masks, wanted.rows.tolist()))
 
-    def _address_of(
-        self, rules: Mapping[int, LogitRules], masks: Mapping[int, MaskWords], row: int
-    ) -> int:
-        """0 where nothing is asked."""
-        if row not in rules and row not in masks:
-            return 0
-        fields = self._of_rules(rules[row]) if row in rules else NOTHING
-        if row in masks:
-            fields = fields._replace(mask=self._keep(np.ascontiguousarray(masks[row])))
-        return self._keep(np.array(fields, np.int64))
+    def _addresses(
+        self, rules: Mapping[int, LogitRules], masks: Mapping[int, MaskWords], rows: Sequence[int]
+    ) -> np.ndarray:
+        """Of the fields of each row, which lie in one table; 0 where nothing is asked."""
+        table = np.zeros((len(rows), len(RuleFields._fields)), np.int64)
+        is_asked = np.zeros(len(rows), np.bool_)
+        for place, row in enumerate(rows if rules else ()):
+            if row in rules:
+                table[place] = self._of_rules(rules[row])
+                is_asked[place] = True
+        masked = [place for place, row in enumerate(rows) if row in masks]
+        table[masked, MASK] = [self._keep(np.ascontiguousarray(masks[rows[at]])) for at in masked]
+        is_asked[masked] = True
+        starts = self._keep(table) + np.arange(len(rows)) * table.strides[0]
+        return np.where(is_asked, starts, 0)
 
     def _of_rules(self, rules: LogitRules) -> RuleFields:
         params, seen, allowed = rules.params, rules.seen, rules.allowed_token_ids
@@ -114,7 +118,8 @@ class RowRules:
 
     def _keep(self, array: np.ndarray) -> int:
         self._kept.append(array)
-        return int(array.ctypes.data)
+        return int(array.__array_interface__["data"][0])  # a third of the time of `ctypes`
 
 
+MASK = RuleFields._fields.index("mask")
 NOTHING = RuleFields(*[0] * len(RuleFields._fields))
