@@ -13,7 +13,7 @@ with one stack under it. Knows no tokens.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from forge_common.grammar.engine.memory import Memory, Steps, Table
@@ -75,8 +75,10 @@ class Stacks:
         self._steps.spend(len(frames))
         return self.of(_Content(frames, first.is_bottom or second.is_bottom))
 
-    def reading(self, threads: Iterable[Thread]) -> Reading:
+    def reading(self, threads: Sequence[Thread]) -> Reading:
         """Machines that have ended give way to their callers, callers to those they call."""
+        if not any(place.is_accepting or place.calls for place, _ in threads):
+            return Reading(tuple([one for one in threads if one.place.can_read]), False)
         below = _Below(self._steps)
         is_accepting = self._return(threads, below)
         return Reading(tuple(self._call(below)), is_accepting)
