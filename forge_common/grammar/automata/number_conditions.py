@@ -8,6 +8,7 @@ bound is in `number_orders`. Knows nothing of which notation is allowed where.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from enum import Enum, StrEnum
 from typing import Generic, NamedTuple, TypeVar
 
@@ -15,6 +16,7 @@ from forge_common.grammar.automata.decimals import Decimal
 from forge_common.grammar.errors import GrammarError, GrammarTooLarge
 
 MAX_RESIDUES = 2**15
+EVERY_DIGIT = range(10)
 State = TypeVar("State")
 
 
@@ -41,6 +43,10 @@ class Condition(ABC, Generic[State]):
 
     @abstractmethod
     def read(self, state: State, place: Place, digit: int) -> State | Verdict: ...
+
+    def turns(self, state: State, place: Place) -> Iterable[int]:
+        """Digits that may be read otherwise than the one before them."""
+        return EVERY_DIGIT
 
     @abstractmethod
     def holds(self, state: State) -> bool:

@@ -7,6 +7,7 @@ nothing of which notation is allowed where.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from enum import IntEnum
 from functools import cached_property
 from typing import NamedTuple
@@ -41,6 +42,12 @@ def _order(left: int, right: int) -> Order:
 
 def _digit(digits: str, index: int) -> int:
     return int(digits[index]) if index < len(digits) else 0
+
+
+def _around(digits: str, index: int) -> tuple[int, int]:
+    """The digit there, which is equal, and the first that is more."""
+    digit = _digit(digits, index)
+    return digit, digit + 1
 
 
 class _Comparing(Condition[State]):
@@ -78,6 +85,9 @@ class OfMagnitude(Condition[State]):
     def read(self, state: State, place: Place, digit: int) -> State | Verdict:
         return self._condition.read(state, place, digit)
 
+    def turns(self, state: State, place: Place) -> Iterable[int]:
+        return self._condition.turns(state, place)
+
     def holds(self, state: State) -> bool:
         return self._condition.holds(state)
 
@@ -113,6 +123,13 @@ class Comparison(_Comparing[_WholePart | _FractionPart]):
         if order is not Order.EQUAL:
             return self._judge(state.is_negative, order)
         return self._read_fraction(_FractionPart(state.is_negative, 0), digit)
+
+    def turns(self, state: _WholePart | _FractionPart, place: Place) -> Iterable[int]:
+        if isinstance(state, _FractionPart):
+            return _around(self._fraction, state.num_fraction_digits)
+        if place is Place.FRACTION:
+            return _around(self._fraction, 0)
+        return _around(self._whole, state.num_digits) if state.order is Order.EQUAL else ()
 
     def holds(self, state: _WholePart | _FractionPart) -> bool:
         num_read = state.num_fraction_digits if isinstance(state, _FractionPart) else 0
@@ -174,6 +191,13 @@ class ScientificComparison(_Comparing[_Mantissa | _Exponent]):
             return self._read_mantissa(state, digit)
         begun = self._begin_exponent(state, place is Place.NEGATIVE_EXPONENT)
         return begun if isinstance(begun, Verdict) else self._read_exponent(begun, digit)
+
+    def turns(self, state: _Mantissa | _Exponent, place: Place) -> Iterable[int]:
+        if isinstance(state, _Exponent):
+            return (1, *_around(self._exponent_digits, state.num_digits))
+        if place in (Place.WHOLE, Place.FRACTION):
+            return _around(self._bound.digits, state.num_digits)
+        return (1, *_around(self._exponent_digits, 0))
 
     def holds(self, state: _Mantissa | _Exponent) -> bool:
         if isinstance(state, _Mantissa):

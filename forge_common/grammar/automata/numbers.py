@@ -25,6 +25,7 @@ from forge_common.grammar.automata.number_conditions import (
     Fractional,
     Multiple,
     Negated,
+    Place,
     Verdict,
 )
 from forge_common.grammar.automata.number_notations import (
@@ -120,10 +121,38 @@ class NumberSpace:
     def _moves(self, written: _Written) -> Iterator[tuple[int, _Written]]:
         moves = MOVES[self._ways[written.way].notation]
         for bytes_, phase in moves.get(written.phase, ()):
+            place = PLACES.get(phase)
+            if place is not None:
+                yield from self._read_digits(written, phase, place, bytes_)
+                continue
             for byte in bytes_:
-                pending = self._read(written, phase, byte)
-                if pending is not None:
-                    yield byte, _Written(written.way, phase, pending)
+                yield byte, _Written(written.way, phase, written.pending)
+
+    def _read_digits(
+        self, written: _Written, phase: Phase, place: Place, digits: bytes
+    ) -> Iterator[tuple[int, _Written]]:
+        """What a digit leads to is asked once for all that follow it alike."""
+        pending = self._pending_before(written)
+        if pending is None:
+            return
+        conditions = self._ways[written.way].conditions
+        turns = {
+            digit for index, state in pending for digit in conditions[index].turns(state, place)
+        }
+        to: _Written | None = None
+        for byte in digits:
+            digit = byte - DIGITS[0]
+            if digit in turns or byte == digits[0]:
+                left = _read(conditions, pending, place, digit)
+                to = None if left is None else _Written(written.way, phase, left)
+            if to is not None:
+                yield byte, to
+
+    def _pending_before(self, written: _Written) -> frozenset[_Pending] | None:
+        """Before a digit is read; None where a condition has failed."""
+        if written.phase in (Phase.START, Phase.SIGNED):
+            return self._begin(_Beginning(written.way, written.phase is Phase.SIGNED))
+        return written.pending
 
     def _begin(self, beginning: _Beginning) -> frozenset[_Pending] | None:
         if beginning not in self._begun:
@@ -131,25 +160,19 @@ class NumberSpace:
             self._begun[beginning] = _begin(conditions, beginning.is_negative)
         return self._begun[beginning]
 
-    def _read(self, written: _Written, phase: Phase, byte: int) -> frozenset[_Pending] | None:
-        """What is left to decide; None where a condition has failed."""
-        place = PLACES.get(phase)
-        if place is None:
-            return written.pending
-        conditions = self._ways[written.way].conditions
-        pending: frozenset[_Pending] | None = written.pending
-        if written.phase in (Phase.START, Phase.SIGNED):
-            pending = self._begin(_Beginning(written.way, written.phase is Phase.SIGNED))
-        if pending is None:
+
+def _read(
+    conditions: Sequence[AnyCondition], pending: frozenset[_Pending], place: Place, digit: int
+) -> frozenset[_Pending] | None:
+    """What is left to decide; None where a condition has failed."""
+    left = set()
+    for index, state in pending:
+        outcome = conditions[index].read(state, place, digit)
+        if outcome is Verdict.FAILS:
             return None
-        left = set()
-        for index, state in pending:
-            outcome = conditions[index].read(state, place, byte - DIGITS[0])
-            if outcome is Verdict.FAILS:
-                return None
-            if not isinstance(outcome, Verdict):
-                left.add(_Pending(index, outcome))
-        return frozenset(left)
+        if not isinstance(outcome, Verdict):
+            left.add(_Pending(index, outcome))
+    return frozenset(left)
 
 
 def _begin(conditions: Sequence[AnyCondition], is_negative: bool) -> frozenset[_Pending] | None:
