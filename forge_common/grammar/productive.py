@@ -30,7 +30,7 @@ from forge_common.grammar.program import (
     Text,
 )
 from forge_common.grammar.program import Sequence as SequenceRule
-from forge_common.grammar.rule_graph import Callees, callees, reachable, renumbered
+from forge_common.grammar.rule_graph import Callees, reachable, renumbered
 
 RegularRule = Text | JsonString | Number
 
@@ -47,11 +47,11 @@ def productive_structures(program: Program) -> Program:
 
 def _productive(program: Program, is_regular_productive: Callable[[RegularRule], bool]) -> Program:
     live = _LiveRules(program.rules, is_regular_productive)
-    live.find(reachable(program))
-    left = [
-        live.without_dead(rule) if live.is_live(index) else Choice(())
-        for index, rule in enumerate(program.rules)
-    ]
+    graph = reachable(program)
+    live.find(graph)
+    left: list[AnyRule] = list(program.rules)
+    for index, called in graph.items():
+        left[index] = live.without_dead(index, called)
     return renumbered(replace(program, rules=tuple(left)))
 
 
@@ -81,20 +81,30 @@ class _LiveRules:
         return index in self._live
 
     def find(self, reachable: Mapping[RuleIndex, Callees]) -> None:
+        for index in reversed(list(reachable)):  # callees before their callers, as far as that goes
+            if self._is_productive(self._rules[index]):
+                self._live.add(index)
+        if len(self._live) < len(reachable):
+            self._find_others(reachable)
+
+    def _find_others(self, reachable: Mapping[RuleIndex, Callees]) -> None:
         callers: dict[RuleIndex, list[RuleIndex]] = {index: [] for index in reachable}
         for index, called in reachable.items():
             for callee in called:
                 callers[callee].append(index)
         waiting = dict.fromkeys(reachable)
         while waiting:
-            index, _ = waiting.popitem()  # the last first: callees before their callers
+            index, _ = waiting.popitem()
             if index not in self._live and self._is_productive(self._rules[index]):
                 self._live.add(index)
                 waiting.update(dict.fromkeys(callers[index]))
 
-    def without_dead(self, rule: AnyRule) -> AnyRule:
-        """A live rule without its dead parts."""
-        if self._live.issuperset(callees(rule)) and not isinstance(rule, Array):
+    def without_dead(self, index: RuleIndex, called: Callees) -> AnyRule:
+        """A rule without its dead parts; nothing where it is dead itself."""
+        rule = self._rules[index]
+        if index not in self._live:
+            return Choice(())
+        if self._live.issuperset(called) and not isinstance(rule, Array):
             return rule
         match rule:
             case Choice():
