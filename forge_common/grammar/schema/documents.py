@@ -89,11 +89,8 @@ class Document:
             child = self._add_place(pointer, look_up(self._schemas[place], path))
         return child
 
-    def members(self, place: Place, keyword: str) -> list[Place]:
-        """Of a keyword that holds a schema for each of its names, in their order."""
-        schema = self._known[place]
-        values = {} if isinstance(schema, bool) else schema[keyword]
-        assert isinstance(values, dict)  # noqa: S101 - the caller has seen to it
+    def members(self, place: Place, keyword: str, values: Mapping[str, object]) -> list[Place]:
+        """Of a keyword that holds `values`, a schema for each name, in their order."""
         prefix = self._pointers[place] + pointer_token(keyword)
         places = self._places
         found = []

@@ -88,7 +88,7 @@ class PlainRules:
         others = everything()
         if "additionalProperties" in schema:
             others = self._conjunction_at(place, "additionalProperties")
-        children = self._document.members(place, "properties")
+        children = self._document.members(place, "properties", named)
         values = [self._assertions.conjunction(child) for child in children]
         are_required = frozenset(required)
         found = () if is_nothing(others) else (self._others(others, named),)
