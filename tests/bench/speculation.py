@@ -13,8 +13,9 @@ import tempfile
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from forge_common.checkpoint import ModelConfig
 from forge_common.config import DeviceSettings
 from forge_common.demo_model import model_location
 from forge_common.protocol.api_scheduler import Submit
@@ -25,7 +26,7 @@ from forge_scheduler.scheduler import Limits as SchedulerLimits
 from forge_scheduler.scheduler import Scheduler
 from forge_worker.constraints import Constraints
 from forge_worker.cpu_cores import available_threads
-from forge_worker.forward_inputs import FloatArray
+from forge_worker.forward_inputs import FloatArray, ForwardInputs
 from forge_worker.kv_cache import KVCache, allocate_kv_cache
 from forge_worker.model_runner import ModelRunner
 from forge_worker.models.load import HostModel, load_host_model
@@ -59,24 +60,37 @@ class Load(NamedTuple):
     output: list[int]  # what the model is to say; empty where it decides itself
 
 
+class _OverheardOps:
+    """Operations of a model, and at which positions the logits of its last step are."""
+
+    def __init__(self, ops: Any) -> None:
+        self.next_places: list[int] = []
+        self._ops = ops
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ops, name)
+
+    def begin_step(self, inputs: ForwardInputs, config: ModelConfig, block_size: int) -> Any:
+        self.next_places = (inputs.positions[inputs.logit_rows] + 1).tolist()
+        return self._ops.begin_step(inputs, config, block_size)
+
+
 class ScriptedModel:
     """Any model, whose likeliest token at each position is the one of a script."""
 
     def __init__(self, loaded: HostModel) -> None:
         model, self.make_sampler = loaded
-        self.config, self.ops = model.config, model.ops
+        self.config: ModelConfig = model.config
+        self.ops: Any = _OverheardOps(model.ops)
         self.script: list[int] = []
         self._model = model
-        self._next_places: list[int] = []
 
     def hidden(self, step: Array, kv_cache: KVCache) -> Array:
-        inputs = step.inputs
-        self._next_places = (inputs.positions[inputs.logit_rows] + 1).tolist()
         return self._model.hidden(step, kv_cache)
 
     def logits(self, hidden: Array) -> FloatArray:
         logits: FloatArray = self._model.logits(hidden)
-        for row, place in enumerate(self._next_places if self.script else []):
+        for row, place in enumerate(self.ops.next_places if self.script else []):
             if place < len(self.script):
                 logits[row, self.script[place]] = CERTAIN
         return logits
