@@ -35,6 +35,7 @@ from forge_worker.ops.protocol import Joining, LinearWeights, RmsNorm
 
 NUMBER_BYTES: dict[ActivationKind, int] = {"float32": 4, "bfloat16": 2, "int8": 1}
 TASKS_PER_THREAD = 16  # so that the last task of a product is a small part of it
+MIN_TASK_BYTES = 2**17  # so that a thread stays on one stream of weights for some microseconds
 
 
 class Rows(NamedTuple):
@@ -194,7 +195,8 @@ class Products:
         self._launch(part, prepared, output, pairs)
 
     def _launch(self, part: PackedPart, prepared: Prepared, output: Output, pairs: Pairs) -> None:
-        num_tasks = min(pairs.num_pairs, TASKS_PER_THREAD * self._launcher.num_threads)
+        num_bytes = 2 * pairs.num_pairs * part.tile_bytes
+        num_tasks = most_tasks(pairs.num_pairs, num_bytes, self._launcher.num_threads)
         pairs_per_task = -(-pairs.num_pairs // num_tasks)
         num_outputs = part.num_rows // 2 if output.finish is Finish.GATE else part.num_rows
         gemm = self._kernels.gemm(part.format.name)
@@ -229,6 +231,12 @@ class Pairs(NamedTuple):
     pair_bytes: int
     second_bytes: int
     num_pairs: int
+
+
+def most_tasks(num_pairs: int, num_bytes: int, num_threads: int) -> int:
+    """That a product of so many pairs of tiles is worth."""
+    worth = max(num_threads, num_bytes // MIN_TASK_BYTES)
+    return min(num_pairs, TASKS_PER_THREAD * num_threads, worth)
 
 
 def padded_vector(values: FloatArray) -> FloatArray:

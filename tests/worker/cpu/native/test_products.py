@@ -111,3 +111,12 @@ def read_back(ops: NativeOps, matrix: PackedMatrix) -> FloatArray:
     step = begin(ops, list(range(matrix.num_rows)))
     rows: FloatArray = ops.embed(matrix, step).copy()
     return rows
+
+
+@pytest.mark.parametrize("num_columns", [1024, 1056])
+def test_a_row_is_the_same_alone_however_long_the_tiles_are(label: str, num_columns: int) -> None:
+    ops = make_ops("q8_0", label)
+    matrix, x = placed(ops, normal(1, 70, num_columns)), normal(2, 7, num_columns)
+    together = multiplied(ops, x, matrix)
+    for row in range(len(x)):
+        assert (multiplied(ops, x[row : row + 1], matrix)[0] == together[row]).all()
