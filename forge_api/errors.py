@@ -17,6 +17,7 @@ from forge_common.errors import RequestError, RequestErrorKind
 
 INVALID_REQUEST = "invalid_request_error"
 SERVER_ERROR = "server_error"
+GATEWAY_TIMEOUT = 504
 _PATH_IN_MESSAGE = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`$")
 _IS_EMPTY = re.compile(r"^Expected `\w+` of length >= 1$")
 _MISSING_FIELD = re.compile(r"missing required field `(?P<name>[^`]+)`")
@@ -50,6 +51,8 @@ class ApiError(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
+        if self.status == GATEWAY_TIMEOUT:  # OpenAI's clients would try again, and for nothing
+            return {"X-Should-Retry": "false"}
         if self.retry_after_s is None:
             return {}
         return {"Retry-After": str(max(1, math.ceil(self.retry_after_s)))}
@@ -73,6 +76,7 @@ MEANINGS = {
     RequestErrorKind.INVALID: StatusMeaning(400, INVALID_REQUEST, None),
     RequestErrorKind.OVERLOADED: StatusMeaning(429, "rate_limit_error", "rate_limit_exceeded"),
     RequestErrorKind.UNAVAILABLE: StatusMeaning(503, SERVER_ERROR, "service_unavailable"),
+    RequestErrorKind.TOO_LATE: StatusMeaning(504, SERVER_ERROR, "deadline_exceeded"),
     RequestErrorKind.INTERNAL: StatusMeaning(500, SERVER_ERROR, "internal_error"),
 }
 DEFAULT_RETRY_AFTER_S = 1.0
@@ -130,5 +134,8 @@ def _one_of(values: Sequence[str]) -> str:
 
 def model_not_found(name: str) -> ApiError:
     return invalid_request(
-        f"The model `{name}` does not exist here", param="model", code="model_not_found", status=404
+        f"The model `{name}` does not exist here, or this key may not use it",
+        param="model",
+        code="model_not_found",
+        status=404,
     )

@@ -115,12 +115,41 @@ class GrammarMetrics(MetricGroup):
         self._failures.inc()
 
 
+class KeyMetrics(MetricGroup):
+    """By the names of configured keys, so labels are few; whoever has no key has no metric."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self._requests = self._counter(
+            "key_requests", "Requests that were counted against a key, by its name", ("key",)
+        )
+        self._tokens = self._counter(
+            "key_tokens", "Tokens that a key has used, by its name and kind", ("key", "kind")
+        )
+        self._refusals = self._counter(
+            "key_refusals", "Requests refused for a key's limit, by its name", ("key", "limit")
+        )
+
+    def asked(self, name: str) -> None:
+        if name:
+            self._requests.labels(name).inc()
+
+    def used(self, name: str, num_prompt_tokens: int, num_output_tokens: int) -> None:
+        if name:
+            self._tokens.labels(name, "prompt").inc(num_prompt_tokens)
+            self._tokens.labels(name, "output").inc(num_output_tokens)
+
+    def refused(self, name: str, limit: str) -> None:
+        self._refusals.labels(name, limit).inc()
+
+
 class Metrics(MetricGroup):
     """Counters and histograms of this process, all in one registry of its own."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         super().__init__(registry or CollectorRegistry(auto_describe=True))
         self.grammars = GrammarMetrics(self.registry)
+        self.keys = KeyMetrics(self.registry)
         self.time_to_first_token = self._histogram(
             "time_to_first_token_seconds",
             "From the request to its first token",

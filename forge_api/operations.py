@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from forge_api.handlers.admin import Draining, KeyList
 from forge_api.handlers.health import Health, Probe
 from forge_api.handlers.status import Status
 from forge_api.openai_types import (
@@ -65,6 +66,20 @@ OPERATIONS = (
     Operation("get", "/forge/v1/status", "Sequences and KV blocks, live", Status),
     Operation("get", "/metrics", "Prometheus's text format", TEXT),
     Operation("get", "/openapi.json", "This document", JSON),
+    Operation(
+        "get",
+        "/forge/v1/admin/keys",
+        "Names, limits and usage of the keys, for an admin",
+        KeyList,
+        errors=(HTTPStatus.NOT_FOUND,),
+    ),
+    Operation(
+        "post",
+        "/forge/v1/admin/drain",
+        "End as after SIGTERM, for an admin",
+        Draining,
+        errors=(HTTPStatus.NOT_FOUND,),
+    ),
 )
 
 PAGE_OPERATIONS = (

@@ -57,7 +57,12 @@ class OutputStream:
         self._pending.append(output)
         self._pending_weight += weight(output)
         self._wake()
-        if self._pending_weight > self._max_pending_weight and self.on_overflow:
+        if self._pending_weight > self._max_pending_weight:
+            self.give_up()
+
+    def give_up(self) -> None:
+        """The reader is not waited for any longer."""
+        if self.on_overflow is not None:
             self.on_overflow()
 
     def fail(self, error: RequestError) -> None:

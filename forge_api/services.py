@@ -6,11 +6,14 @@ Holds references only; knows nothing of routes.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from msgspec import Struct
 
+from forge_api.access.access import Access
 from forge_api.body_budget import BodyBudget
 from forge_api.engine_client import EngineClient
 from forge_api.grammars.grammars import Grammars
@@ -30,10 +33,17 @@ from forge_common.errors import RequestError, RequestErrorKind
 from forge_common.protocol.api_scheduler import SchedulerReady
 
 
+def nothing_to_stop() -> None:
+    """Of an application that nobody started as a process."""
+
+
 class Lifecycle(Struct):
-    """Whether the process still takes requests; `is_draining` goes from False to True once."""
+    """Whether the process still takes requests: `is_draining` goes from False to True once, say
+    after `stop`.
+    """
 
     is_draining: bool = False
+    stop: Callable[[], None] = nothing_to_stop
     started_at_s: float = msgspec.field(default_factory=time.monotonic)
 
     @property
@@ -63,6 +73,8 @@ class Services(Struct, frozen=True):
     metrics: Metrics
     bodies: BodyBudget
     lifecycle: Lifecycle
+    access: Access
+    middlewares: tuple[Middleware, ...] = ()  # the operator's own, the first outermost
     tracer: Tracer | None = None  # None: nothing is traced
 
     def scheduler(self) -> SchedulerReady:

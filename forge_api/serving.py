@@ -3,6 +3,7 @@
     SIGTERM, SIGINT   not ready at once; new requests get a 503; running ones go on to their end or
                       to the deadline, when they get an error as their last event
     a second one      now
+    SIGHUP            the files of keys and certificates are read again, where any are named
 
 Knows sockets and signals; knows nothing of routes.
 """
@@ -22,6 +23,7 @@ from forge_api.http_protocol import HttpProtocol, in_known_version
 from forge_api.services import Services
 from forge_common.config import HttpSettings
 from forge_common.errors import ConfigError, RequestError, RequestErrorKind
+from forge_common.tls import reload_files, scheme_of, server_context
 
 BACKLOG = 4096  # with aiohttp's 128, 256 clients at once wait a second for a SYN to be repeated
 KEEPALIVE_S = 75.0
@@ -29,6 +31,7 @@ MAX_HEADER_BYTES = 16 * 1024
 MAX_HEADERS = 100
 LAST_WORDS_S = 2.0  # for the final events of streams that the deadline ended
 DRAIN_POLL_S = 0.02
+HANDSHAKE_S = 10.0  # of TLS, before a connection counts as one
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +45,7 @@ class Server:
             build_app(services), handler_cancellation=True, shutdown_timeout=LAST_WORDS_S
         )
         self._listener: asyncio.Server | None = None
+        self._tls = server_context(services.http)
 
     async def __aenter__(self) -> Server:
         await self._runner.setup()
@@ -54,6 +58,9 @@ class Server:
                 http.host,
                 http.port,
                 backlog=BACKLOG,
+                ssl=self._tls,
+                ssl_handshake_timeout=None if self._tls is None else HANDSHAKE_S,
+                ssl_shutdown_timeout=None if self._tls is None else LAST_WORDS_S,
                 reuse_port=http.api_workers > 1,
             )
         except OSError as error:
@@ -90,7 +97,20 @@ class Server:
     @property
     def url(self) -> str:
         host = self._services.http.host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        shown = f"[{host}]" if ":" in host else host
+        return f"{scheme_of(self._services.http)}://{shown}:{self.port}"
+
+    def reload(self) -> None:
+        """Keys and certificates as their files are now; what cannot be used changes nothing."""
+        self._services.access.reload()
+        if self._tls is None:
+            return
+        try:
+            reload_files(self._tls, self._services.http)
+        except ConfigError as error:
+            logger.error("the certificate stays as it was: %s", error)
+        else:
+            logger.info("new connections get the certificate as its files are now")
 
     async def drain(self, timeout_s: float) -> None:
         """Refuse what is new, wait for what runs, then end what is left with an error."""
@@ -136,6 +156,8 @@ async def serve_until_stopped(
 
     stop = StopSignals()
     async with Server(services) as server:
+        if services.http.has_files_to_reload:  # else SIGHUP ends the process, as it always did
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.reload)
         on_listening(server.url)
         announcement = asyncio.create_task(announce(server.url))
         await stop.first.wait()

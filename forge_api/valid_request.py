@@ -60,6 +60,8 @@ class ValidRequest(Struct, frozen=True, kw_only=True):
     is_speculative: bool = True
     returns_timings: bool = False
     laps: tuple[Lap, ...] = ()  # what its validation spent time on
+    tenant: str = ""
+    start_within_s: float | None = None
 
     @property
     def num_prompt_tokens(self) -> int:
@@ -74,6 +76,8 @@ class ValidRequest(Struct, frozen=True, kw_only=True):
                 self.priority,
                 self.is_speculative,
                 is_timed,
+                self.tenant,
+                self.start_within_s,
             )
             for index, prompt in enumerate(self.prompts)
         ]

@@ -133,7 +133,9 @@ class SpeculationSettings(Settings, frozen=True):
 class QueueSettings(Settings, frozen=True):
     policy: Annotated[
         Literal["fcfs", "priority"],
-        Meta(description="Who runs first: the oldest, or the lowest priority number."),
+        Meta(
+            description="Keys in turn, the oldest request of each; or by priority number, then so."
+        ),
     ] = "fcfs"
     max_queued_requests: Annotated[
         int, Meta(ge=1, le=2**20, description="Waiting requests beyond which new ones get a 429.")
@@ -167,6 +169,36 @@ class HttpSettings(Settings, frozen=True):
             extra={"is_secret": True},
         ),
     ] = ()
+    api_keys_file: Annotated[
+        Text | None,
+        Meta(description="TOML file of keys with names and limits; read again on SIGHUP."),
+    ] = None
+    admin_key: Annotated[
+        Text | None,
+        Meta(
+            description="Key that also opens /forge/v1/admin; without one nothing does.",
+            extra={"is_secret": True},
+        ),
+    ] = None
+    ssl_certfile: Annotated[
+        Text | None,
+        Meta(description="PEM certificate chain: serve HTTPS. Read again on SIGHUP."),
+    ] = None
+    ssl_keyfile: Annotated[
+        Text | None, Meta(description="PEM key of it; by default it is in the same file.")
+    ] = None
+    ssl_ca_certs: Annotated[
+        Text | None,
+        Meta(description="PEM certificates; clients then need one that these have signed."),
+    ] = None
+    cors_allow_origin: Annotated[
+        tuple[Text, ...],
+        Meta(description="Origin whose web pages may call the API, or *; may be repeated."),
+    ] = ()
+    middleware: Annotated[
+        tuple[Text, ...],
+        Meta(description="Your own step of the pipeline, package.module:factory; may be repeated."),
+    ] = ()
     strict_params: Annotated[
         bool, Meta(description="Refuse fields nobody knows instead of naming them in the reply.")
     ] = False
@@ -190,6 +222,11 @@ class HttpSettings(Settings, frozen=True):
         Literal["none", "vllm"],
         Meta(description="Also export metrics under vLLM's names."),
     ] = "vllm"
+
+    @property
+    def has_files_to_reload(self) -> bool:
+        """Keys or certificates, which SIGHUP has read again."""
+        return self.api_keys_file is not None or self.ssl_certfile is not None
 
 
 class LinkSettings(Settings, frozen=True):

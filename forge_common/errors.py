@@ -49,6 +49,7 @@ class RequestErrorKind(StrEnum):
     INVALID = "invalid"  # the request is wrong as it stands
     OVERLOADED = "overloaded"  # a queue is full: try again later
     UNAVAILABLE = "unavailable"  # nothing can serve it at this moment
+    TOO_LATE = "too_late"  # its deadline has passed
     INTERNAL = "internal"  # Forge failed while serving it
 
 

@@ -26,11 +26,12 @@ import zmq
 
 from forge_common import ready_file
 from forge_common.command_line import HELP_FLAGS, parse_flags
-from forge_common.config import ApiConfig, SchedulerConfig
+from forge_common.config import ApiConfig, HttpSettings, SchedulerConfig
 from forge_common.curve_keys import client_security
 from forge_common.errors import ConfigError, ForgeError
 from forge_common.protocol.api_scheduler import GetStats, SchedulerMessage, SchedulerStats
 from forge_common.settings import load_config
+from forge_common.tls import loopback_context
 from forge_common.transport import ClientChannel
 
 Environment = Mapping[str, str]
@@ -44,7 +45,7 @@ LOOPBACK = {"0.0.0.0": "127.0.0.1", "*": "127.0.0.1", "::": "::1"}  # noqa: S104
 def why_api_is_not_ready(environment: Environment) -> str | None:
     settings = load_config(ApiConfig, {}, environment).http
     host = LOOPBACK.get(settings.host, settings.host)
-    connection = http.client.HTTPConnection(host, settings.port, timeout=TIMEOUT_S)
+    connection = connection_to(host, settings)
     try:
         connection.request("GET", "/readyz")
         reply = connection.getresponse()
@@ -54,6 +55,13 @@ def why_api_is_not_ready(environment: Environment) -> str | None:
         return f"{host}:{settings.port} does not answer: {error}"
     finally:
         connection.close()
+
+
+def connection_to(host: str, settings: HttpSettings) -> http.client.HTTPConnection:
+    context = loopback_context(settings)
+    if context is None:
+        return http.client.HTTPConnection(host, settings.port, timeout=TIMEOUT_S)
+    return http.client.HTTPSConnection(host, settings.port, timeout=TIMEOUT_S, context=context)
 
 
 def why_scheduler_is_not_ready(environment: Environment) -> str | None:

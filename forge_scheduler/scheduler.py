@@ -44,11 +44,12 @@ from forge_scheduler.sequence import (
     SequenceStatus,
     status_with,
 )
+from forge_scheduler.shares import Room
 from forge_scheduler.stats import Clock, Counters, QueuePace, StepMeter, StepTimer, stats_of
 from forge_scheduler.status import states_of
 from forge_scheduler.timekeeper import Timekeeper
 from forge_scheduler.turns import Turns
-from forge_scheduler.waiting_queue import Room, WaitingQueue
+from forge_scheduler.waiting_queue import WaitingQueue
 from forge_scheduler.worker_loss import BLAMED, fit_to, no_room, put_on_trial
 
 ClientOutputs = dict[bytes, list[SequenceOutput]]
@@ -272,7 +273,9 @@ class Scheduler:
                 code="duplicate_request_id",
             )
         is_resumed, pace = len(submit.so_far) > 0, self._pace.per_second(request.arrived_at_s)
-        self._waiting.require_room(request.num_prompt_tokens, pace, is_resumed=is_resumed)
+        self._waiting.require_room(
+            request.num_prompt_tokens, pace, tenant=request.tenant, is_resumed=is_resumed
+        )
         if submit.start_within_s is not None and not is_resumed:
             turn = self._turns.next_of(request.tenant)
             rank = self._policy.rank(submit.priority, turn, self._num_requests, 0)

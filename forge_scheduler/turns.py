@@ -90,6 +90,6 @@ def expected_cost(request: Request) -> float:
 def actual_cost(request: Request) -> float:
     """In tokens: the prompt but for what was cached, if it ever ran, and every token put out."""
     first = request.sequences[0]
-    num_prompt_tokens = request.num_prompt_tokens - first.num_cached_tokens
+    num_prompt_tokens = max(request.num_prompt_tokens - first.num_cached_tokens, 0)
     num_output_tokens = sum(sequence.num_output_tokens for sequence in request.sequences)
     return float((0 if first.queue_s is None else num_prompt_tokens) + num_output_tokens)

@@ -10,10 +10,10 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 from operator import attrgetter
-from typing import NamedTuple
 
 from forge_common.errors import RequestError, RequestErrorKind
 from forge_scheduler.sequence import Rank, Sequence
+from forge_scheduler.shares import NONE, Room, Shares
 
 MIN_RETRY_AFTER_S = 1.0
 MAX_RETRY_AFTER_S = 300.0
@@ -67,18 +67,12 @@ class RankedSequences:
         del self._sequences[bisect_left(self._sequences, sequence.rank, key=by_rank)]
 
 
-class Room(NamedTuple):
-    num_sequences: int
-    num_tokens: int  # of their prompts
-
-
-NONE = Room(0, 0)
-
-
 class WaitingQueue(RankedSequences):
     """Bounds what is newly submitted; preempted sequences always find their way back.
 
-    `spare` is kept for what another scheduler had running: so all that it had comes back.
+    `spare` is kept for what another scheduler had running: so all that it had comes back. One that
+    is full still takes what is within a tenant's equal share, up to twice its bounds in all: so no
+    tenant keeps the others out.
     """
 
     def __init__(self, max_sequences: int, max_tokens: int, spare: Room = NONE) -> None:
@@ -87,21 +81,26 @@ class WaitingQueue(RankedSequences):
         self._room_to_resume = Room(
             max_sequences + spare.num_sequences, max_tokens + spare.num_tokens
         )
+        self._shares = Shares()
         self.num_tokens = 0
 
     def add(self, sequence: Sequence) -> None:
         super().add(sequence)
         self.num_tokens += sequence.request.num_prompt_tokens
+        self._shares.add(sequence.request.tenant, sequence.request.num_prompt_tokens)
 
     def remove(self, sequence: Sequence) -> None:
         super().remove(sequence)
         self.num_tokens -= sequence.request.num_prompt_tokens
+        self._shares.remove(sequence.request.tenant, sequence.request.num_prompt_tokens)
 
     def require_room(
-        self, num_tokens: int, tokens_per_s: float, *, is_resumed: bool = False
+        self, num_tokens: int, tokens_per_s: float, *, tenant: str = "", is_resumed: bool = False
     ) -> None:
         """Raises QueueFull; an empty queue takes a prompt of any length."""
         room = self._room_to_resume if is_resumed else self._room
+        if self._shares.leaves_room(room, tenant, num_tokens):
+            room = room.plus(room)
         if len(self) >= room.num_sequences:
             raise QueueFull(f"{len(self)} sequences are waiting", self._drain_time_s(tokens_per_s))
         if self.num_tokens and self.num_tokens + num_tokens > room.num_tokens:

@@ -10,9 +10,11 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from typing import NamedTuple, Protocol
 
+import msgspec
 from aiohttp import web
 
 from forge_api import sse
@@ -21,6 +23,9 @@ from forge_api.errors import api_error_from, internal_error
 from forge_api.handlers.bodies import raw_json_reply
 from forge_api.metrics import RequestSizes
 from forge_api.middleware.arrival import ARRIVED_AT
+from forge_api.middleware.auth import KEY
+from forge_api.middleware.deadline import DEADLINE
+from forge_api.middleware.limits import METER
 from forge_api.middleware.request_id import REQUEST_ID
 from forge_api.output_stream import ChoiceKey, OutputStream
 from forge_api.request_timer import RequestTimer
@@ -92,6 +97,10 @@ class Run:
         self._timer = RequestTimer(services.metrics, http[ARRIVED_AT])
         self._engine_times: dict[ChoiceKey, SequenceTimes] = {}
         self.outcome = "abort"  # of the choices that do not end by themselves
+
+    @property
+    def num_prompt_tokens(self) -> int:
+        return self._request.num_prompt_tokens
 
     async def deltas(
         self, stream: OutputStream, outputs: Sequence[SequenceOutput]
@@ -176,18 +185,41 @@ async def reply(http: web.Request, request: ValidRequest, kind: ReplyKind) -> we
     logger.debug("%s is answered as %s", http[REQUEST_ID], request_id)
     name = kind.object if request.streaming is None else kind.chunk_object
     header = ReplyHeader(request_id, name, int(time.time()), services.model.name)
-    run = Run(http, request, request_id)
-    async with services.engine.submit(run.generation.submits) as stream:
-        try:
-            if request.streaming is None:
-                whole = kind.whole(header, request, services.model.tokenizer)
-                return await reply_whole(run, stream, whole)
-            chunks = kind.stream(header, request, services.model.tokenizer)
-            return await StreamWriter(http, run).write_all(
-                stream, chunks, request.streaming.include_usage
-            )
-        finally:
-            run.finish()
+    run = Run(http, as_granted(http, request), request_id)
+    async with submitted(http, run) as stream:
+        if request.streaming is None:
+            whole = kind.whole(header, request, services.model.tokenizer)
+            return await reply_whole(run, stream, whole)
+        chunks = kind.stream(header, request, services.model.tokenizer)
+        return await StreamWriter(http, run).write_all(
+            stream, chunks, request.streaming.include_usage
+        )
+
+
+def as_granted(http: web.Request, request: ValidRequest) -> ValidRequest:
+    """With what its key and its deadline make of it."""
+    key, deadline = http[KEY], http.get(DEADLINE)
+    return msgspec.structs.replace(
+        request,
+        priority=key.priority_of(request.priority),
+        tenant=key.name,
+        start_within_s=None if deadline is None else deadline.remaining_s,
+    )
+
+
+@asynccontextmanager
+async def submitted(http: web.Request, run: Run) -> AsyncIterator[OutputStream]:
+    """The run's outputs, ended at its deadline; what it used is put down to its key."""
+    engine, deadline = http.app[SERVICES].engine, http.get(DEADLINE)
+    with http[METER].tokens_of(run.num_prompt_tokens) as spending:
+        async with engine.submit(run.generation.submits) as stream:
+            spending.is_accepted = True
+            try:
+                with nullcontext() if deadline is None else deadline.ends(stream):
+                    yield stream
+            finally:
+                run.finish()
+                spending.num_output_tokens = run.generation.num_completion_tokens
 
 
 async def reply_whole(run: Run, stream: OutputStream, whole: Whole) -> web.Response:

@@ -1,4 +1,4 @@
-"""One line a request: id, method, path, status, time; and the same into the metrics.
+"""One line a request: id, method, path, status, time.
 
 Probes, scrapes and what the page asks for are logged at debug level: they say nothing new every
 few seconds.
@@ -13,16 +13,15 @@ from time import perf_counter
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from forge_api.access.rights import PUBLIC
 from forge_api.middleware.arrival import ARRIVED_AT
-from forge_api.middleware.auth import PAGE, PROBES
 from forge_api.middleware.request_id import REQUEST_ID
 from forge_api.route_label import route_of
-from forge_api.services import SERVICES
 from forge_api.tracing.trace import trace_id_of
 from forge_common.log import fields_of
 
 CLIENT_GONE = 499  # nginx's number for it; nobody is there to receive it
-QUIET = PROBES | PAGE | {"/metrics", "/forge/v1/status"}
+QUIET = PUBLIC | {"/metrics", "/forge/v1/status"}
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +42,6 @@ async def log_access(request: web.Request, handler: Handler) -> web.StreamRespon
 
 def _record(request: web.Request, status: int, seconds: float) -> None:
     route = route_of(request)
-    request.app[SERVICES].metrics.replied(request.method, route, status)
     logger.log(
         logging.DEBUG if route_of(request) in QUIET else logging.INFO,
         "%s %s %s %d %.1f ms",

@@ -39,6 +39,7 @@ class Child:
         self.role = role
         self.num_restarts = num_restarts
         self.is_ready = False
+        self._is_reload_due = False
         self.failure_message: str | None = None
         self.exit_code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._open_pipes = 0
@@ -90,6 +91,18 @@ class Child:
         if self.is_running and self.pid is not None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGTERM)
+
+    def has_become_ready(self) -> None:
+        self.is_ready = True
+        if self._is_reload_due:
+            self.reload()
+
+    def reload(self) -> None:
+        """Have it read its files again; before it is ready the signal might end it, so later."""
+        self._is_reload_due = not self.is_ready
+        if self.is_ready and self.is_running and self.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGHUP)
 
     def kill(self) -> None:
         """End it and everything it started, now."""

@@ -33,6 +33,7 @@ from forge_common.supervisor.preflight import (
 from forge_common.supervisor.roles import Role, roles_of
 from forge_common.supervisor.run_dir import run_directory
 from forge_common.supervisor.supervisor import Supervisor
+from forge_common.tls import scheme_of, server_context
 
 NAME = "forge-launch"
 HELP = """Serve a language model over the OpenAI API.
@@ -61,6 +62,7 @@ def launch(argv: Sequence[str] | None) -> None:
     config = load_config(LaunchConfig, flags, os.environ)
     configure_logging(config.log.log_level, "launch", config.log.log_format)
     warn_of_unknown_variables(os.environ)  # before what a mistyped one may make fail, say the port
+    server_context(config.http)  # so that files of no use are told of at once
     model = find_model(config.model)
     plan = plan_for(model, config)
     if flags.get("plan"):
@@ -98,11 +100,11 @@ def base_url(http: HttpSettings) -> str:
     try:
         address = ipaddress.ip_address(http.host)
     except ValueError:
-        return f"http://{http.host}:{http.port}"
+        return f"{scheme_of(http)}://{http.host}:{http.port}"
     if address.is_unspecified:
         address = ipaddress.ip_address("::1" if address.version == 6 else "127.0.0.1")
     host = f"[{address}]" if address.version == 6 else str(address)
-    return f"http://{host}:{http.port}"
+    return f"{scheme_of(http)}://{host}:{http.port}"
 
 
 def version_flag() -> click.Option:

@@ -23,7 +23,8 @@ PartT = TypeVar("PartT", bound=Struct)
 class Role(NamedTuple):
     """One process to start. A higher `stage` stops earlier: the edge first, the worker last.
 
-    One that `is_restarted` may end at any moment without its peers losing anything.
+    One that `is_restarted` may end at any moment without its peers losing anything. One that
+    `is_reloaded` reads files again on SIGHUP.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Role(NamedTuple):
     argv: tuple[str, ...]
     environment: Mapping[str, str]
     is_restarted: bool = False
+    is_reloaded: bool = False
 
 
 def roles_of(config: LaunchConfig, environment: Mapping[str, str]) -> tuple[Role, ...]:
@@ -53,6 +55,7 @@ def roles_of(config: LaunchConfig, environment: Mapping[str, str]) -> tuple[Role
             (sys.executable, "-P", "-m", module),
             {**inherited, **to_environment(part), "PYTHONUNBUFFERED": "1"},
             is_restarted=True,
+            is_reloaded=name in api_names and config.http.has_files_to_reload,
         )
         for name, stage, module, part in roles
     )

@@ -7,7 +7,8 @@
 
 The death of a child is fatal unless its role has been ready once: then the deployment ends with the
 code of the first that failed, and its reason is the last thing said.
-As PID 1 of a container it also reaps orphans. Knows processes and signals, not what the roles do.
+SIGHUP is handed on instead where a role reads files again. As PID 1 of a container it also reaps
+orphans. Knows processes and signals, not what the roles do.
 """
 
 from __future__ import annotations
@@ -150,7 +151,7 @@ class Supervisor:
                 assert_never(report)
 
     def _on_child_ready(self, child: Child) -> None:
-        child.is_ready = True
+        child.has_become_ready()
         num_before = self._restarts.num_ready_roles
         self._restarts.note_ready(child.role)
         if num_before < self._restarts.num_ready_roles == len(self._children):
@@ -211,8 +212,15 @@ class Supervisor:
         self._ending.set()
 
     def _on_hangup(self) -> None:
-        """Once: that a terminal is gone may be told by the kernel and by its shell."""
-        if signal.SIGHUP not in self._signals:
+        """Where a role has files to read again, it does; else a terminal is gone.
+
+        That once: the kernel and its shell may both tell.
+        """
+        reloaded = [child for child in self._children if child.role.is_reloaded]
+        if reloaded:
+            for child in reloaded:
+                child.reload()
+        elif signal.SIGHUP not in self._signals:
             self._on_stop_signal(signal.SIGHUP)
 
     def _reap(self) -> None:

@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 import aiohttp
 import msgspec
 
+from forge_api.access.access import Access
 from forge_api.body_budget import BodyBudget
 from forge_api.dialect import dialect_of
 from forge_api.engine_client import scheduler_is_away
 from forge_api.grammars.grammars import Grammars
 from forge_api.metrics import Metrics
+from forge_api.middleware.plugins import load_middlewares
 from forge_api.output_stream import ChoiceKey, OutputStream
 from forge_api.served_model import ServedModel
 from forge_api.services import Lifecycle, Parsers, Services
@@ -262,6 +264,8 @@ def make_services(engine: Any, *, tracer: Tracer | None = None, **http: Any) -> 
         metrics=metrics,
         bodies=BodyBudget(settings.max_body_bytes, metrics.body_bytes),
         lifecycle=Lifecycle(),
+        access=Access(settings, metrics.keys),
+        middlewares=load_middlewares(settings.middleware),
         tracer=tracer,
     )
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -71,6 +72,40 @@ def test_a_signal_drains_and_ends() -> None:
     listening, ready = asyncio.run(body())
     assert listening == ready
     assert ready.startswith("http://127.0.0.1:")
+
+
+def test_a_hangup_has_keys_read_again_where_a_file_holds_them(tmp_path: Path) -> None:
+    path = tmp_path / "keys.toml"
+    path.write_text("")
+
+    async def body() -> list[str]:
+        urls: list[str] = []
+        services = make_services(FakeEngine(speaks("hi")), api_keys_file=str(path))
+        task = asyncio.create_task(serve_until_stopped(services, 1.0, urls.append, urls.append))
+        await until(lambda: len(urls) == 2)
+        path.write_text('[keys.new]\nkey = "n"')
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: services.access.keys)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(task, 5.0)
+        return [key.name for key in services.access.keys]
+
+    assert asyncio.run(body()) == ["new"]
+
+
+def test_without_files_to_read_a_hangup_is_left_as_it_was() -> None:
+    async def body() -> object:
+        urls: list[str] = []
+        services = make_services(FakeEngine(speaks("hi")))
+        task = asyncio.create_task(serve_until_stopped(services, 1.0, urls.append, urls.append))
+        await until(lambda: len(urls) == 2)
+        found = signal.getsignal(signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(task, 5.0)
+        return found
+
+    before = signal.getsignal(signal.SIGHUP)
+    assert asyncio.run(body()) == before
 
 
 def test_a_second_signal_ends_at_once() -> None:

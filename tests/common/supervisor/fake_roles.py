@@ -35,6 +35,7 @@ def exit_slowly(seconds):
 class Deployment(msgspec.Struct):
     roles: list[tuple[str, int, str]]
     restarted: list[str] = []
+    reloaded: list[str] = []
     first_restart_delay_s: float = 0.01
     start_timeout_s: float = 20.0
     drain_timeout_s: float = 5.0
@@ -48,6 +49,7 @@ async def supervise(deployment: Deployment) -> int:
             (sys.executable, "-c", PRELUDE + code),
             dict(os.environ),
             is_restarted=name in deployment.restarted,
+            is_reloaded=name in deployment.reloaded,
         )
         for name, stage, code in deployment.roles
     ]

@@ -118,6 +118,36 @@ def test_end_of_the_terminal_drains_too_however_often_it_is_told(launch: Launch)
     assert process.returncode == 0
 
 
+READS_AGAIN = "signal.signal(signal.SIGHUP, lambda *_: print('again', flush=True)); ready()"
+
+
+def test_hangup_is_handed_to_roles_that_read_files_again(launch: Launch) -> None:
+    roles = ("a", 0, f"{READS_AGAIN}; time.sleep(0.5)\nwhile True: time.sleep(1)"), ("b", 1, RUNS)
+    process = launch(*roles, reloaded=["a"])
+    wait_until_ready(process)
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.2)
+    assert len(children_of(process)) == 2
+    process.terminate()
+    assert said_by(process).count("a | again") == 2
+    assert process.returncode == 0
+
+
+def test_hangup_before_a_role_is_ready_waits_until_it_is(launch: Launch) -> None:
+    process = launch(("a", 0, f"time.sleep(0.5); {READS_AGAIN}; time.sleep(30)"), reloaded=["a"])
+    deadline = time.monotonic() + WAIT_S
+    while not children_of(process):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGHUP)
+    wait_until_ready(process)
+    time.sleep(0.2)
+    process.terminate()
+    assert said_by(process).count("a | again") == 1
+
+
 def test_nohup_outlives_its_terminal(launch: Launch) -> None:
     process = launch(("a", 0, RUNS), prefix=["nohup"])
     wait_until_ready(process)
