@@ -4,8 +4,10 @@
 
 What has come of each choice is kept, and goes along when its request is sent again. A request that
 was there when two schedulers in succession ended, and got no token between them, is a suspect. Only
-one suspect is sent at a time, so when the next scheduler ends it is known over whom: that request
-is blamed, and not tried again. Knows no socket, no clock and no event loop.
+one suspect at a time is on trial: sent, and without a token yet. When a scheduler ends over it, it
+is the first that the next one is sent, before all else, so that its token does not depend on others
+and comes at once. If that scheduler ends over it too it is blamed, and not tried again. Knows no
+socket, no clock and no event loop.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ MAX_TOKENS_SO_FAR = 2**21  # of all choices together: more would not fit in a me
 class UnfinishedRequest:
     def __init__(self, submit: Submit) -> None:
         self.is_accepted = False
+        self.is_taken = False  # when it was sent the last time
         self.num_losses = 0  # of schedulers in succession, with no token between them
         self._submit = submit
         self._outputs: list[list[int] | None] = [[] for _ in range(submit.sampling.num_choices)]
@@ -66,6 +69,9 @@ class Unfinished:
         self._unsent: dict[str, UnfinishedRequest] = {}  # over the present link
         self._lost: list[UnfinishedRequest] = []  # with a link, since the last `meet`
         self._on_trial: UnfinishedRequest | None = None
+        self._was_on_trial: UnfinishedRequest | None = None  # when the last scheduler ended
+        self._first: UnfinishedRequest | None = None  # suspect that was sent before all else
+        self._is_anything_sent = False  # over the present link
         self._epoch: int | None = None
 
     def __len__(self) -> int:
@@ -81,20 +87,16 @@ class Unfinished:
 
     def take_due(self) -> list[Submit]:
         """What to send now, while the link to a scheduler stands. Each is told once a link."""
-        if self._on_trial is not None and self._has_passed(self._on_trial):
-            self._on_trial = None
-        due = [request for request in self._unsent.values() if not request.is_suspect]
-        suspects = (request for request in self._unsent.values() if request.is_suspect)
-        if self._on_trial is None and (suspect := next(suspects, None)) is not None:
-            self._on_trial = suspect
-            due.append(suspect)
+        due = [*self._put_on_trial(), *(r for r in self._unsent.values() if not r.is_suspect)]
         for request in due:
+            request.is_taken = False
             del self._unsent[request.request_id]
+        self._is_anything_sent = True
         return [request.next_submit() for request in due]
 
     def accept(self, request_id: str) -> None:
         if (request := self._requests.get(request_id)) is not None:
-            request.is_accepted = True
+            request.is_accepted = request.is_taken = True
 
     def take(self, output: SequenceOutput) -> None:
         if (request := self._requests.get(output.request_id)) is not None:
@@ -114,14 +116,16 @@ class Unfinished:
         sent = (each for name, each in self._requests.items() if name not in self._unsent)
         self._lost += sent
         self._unsent = dict(self._requests)
-        self._on_trial = None
+        self._was_on_trial, self._on_trial = self._on_trial, None
+        self._is_anything_sent = False
 
     def meet(self, epoch: int) -> dict[str, RequestError]:
         """A scheduler has introduced itself; which requests are not tried again, and why."""
         has_ended, self._epoch = epoch != self._epoch, epoch
         lost, self._lost = self._lost, []
+        first, self._first = self._first, None
         for request in lost if has_ended else ():
-            request.num_losses += 1
+            request.num_losses += not request.is_suspect or request is first
         ended = {
             request.request_id: error
             for request in self._requests.values()
@@ -130,6 +134,19 @@ class Unfinished:
         for request_id in ended:
             self.close(request_id)
         return ended
+
+    def _put_on_trial(self) -> list[UnfinishedRequest]:
+        """The one that is under the greatest suspicion, where nobody is on trial."""
+        if self._on_trial is not None and not self._has_passed(self._on_trial):
+            return []
+        suspects = [request for request in self._unsent.values() if request.is_suspect]
+        self._on_trial = min(suspects, key=self._innocence, default=None)
+        if not self._is_anything_sent:
+            self._first = self._on_trial
+        return [] if self._on_trial is None else [self._on_trial]
+
+    def _innocence(self, suspect: UnfinishedRequest) -> tuple[bool, bool]:
+        return suspect is not self._was_on_trial, suspect.is_taken
 
     def _has_passed(self, suspect: UnfinishedRequest) -> bool:
         """It has got a token, or its end."""
@@ -140,7 +157,7 @@ class Unfinished:
 def _why_not_again(request: UnfinishedRequest) -> RequestError | None:
     if request.num_losses >= MAX_LOSSES:
         return RequestError(
-            f"{MAX_LOSSES} schedulers in succession ended while they served this request:"
+            "schedulers ended again and again while they served this request:"
             " it is not tried again",
             kind=RequestErrorKind.INTERNAL,
         )

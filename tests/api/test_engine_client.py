@@ -339,13 +339,17 @@ def test_request_that_ends_schedulers_fails_alone(tmp_path: Path) -> None:
             scheduler.send(output([4], request_id="a"))
             await until(lambda: names_in(scheduler) == ["a", "poison"])
             scheduler = await stack.enter_async_context(successor_of(scheduler, tmp_path, 4))
-            await until(lambda: names_in(scheduler) == ["a", "b"])
-            with pytest.raises(RequestError, match="3 schedulers in succession") as caught:
+            await until(lambda: names_in(scheduler) == ["poison", "a"])  # before all others
+            scheduler.send(output([5], request_id="a"))
+            await until(lambda: len(streams[0]._pending) == 2)
+            scheduler = await stack.enter_async_context(successor_of(scheduler, tmp_path, 5))
+            await until(lambda: names_in(scheduler) == ["b", "a"])
+            with pytest.raises(RequestError, match="schedulers ended again and again") as caught:
                 await anext(streams[1])
             assert caught.value.kind is RequestErrorKind.INTERNAL
             for name in ("a", "b"):
                 scheduler.send(output([9], FinishReason.STOP, name))
-            assert await taken_from(streams[0]) == [[4], [9]]
+            assert await taken_from(streams[0]) == [[4], [5], [9]]
             assert await taken_from(streams[2]) == [[9]]
 
     run(tmp_path, test)

@@ -171,7 +171,7 @@ def test_request_that_kills_schedulers_ends_alone(launch: Launch, tmp_path: Path
         forge.post("/v1/completions", prompt=DEADLY_PROMPT, max_tokens=4)
     assert caught.value.code == 500
     message = json.load(caught.value)["error"]["message"]
-    assert message.startswith("3 schedulers in succession ended while they served this request")
+    assert message.startswith("schedulers ended again and again while they served this request")
     assert_said_the_same(streams, expected)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
+from collections import defaultdict
 from typing import Any
 
 import msgspec
 import pytest
 
+from forge_common.client.unfinished import Unfinished
 from forge_common.errors import RequestError
-from forge_common.protocol.api_scheduler import Submit
+from forge_common.protocol.api_scheduler import SequenceOutput, Submit
 from forge_common.sampling import FinishReason
 from forge_scheduler.grammar_room import TOKEN_ID_BYTES
 from forge_scheduler.waiting_queue import QueueFull
@@ -176,3 +179,63 @@ def test_requests_of_two_clients_may_have_one_id() -> None:
     engine.scheduler.submit(b"other", resumed(make_submit(), [1]))
     with pytest.raises(RequestError, match="being served already"):
         engine.scheduler.submit(CLIENT, resumed(make_submit(), [1]))
+
+
+class Client:
+    """Reads what it is given, and asks each scheduler for what the last ones left unfinished."""
+
+    def __init__(self, submits: list[Submit]) -> None:
+        self.tokens: dict[tuple[str, int], list[int]] = defaultdict(list)
+        self.ends: dict[tuple[str, int], FinishReason] = {}
+        self._book = Unfinished()
+        self._open = {submit.request_id: submit.sampling.num_choices for submit in submits}
+        for submit in submits:
+            self._book.open(submit)
+
+    def meet(self, engine: Engine, epoch: int) -> None:
+        self._book.lose_link()
+        assert not self._book.meet(epoch)
+        self.ask(engine)
+
+    @property
+    def is_served(self) -> bool:
+        return len(self._book) == 0
+
+    def ask(self, engine: Engine) -> None:
+        while self._book.has_due:
+            for submit in self._book.take_due():
+                engine.submit(submit)
+                self._book.accept(submit.request_id)
+
+    def read(self, engine: Engine, outputs: list[SequenceOutput]) -> None:
+        for output in outputs:
+            choice = (output.request_id, output.choice_index)
+            self.tokens[choice] += output.token_ids
+            self._book.take(output)
+            if output.finish_reason is not None:
+                assert choice not in self.ends
+                self.ends[choice] = output.finish_reason
+                self._open[output.request_id] -= 1
+                if self._open[output.request_id] == 0:
+                    self._book.close(output.request_id)
+        self.ask(engine)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_token_is_lost_or_doubled_whatever_was_read_of_what_was_said(seed: int) -> None:
+    """The last outputs of each scheduler are lost with it: more or fewer of them."""
+    chance, options = random.Random(seed), {"num_blocks": 24, "max_prefill_tokens": 30}
+    expected, client = run_all(MIXED), Client(MIXED)
+    epoch = 0
+    while not client.is_served:
+        engine, num_read, epoch = Engine(**options, max_draft_tokens=seed % 4), 0, epoch + 1
+        client.meet(engine, epoch)
+        for _ in range(chance.randrange(8, 20)):
+            if not engine.scheduler.is_empty:
+                engine.step()
+            if chance.random() < 0.5:
+                unread, num_read = engine.outputs[num_read:], len(engine.outputs)
+                client.read(engine, unread)
+    assert client.tokens == expected.tokens
+    assert client.ends == expected.ends
+    assert epoch > 2

@@ -100,7 +100,7 @@ def test_unknown_requests_are_nobodys() -> None:
     assert len(book) == 0
 
 
-def test_third_loss_without_a_token_between_is_blamed_on_the_one_that_was_there() -> None:
+def test_request_that_ends_schedulers_is_found_among_suspects_and_blamed_alone() -> None:
     book = book_with("a", "poison", "b")
     assert lose(book, 1) == []
     assert names(book.take_due()) == ["a", "poison", "b"]
@@ -110,8 +110,32 @@ def test_third_loss_without_a_token_between_is_blamed_on_the_one_that_was_there(
     book.take(output([1], "a"))
     assert book.has_due
     assert names(book.take_due()) == ["poison"]
+    assert lose(book, 3) == []  # others stood before it, so it may only have waited
+    assert names(book.take_due()) == ["poison", "a"]
+    book.take(output([1], "a"))
+    assert lose(book, 4) == ["poison"]
+    assert names(book.take_due()) == ["b", "a"]
+
+
+def test_request_that_no_scheduler_could_even_accept_is_tried_first() -> None:
+    book = book_with("a", "poison", "b")
+    lose(book, 1)
+    book.take_due()
+    book.accept("a")
+    book.accept("b")
+    lose(book, 2)
+    assert names(book.take_due()) == ["poison"]
     assert lose(book, 3) == ["poison"]
-    assert names(book.take_due()) == ["a", "b"]
+
+
+def test_suspect_that_waits_behind_others_is_not_blamed_however_often_schedulers_end() -> None:
+    book = book_with("runs", "waits")
+    for epoch in range(1, 30):
+        assert lose(book, epoch) == []
+        due = names(book.take_due())
+        if due == ["waits", "runs"]:  # this time it came first
+            book.take(output([1], "waits"))
+        book.take(output([1], "runs"))
 
 
 def test_suspect_that_ends_lets_the_next_one_try() -> None:
@@ -132,7 +156,7 @@ def test_new_requests_need_not_wait_for_suspects() -> None:
     book.take_due()
     book.open(submit("new"))
     book.take(output([1], "a"))
-    assert names(book.take_due()) == ["new", "b"]
+    assert names(book.take_due()) == ["b", "new"]
 
 
 def test_token_between_two_losses_clears_of_suspicion() -> None:
