@@ -122,10 +122,12 @@ class AsyncLink:
             await asyncio.sleep(0)
 
     async def _watch(self, channel: AsyncClientChannel[SchedulerMessage]) -> None:
-        """Returns once the connection is lost."""
+        """Returns once the connection is lost; never where it is refused."""
+        is_refused = False
         while True:
             event = read_event(await channel.monitor.recv_multipart())
-            if event & REFUSALS:
+            if event & REFUSALS and not is_refused:
+                is_refused = True
                 self._listener.on_refused()
-            elif event == zmq.EVENT_DISCONNECTED:
+            elif event == zmq.EVENT_DISCONNECTED and not is_refused:
                 return
