@@ -199,3 +199,13 @@ def test_the_next_worker_says_for_itself_how_many_drafts_it_takes(ledger: Ledger
     ledger.desk.on_lost_connection()
     ledger.introduce(SECOND)
     assert ledger.scheduler._admission.speculation.max_draft_tokens == 0
+
+
+@pytest.mark.parametrize(("process_id", "dismissed"), [(1, []), (2, [FIRST])])
+def test_worker_that_lost_its_connection_and_came_back_is_not_dismissed(
+    ledger: Ledger, process_id: int, dismissed: list[bytes]
+) -> None:
+    ledger.introduce(SECOND, process_id=process_id)
+    ledger.desk.on_lost_connection()
+    assert ledger.desk.worker == SECOND
+    assert ledger.lost == dismissed
