@@ -45,6 +45,7 @@ ACCEPT_TIMEOUT_S = 30.0
 STATS_TIMEOUT_S = 1.0
 AWAY_TIMEOUT_S = 60.0  # for another scheduler in the place of one that was lost
 MAX_REQUESTS_WHILE_AWAY = 1024
+PASSING = frozenset({"shutting_down", "starting"})  # refusals for which the next scheduler is asked
 
 logger = logging.getLogger(__name__)
 
@@ -253,7 +254,7 @@ class EngineClient:
 
     def _take_rejected(self, message: Rejected) -> None:
         link = self._links.get(message.request_id)
-        if link is None:
+        if link is None or message.code in PASSING:
             return
         self._unfinished.close(message.request_id)
         for index in range(MAX_CHOICES):

@@ -258,6 +258,26 @@ def test_request_that_was_not_taken_yet_is_asked_again_as_it_was(tmp_path: Path)
     run(tmp_path, test)
 
 
+def test_request_that_a_scheduler_is_about_to_end_for_is_asked_of_the_next(tmp_path: Path) -> None:
+    async def test(engine: EngineClient, scheduler: FakeScheduler) -> None:
+        scheduler.answers[Submit] = lambda message: Rejected(
+            message.request_id, "ends", RequestErrorKind.UNAVAILABLE, code="shutting_down"
+        )
+
+        async def ask() -> None:
+            async with engine.submit([make_submit()]):
+                pass
+
+        asking = asyncio.create_task(ask())
+        await until(lambda: scheduler.seen)
+        await asyncio.sleep(0.02)
+        async with successor_of(scheduler, tmp_path) as second:
+            await asking
+            assert second.seen[0] == make_submit()
+
+    run(tmp_path, test)
+
+
 def test_new_requests_wait_for_the_next_scheduler_too(tmp_path: Path) -> None:
     async def test(engine: EngineClient, scheduler: FakeScheduler) -> None:
         await scheduler.close()
