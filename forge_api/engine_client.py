@@ -175,7 +175,8 @@ class EngineClient:
 
     def on_lost(self) -> None:
         """Unless another scheduler comes soon, all that wait for it are told."""
-        logger.warning("the connection to the scheduler is lost")
+        if self._is_ready.is_set():
+            logger.warning("the connection to the scheduler is lost")
         self._is_ready.clear()
         self._stats.forget()
         self._status.forget()

@@ -139,6 +139,7 @@ class AsyncForgeClient:
 
     def on_lost(self) -> None:
         self._book.lose_link()
+        self._tell()
         if self._patience is None:
             loop = asyncio.get_running_loop()
             self._patience = loop.call_later(self._away_timeout_s, self._lose_patience)

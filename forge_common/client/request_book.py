@@ -128,6 +128,7 @@ class RequestBook:
         self.error: LinkError | None = None  # after it, nothing more can be asked
         self.is_link_stale = False  # another scheduler answers than the one it was made to
         self._model = model
+        self._has_met = False  # a scheduler
         self._inboxes: dict[str, Inbox] = {}
         self._unfinished = Unfinished()
         self._stats: deque[SchedulerStats] = deque()  # one for each that was asked for
@@ -195,7 +196,9 @@ class RequestBook:
                 assert_never(message)
 
     def lose_link(self) -> None:
-        """The scheduler is gone; another one may come, over another link."""
+        """The scheduler is gone; another one may come, over another link, if there was one."""
+        if not self._has_met:
+            self.lose(LinkError("the connection to the scheduler is lost"))
         self.scheduler, self.is_link_stale = None, False
         self._stats.clear()
         self._unfinished.lose_link()
@@ -240,7 +243,7 @@ class RequestBook:
         elif self.scheduler is not None and self.scheduler.epoch != ready.epoch:
             self.is_link_stale = True
         else:
-            self.scheduler = ready
+            self.scheduler, self._has_met = ready, True
             for request_id, error in self._unfinished.meet(ready.epoch).items():
                 self._inboxes[request_id].fail(error)
 

@@ -155,12 +155,14 @@ def test_scheduler_waits_for_a_worker_when_the_host_of_its_own_fails(
         hosts.destroy()
 
 
-def test_worker_ends_when_the_host_of_its_scheduler_fails(
+def test_worker_and_api_wait_for_another_scheduler_when_the_host_of_theirs_fails(
     tmp_path: Path, small_model: Path
 ) -> None:
     hosts = Hosts(tmp_path, small_model)
     try:
         hosts.wait_until_ready().processes["scheduler"].kill()
-        assert hosts.processes["worker"].wait(timeout=10) == LinkError.EXIT_CODE
+        hosts.start_again("scheduler")
+        assert num_tokens_over_http(hosts) == 4
+        assert all(process.poll() is None for process in hosts.processes.values())
     finally:
         hosts.destroy()

@@ -96,6 +96,13 @@ def test_next_scheduler_is_told_what_came_and_goes_on_there() -> None:
     assert inbox.is_finished
 
 
+def test_connection_that_is_lost_before_a_scheduler_was_met_ends_everything() -> None:
+    book = RequestBook(None)
+    book.lose_link()
+    with pytest.raises(LinkError, match="is lost"):
+        book.check_link()
+
+
 def test_another_epoch_over_the_same_link_means_that_it_was_lost_in_between() -> None:
     book = RequestBook(None)
     book.take(ready())
