@@ -53,7 +53,7 @@ export class Playground {
     byId("stop").addEventListener("click", () => this.#stop());
     byId("clear").addEventListener("click", () => this.#clear());
     addEventListener("keydown", (event) => {
-      if (event.key === "Escape") this.#stop();
+      if (event.key === "Escape" && !document.querySelector("dialog[open]")) this.#stop();
     });
   }
 

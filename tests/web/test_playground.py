@@ -41,14 +41,20 @@ def test_a_page_loads_from_its_own_origin_and_without_complaint(
 
 
 def test_a_reply_comes_piece_by_piece_with_its_numbers(page: Page) -> None:
-    fill(page, max_tokens=600, seed=1)
+    page.js(
+        f"""(() => {{
+        window.lengths = new Set();
+        const look = () => lengths.add(document.querySelector("{REPLY}")?.textContent.length ?? 0);
+        const options = {{ subtree: true, childList: true, characterData: true }};
+        new MutationObserver(look).observe(document.querySelector("#turns"), options);
+        }})()"""
+    )
+    fill(page, max_tokens=2000, seed=1)
     ask(page, "hello")
-    lengths = set()
-    while page.js("!document.querySelector('.turn-actions:not([hidden])')"):
-        lengths.add(page.js(f"document.querySelector('{REPLY}')?.textContent.length ?? 0"))
-    assert len(lengths) > 3
+    wait_for_replies(page, 1)
+    assert page.js("lengths.size") > 3
     numbers = page.text(".numbers")
-    assert numbers.startswith("600 tokens · ")
+    assert numbers.startswith("2,000 tokens · ")
     assert "tokens/s" in numbers
     assert "first after" in numbers
 

@@ -73,10 +73,18 @@ def test_an_idle_server_shows_no_sequence(page: Page) -> None:
     assert page.text("#status-note") == "Ready to serve"
 
 
-def test_nothing_is_asked_for_by_a_page_that_nobody_sees(page: Page) -> None:
+LEAVE = "location.hash = '/playground'"
+HIDE = """
+Object.defineProperty(document, 'hidden', {value: true});
+document.dispatchEvent(new Event('visibilitychange'));
+"""
+
+
+@pytest.mark.parametrize("go_away", [LEAVE, HIDE], ids=["other view", "other tab"])
+def test_nothing_is_asked_for_while_nobody_looks(page: Page, go_away: str) -> None:
     assert polls(page) == 0
     show(page)
-    page.js("location.hash = '/playground'")
+    page.js(go_away)
     time.sleep(0.2)
     num_polls = polls(page)
     time.sleep(1.5)
