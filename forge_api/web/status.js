@@ -113,12 +113,13 @@ function tilesOf({ health: { engine }, totals }) {
     ["KV blocks in use", usedBlocks === null ? NONE : percent(usedBlocks)],
     ["Prefix hits", share("num_prefix_hits", "num_prefix_queries"), "of prompt tokens"],
     ["Drafts accepted", share("num_accepted_tokens", "num_draft_tokens"), totals ? `${count(totals.num_accepted_tokens)} tokens` : ""],
-    ["Worker", engine ? (engine.is_worker_ready ? "ready" : "awaited") : NONE, engine ? restarts(engine) : ""],
+    ["Worker", engine ? engine.worker.state : NONE, engine ? ages(engine) : ""],
   ];
 }
 
-function restarts({ num_worker_restarts }) {
-  return num_worker_restarts === 0 ? "never restarted" : `restarted ${num_worker_restarts} ×`;
+function ages({ worker, num_worker_restarts }) {
+  const restarts = num_worker_restarts === 0 ? "never restarted" : `restarted ${num_worker_restarts} ×`;
+  return worker.uptime_s === null ? restarts : `for ${duration(worker.uptime_s)}, ${restarts}`;
 }
 
 function tile([name, value, note = ""]) {
