@@ -16,7 +16,10 @@ class Page {
   #retry = 0;
   #server = new Server(() => this.#key.value);
   #playground = new Playground(this.#server, (error) => this.#onError(error));
-  #status = new StatusView(this.#server, (error) => this.#show(error));
+  #status = new StatusView(this.#server, {
+    onHealth: (health) => this.#say(health.status === "ok" ? "ok" : "bad", health.model),
+    onError: (error) => this.#show(error),
+  });
 
   start() {
     addEventListener("hashchange", () => this.#route());
@@ -63,7 +66,7 @@ class Page {
 
   #say(state, text) {
     byId("server").dataset.state = state;
-    byId("server-text").textContent = text;
+    if (byId("server-text").textContent !== text) byId("server-text").textContent = text;
   }
 }
 

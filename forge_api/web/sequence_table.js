@@ -9,14 +9,14 @@ export class SequenceTable {
 
   /** @param {object[]} sequences @param {object | null} engine */
   update(sequences, engine) {
-    const numAll = engine === null ? 0 : engine.num_running + engine.num_waiting;
     byId("sequences").hidden = sequences.length === 0;
-    this.#note.textContent = noteOf(sequences.length, numAll);
+    this.#note.textContent = engine === null ? "Not known" : noteOf(sequences.length, engine);
     this.#rows.replaceChildren(...sequences.map(row));
   }
 }
 
-function noteOf(numShown, numAll) {
+function noteOf(numShown, engine) {
+  const numAll = engine.num_running + engine.num_waiting;
   if (numShown === 0) return "None at the moment";
   return numAll > numShown ? `The first ${count(numShown)} of ${count(numAll)}` : "";
 }
@@ -43,6 +43,7 @@ function progress({ num_prompt_tokens, max_num_tokens }, numTokens) {
   return bar;
 }
 
+/** The prefix of all ids of a route says less than the end of one. */
 function shortened(id) {
-  return id.length > 18 ? `${id.slice(0, 9)}…${id.slice(-6)}` : id;
+  return id.length > 12 ? `…${id.slice(-10)}` : id;
 }

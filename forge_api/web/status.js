@@ -4,7 +4,7 @@
 
 import { BlockMap } from "./block_map.js";
 import { byId, element } from "./dom.js";
-import { count, duration, figure, percent } from "./format.js";
+import { count, counted, duration, figure, percent } from "./format.js";
 import { History, ratio } from "./history.js";
 import { Plot } from "./plot.js";
 import { SequenceTable } from "./sequence_table.js";
@@ -14,16 +14,19 @@ const NONE = "–";
 const SPAN_NAMES = { 60: "Last minute", 120: "Last two minutes", 300: "Last five minutes" };
 
 export class StatusView {
-  /** @param {import("./server.js").Server} server @param {(error: Error) => void} onError */
-  constructor(server, onError) {
+  /**
+   * @param {import("./server.js").Server} server
+   * @param {{onHealth: (health: object) => void, onError: (error: Error) => void}} listener
+   */
+  constructor(server, listener) {
     this.#server = server;
-    this.#onError = onError;
+    this.#listener = listener;
     byId("plots").append(...this.#plots.map((plot) => plot.node));
     document.addEventListener("visibilitychange", () => this.#wake());
   }
 
   #server;
-  #onError;
+  #listener;
   #history = new History();
   #blocks = new BlockMap();
   #sequences = new SequenceTable();
@@ -57,6 +60,7 @@ export class StatusView {
   #show(status) {
     const nowS = performance.now() / 1000;
     const engine = status.health.engine;
+    this.#listener.onHealth(status.health);
     this.#history.take(status, nowS);
     this.#say(status.health.status, status.health.reason ?? "Ready to serve");
     byId("tiles").replaceChildren(...tilesOf(status).map(tile));
@@ -73,7 +77,7 @@ export class StatusView {
 
   #showLost(error) {
     this.#say("unavailable", error.message);
-    this.#onError(error);
+    this.#listener.onError(error);
   }
 
   /** Only what is new is put there, since it is read out. */
@@ -118,8 +122,8 @@ function tilesOf({ health: { engine }, totals }) {
 }
 
 function ages({ worker, num_worker_restarts }) {
-  const restarts = num_worker_restarts === 0 ? "never restarted" : `restarted ${num_worker_restarts} ×`;
-  return worker.uptime_s === null ? restarts : `for ${duration(worker.uptime_s)}, ${restarts}`;
+  const restarts = num_worker_restarts === 0 ? "no restarts" : counted(num_worker_restarts, "restart");
+  return worker.uptime_s === null ? restarts : `up ${duration(Math.ceil(worker.uptime_s))}, ${restarts}`;
 }
 
 function tile([name, value, note = ""]) {

@@ -67,6 +67,12 @@ def test_running_sequences_and_their_blocks_are_shown(page: Page, load: None) ->
     assert complaints(page) == []
 
 
+def test_a_phone_shows_sequences_without_scrolling_sideways(phone: Page, load: None) -> None:
+    show(phone)
+    phone.wait_for(f"document.querySelectorAll('.phase.running').length === {NUM_STREAMS}")
+    assert phone.js("document.scrollingElement.scrollWidth - innerWidth") <= 0
+
+
 def test_an_idle_server_shows_no_sequence(page: Page) -> None:
     show(page)
     page.wait_for("document.querySelector('#sequences-note').innerText === 'None at the moment'")
