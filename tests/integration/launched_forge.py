@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 READY = re.compile(r"Forge is ready: (?P<url>\S+)/v1 \(model (?P<model>.+)\)")
 ENDPOINT = re.compile(r"services that speak ZMQ connect to (\S+)")
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 120.0  # kernels may have to be compiled first
 
 
 class Ended(NamedTuple):
