@@ -21,8 +21,7 @@ from forge_scheduler.stats import starting_stats
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("forge_api", "forge_scheduler", "forge_worker", "forge_common")
 README = ROOT / "README.md"
-WATCHING = ROOT / "docs" / "watching.md"
-PAGES = (README, WATCHING)
+PAGES = tuple(ROOT / "docs" / f"{name}.md" for name in ("settings", "files", "watching"))
 
 
 def flags() -> str:
