@@ -100,6 +100,8 @@ def _define_unused() -> None:
 
 def _linked(found: ObjectFile, name: str) -> Kernel:
     _define_unused()
+    binding.initialize_native_target()  # which numba does only when it compiles
+    binding.initialize_native_asmprinter()
     empty = binding.parse_assembly("")
     machine = binding.Target.from_default_triple().create_target_machine()
     engine = binding.create_mcjit_compiler(empty, machine)

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import click
 
 from tests.bench.cpu.cases import FORMATS, LOADS, LONG, Load, goal
+from tests.bench.cpu.ceilings import Work, measure, share
 from tests.bench.cpu.engine import Asked
 from tests.bench.cpu.llama_cpp import LlamaCpp, obtain
 from tests.bench.cpu.models import SHAPES, write_gguf_model, write_model
@@ -57,6 +58,7 @@ def main(
     loads = (*LOADS, LONG) if with_long else LOADS
     print(f"{machine()}\n\n{HEAD}", flush=True)
     bars: dict[str, list[Bar]] = {}
+    ceilings = {number: measure(number) for number in map(int, threads)}
     for model, format_name, num_threads in product(models, formats, map(int, threads)):
         folder = directory / model
         write_model(folder, SHAPES[model])
@@ -69,7 +71,14 @@ def main(
         of_plot = bars.setdefault(f"{model}, {num_threads} threads", [])
         for compared in _compared(asked, rival, loads, rounds):
             wanted = goal(format_name, compared.load)
-            print(f"| {model} {format_name}, {num_threads} {compared.line} {wanted} |", flush=True)
+            part = share(
+                ceilings[num_threads],
+                _work(asked, folder, format_name),
+                compared.load,
+                statistics.median(compared.speeds.forge),
+            )
+            line = f"{compared.line} {wanted} | {part:.0%} |"
+            print(f"| {model} {format_name}, {num_threads} {line}", flush=True)
             if compared.speeds.llama_cpp:
                 of_plot.append(Bar(compared.load.name, format_name, compared.speeds.ratio, wanted))
     if plots is not None:
@@ -77,9 +86,19 @@ def main(
 
 
 HEAD = (
-    "| model, threads | load | Forge tok/s (spread) | llama.cpp | ratio (of turns) | goal |\n"
-    "|---|---|---|---|---|---|"
+    "| model, threads | load | Forge tok/s (spread) | llama.cpp | ratio (of turns) | goal "
+    "| of the ceiling |\n"
+    "|---|---|---|---|---|---|---|"
 )
+
+
+def _work(asked: Asked, folder: Path, format_name: str) -> Work:
+    """Embeddings are tied in both models, so that a step reads every weight there is."""
+    num_weights = (folder / "model.safetensors").stat().st_size // 2
+    bits = FORMATS[format_name].bits_per_weight
+    path = Path(asked.directory)
+    num_bytes = path.stat().st_size if path.is_file() else num_weights * bits // 8
+    return Work(num_weights, int(num_bytes), format_name != "bf16")
 
 
 def _asked(

@@ -54,14 +54,15 @@ class Peer(NamedTuple):
 
     forge: str
     llama_cpp: str
+    bits_per_weight: float
 
 
 FORMATS: Mapping[str, Peer] = MappingProxyType(
     {
-        "q8_0": Peer("q8_0", "Q8_0"),
-        "q4_0": Peer("q4_0", "Q4_0"),
-        "q4_k": Peer("q4_k", "Q4_K_M"),
-        "bf16": Peer("none", "BF16"),
+        "q8_0": Peer("q8_0", "Q8_0", 8.5),
+        "q4_0": Peer("q4_0", "Q4_0", 4.5),
+        "q4_k": Peer("q4_k", "Q4_K_M", 4.5),
+        "bf16": Peer("none", "BF16", 16),
     }
 )
 
