@@ -28,6 +28,7 @@ from forge_api.services import Lifecycle, Parsers, Services
 from forge_api.serving import serve_until_stopped
 from forge_api.tracing.setup import tracer_of
 from forge_api.validation import Validator
+from forge_common.beats import beating
 from forge_common.config import ApiConfig, HttpSettings
 from forge_common.curve_keys import client_security
 from forge_common.errors import ConfigError
@@ -62,7 +63,7 @@ async def run(config: ApiConfig, readiness: Readiness) -> None:
     grammars = Grammars(edge.metrics.grammars)
     grammars.start()
     try:
-        async with EngineClient(endpoint, security) as engine:
+        async with beating(readiness), EngineClient(endpoint, security) as engine:
             await wait_a_moment_for(engine)
             services = build_services(config.http, engine, model, grammars, edge)
             services = msgspec.structs.replace(services, tracer=tracer)

@@ -46,10 +46,10 @@ def parse_flags(
 
 
 def show(text: str) -> None:
-    """Print for a reader who may stop reading at any line, as `head` does."""
+    """Print for a reader who may stop at any line, as `head` does, or whose disk may be full."""
     try:
         print(text, flush=True)
-    except BrokenPipeError:
+    except OSError:
         _discard_output()
 
 

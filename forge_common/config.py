@@ -116,6 +116,12 @@ class BatchSettings(Settings, frozen=True):
     overlap: Annotated[
         bool, Meta(description="Send a step to the worker before the one ahead of it was read.")
     ] = True
+    step_timeout_s: Annotated[
+        Annotated[float, Meta(gt=0, le=86400)] | None,
+        Meta(
+            description="Longest step before the worker is replaced; by default learnt from others."
+        ),
+    ] = None
 
 
 class SpeculationSettings(Settings, frozen=True):
@@ -283,6 +289,14 @@ class LaunchSettings(Settings, frozen=True):
     restart_window_s: Annotated[
         float, Meta(gt=0, le=86400, description="The time after which a restart is forgotten.")
     ] = 600.0
+    hang_timeout_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=86400,
+            description="Kill a scheduler or API process that stands still this long; 0 is never.",
+        ),
+    ] = 10.0
 
 
 class ApiConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

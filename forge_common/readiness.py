@@ -4,6 +4,7 @@
     {"type":"Ready","detail":"cpu, 512 blocks"}
     {"type":"Failed","message":"config.json: architecture Foo is unknown"}
     {"type":"PeerLost","process_id":4711}
+    {"type":"Alive"}
 
 The descriptor's number stands in `FORGE_READY_FD`; without it every report is a no-op, so a role
 runs the same by itself. Without a launcher, `FORGE_READY_FILE` may name a file to say `Ready` in
@@ -15,6 +16,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -58,7 +60,11 @@ class PeerLost(Report, frozen=True):
     process_id: Annotated[int, Meta(ge=0, lt=2**53)]
 
 
-AnyReport = Progress | Ready | Failed | PeerLost
+class Alive(Report, frozen=True):
+    """The role's main loop goes round; from the first one on, silence means that it does not."""
+
+
+AnyReport = Progress | Ready | Failed | PeerLost | Alive
 
 
 class Readiness:
@@ -72,7 +78,11 @@ class Readiness:
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Readiness:
         given = os.environ if environment is None else environment
         stated = given.get(READY_FD_VARIABLE)
-        return cls(int(stated)) if stated else cls(None, ready_file(given))
+        if not stated:
+            return cls(None, ready_file(given))
+        with suppress(OSError):  # it is none of ours: the first report will show
+            os.set_blocking(int(stated), False)
+        return cls(int(stated))
 
     @property
     def is_supervised(self) -> bool:
@@ -96,11 +106,16 @@ class Readiness:
     def peer_lost(self, process_id: int) -> None:
         self._report(PeerLost(process_id))
 
+    def alive(self) -> None:
+        self._report(Alive())
+
     def _report(self, report: AnyReport) -> None:
         if self._fd is None:
             return
         try:
             os.write(self._fd, msgspec.json.encode(report) + b"\n")
+        except BlockingIOError:  # a launcher that is stopped does not read
+            logger.debug("the launcher does not read what it is told")
         except OSError:
             self._fd = None
 

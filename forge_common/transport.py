@@ -30,6 +30,7 @@ from forge_common.link_security import ClientSecurity, Security, ServerSecurity,
 ReceivedT = TypeVar("ReceivedT")
 SocketT = TypeVar("SocketT", bound=zmq.Socket[Any])
 
+IPC = "ipc://"
 MAX_MESSAGE_BYTES = 64 * 2**20
 HIGH_WATER_MARK = 4096
 HEARTBEAT_INTERVAL_MS = 1000
@@ -99,6 +100,19 @@ class ServerChannel(Generic[ReceivedT]):
         _set_options(self.socket, max_message_bytes)
         self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self.endpoint = _bind(self.socket, endpoint, security)
+
+    @property
+    def can_be_found(self) -> bool:
+        """False where the file of an ipc socket is gone: who is connected stays, but none comes."""
+        return not self.endpoint.startswith(IPC) or Path(self.endpoint.removeprefix(IPC)).exists()
+
+    def bind_again(self) -> None:
+        """Make the file anew; connections there are go on. Raises LinkError."""
+        _require_private_directory(Path(self.endpoint.removeprefix(IPC)).parent)
+        try:
+            self.socket.bind(self.endpoint)
+        except zmq.ZMQError as error:
+            raise LinkError(f"cannot bind {self.endpoint} again: {error}") from error
 
     def receive(self) -> Envelope[ReceivedT] | None:
         """The next message, or None when none is waiting. Never blocks."""
@@ -221,8 +235,8 @@ def _set_options(socket: zmq.Socket[Any], max_message_bytes: int = MAX_MESSAGE_B
 def _bind(socket: zmq.Socket[Any], endpoint: str, security: Security) -> str:
     with _attempt(socket, f"bind {endpoint}"):
         secure(socket, endpoint, security)
-        if endpoint.startswith("ipc://"):
-            _require_private_directory(Path(endpoint.removeprefix("ipc://")).parent)
+        if endpoint.startswith(IPC):
+            _require_private_directory(Path(endpoint.removeprefix(IPC)).parent)
         socket.bind(endpoint)
     return socket.getsockopt_string(zmq.LAST_ENDPOINT)
 

@@ -40,6 +40,7 @@ class Batch:
     __slots__ = (
         "new",
         "num_draft_tokens",
+        "num_tokens",
         "released",
         "scheduled",
         "sent_at_s",
@@ -53,6 +54,7 @@ class Batch:
         self.sent_at_s = 0.0
         self.token_budget = token_budget
         self.num_draft_tokens = 0
+        self.num_tokens = 0
         self.sequences: list[Sequence] = []
         self.scheduled: list[ScheduledSequence] = []
         self.new: list[NewSequence] = []
@@ -84,6 +86,7 @@ class Batch:
         is_sampling = sequence.advance(num_tokens, len(draft_token_ids))
         num_tokens += len(draft_token_ids)
         self.token_budget -= num_tokens
+        self.num_tokens += num_tokens
         self.num_draft_tokens += len(draft_token_ids)
         self.sequences.append(sequence)
         self.scheduled.append(

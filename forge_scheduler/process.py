@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
+from forge_common.beats import Beats
 from forge_common.config import SchedulerConfig
 from forge_common.curve_keys import NO_KEYS, ServerKeys, server_keys
 from forge_common.errors import ConfigError, LinkError
@@ -28,6 +29,7 @@ from forge_common.transport import PeerGone, PeerSlow, ServerChannel
 from forge_scheduler.outbox import Outbox
 from forge_scheduler.pulse import INTERVAL_S, Pulse
 from forge_scheduler.service import Service
+from forge_scheduler.socket_files import SocketFiles
 from forge_scheduler.stop_requests import StopRequests
 from forge_scheduler.worker_connection import EVENTS, WorkerConnection
 from forge_scheduler.worker_seat import Worker
@@ -93,6 +95,8 @@ class SchedulerProcess:
         self._worker_connection = WorkerConnection()
         self._outbox = Outbox(self._clients.send)
         self._readiness = Readiness.from_environment()
+        self._beats = Beats(self._readiness)
+        self._socket_files = SocketFiles((self._clients, self._workers))
         self._service = Service(
             config,
             self._outbox,
@@ -118,6 +122,8 @@ class SchedulerProcess:
                 self._send_steps()
                 self._service.send_news()
                 self._service.keep_alive()
+                if self._beats.beat():
+                    self._socket_files.mend()
         except LinkError as error:
             self._service.end_all(FinishReason.ERROR, Failure(str(error)))
             raise
@@ -143,12 +149,19 @@ class SchedulerProcess:
     def _wait(self) -> None:
         """Until there is something to do: not for a moment longer, nor less while all is idle."""
         held_s = None if self._outbox.is_empty else HELD_RETRY_S
-        timeouts_s = [s for s in (held_s, self._service.remaining_s) if s is not None]
+        waits_s = (
+            held_s,
+            self._service.remaining_s,
+            self._worker_desk.step_remaining_s,
+            self._beats.remaining_s,
+        )
+        timeouts_s = [wait_s for wait_s in waits_s if wait_s is not None]
         self._poller.poll(math.ceil(min(timeouts_s) * 1000) if timeouts_s else None)
 
     def _receive_from_worker(self) -> None:
         for peer, message in self._workers.drain(MAX_MESSAGES_A_ROUND):
             self._worker_desk.on_message(peer, message)
+        self._worker_desk.lose_if_hung()
         while self._worker_monitor.poll(0):
             seen = parse_monitor_message(self._worker_monitor.recv_multipart())
             self._worker_connection.on_event(seen["event"], seen["value"])

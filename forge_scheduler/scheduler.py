@@ -255,7 +255,7 @@ class Scheduler:
         )
 
     def _observe(self, batch: Batch) -> None:
-        self._step_meter.observe(self._limits.max_prefill_tokens - batch.token_budget)
+        self._step_meter.observe(batch.num_tokens)
         now_s = self._last_step_at_s
         self._pace.observe(now_s, self.counters.num_prompt_tokens, len(self._waiting) > 0)
         if batch.new:

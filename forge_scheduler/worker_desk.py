@@ -33,8 +33,9 @@ from forge_common.protocol.scheduler_worker import (
 from forge_common.transport import Undecodable
 from forge_scheduler.policy import make_policy
 from forge_scheduler.scheduler import ClientOutputs, Limits, Scheduler
-from forge_scheduler.stats import starting_stats
+from forge_scheduler.stats import Clock, starting_stats
 from forge_scheduler.status import starting_status
+from forge_scheduler.step_watch import StepWatch
 from forge_scheduler.worker_seat import Loss, Worker, WorkerSeat
 
 logger = logging.getLogger(__name__)
@@ -53,12 +54,15 @@ class Listener(Protocol):
 
 
 class WorkerDesk:
-    def __init__(self, config: SchedulerConfig, listener: Listener) -> None:
+    def __init__(
+        self, config: SchedulerConfig, listener: Listener, clock: Clock = time.monotonic
+    ) -> None:
         self.scheduler: Scheduler | None = None
         self.ready: SchedulerReady | None = None
         self._config = config
         self._listener = listener
         self._seat = WorkerSeat()
+        self._step_watch = StepWatch(config.batch.step_timeout_s, clock)
         self._epoch = time.time_ns() // 1000
         self._started_at_s = time.monotonic()
         self._seated_at_s = self._started_at_s  # the worker, if there is one
@@ -82,7 +86,10 @@ class WorkerDesk:
         if self.scheduler is None or self.worker is None:
             return None
         batch = self.scheduler.schedule()
-        return None if batch is None else batch.to_run_batch()
+        if batch is None:
+            return None
+        self._step_watch.sent(batch.num_tokens)
+        return batch.to_run_batch()
 
     def on_unsent_step(self) -> None:
         """The last step found nobody to run it."""
@@ -92,6 +99,15 @@ class WorkerDesk:
 
     def on_lost_connection(self) -> None:
         self._lose(Loss(WorkerLoss.GONE, "the connection to the worker is lost"))
+
+    @property
+    def step_remaining_s(self) -> float | None:
+        """Until `lose_if_hung` has something to do; None while the worker has nothing to do."""
+        return self._step_watch.remaining_s
+
+    def lose_if_hung(self) -> None:
+        if self._step_watch.is_overdue():
+            self._lose(Loss(WorkerLoss.HUNG, "the worker does not come to the end of a step"))
 
     def stats(self) -> SchedulerStats:
         now_s = time.monotonic()
@@ -134,11 +150,13 @@ class WorkerDesk:
             return
         try:
             self._listener.on_news(self.scheduler.update(output))
+            self._step_watch.answered()
         except WorkerError as error:
             self._lose(Loss(WorkerLoss.BROKEN, str(error)))
 
     def _lose(self, loss: Loss) -> None:
         """Requests go on with the next worker; what this one still says is a stranger's word."""
+        self._step_watch.clear()
         handover = self._seat.vacate(loss)
         if handover is None or self.scheduler is None:
             return

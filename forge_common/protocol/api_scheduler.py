@@ -179,6 +179,7 @@ class WorkerLoss(StrEnum):
     GONE = "gone"  # its connection was: it was killed, has crashed, or does not answer
     FAILED = "failed"  # it said so itself
     BROKEN = "broken"  # what it said was no answer to what it was asked
+    HUNG = "hung"  # it was at a step for longer than any step takes
 
 
 class SchedulerStats(Message, frozen=True):

@@ -12,15 +12,16 @@ Knows a stream to write to and names; nothing of processes or of what lines mean
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from typing import Final, Protocol, TextIO
 
 import msgspec
 
 from forge_common.log import JsonFormatter, LineFormatter, LogFormat
+from forge_common.supervisor.outlet import Outlet
 
 HEAD: Final = ("time", "level")  # before the role
 WHOLE: Final = frozenset({"time", "level", "message"})
+LAUNCHER: Final = "launch"
 CLEAR_LINE = "\r\x1b[2K"
 
 
@@ -82,8 +83,8 @@ def style_of(log_format: LogFormat, names: list[str]) -> LineStyle:
 
 class Console:
     def __init__(self, stream: TextIO, names: list[str], log_format: LogFormat = "text") -> None:
-        self._stream = stream
         self.style = style_of(log_format, names)
+        self._outlet = Outlet(stream, self._told_lost)
         self._is_terminal = stream.isatty() and self.style.can_update
         self._updating = ""
 
@@ -107,10 +108,12 @@ class Console:
         self._updating = ""
         self.line(name, text)
 
+    def _told_lost(self, num_lines: int) -> str:
+        text = f"{num_lines} lines of this log are lost: nobody read them"
+        return self.style.line(LAUNCHER, text) + "\n"
+
     def _write(self, text: str) -> None:
-        with suppress(OSError):  # its reader or its terminal is gone: no reason not to serve
-            self._stream.write(CLEAR_LINE + text if self._is_terminal else text)
-            self._stream.flush()
+        self._outlet.write(CLEAR_LINE + text if self._is_terminal else text)
 
 
 class ConsoleHandler(logging.Handler):

@@ -23,9 +23,10 @@ from typing import Any, NamedTuple, assert_never
 
 from forge_common.config import LaunchSettings
 from forge_common.errors import ForgeError
-from forge_common.readiness import AnyReport, Failed, PeerLost, Progress, Ready
+from forge_common.readiness import Alive, AnyReport, Failed, PeerLost, Progress, Ready
 from forge_common.supervisor.child import SIGNAL_EXIT_BASE, Child, kill_group
 from forge_common.supervisor.console import Console
+from forge_common.supervisor.hang_watch import HangWatch
 from forge_common.supervisor.outcome import (
     Failure,
     Outcome,
@@ -69,6 +70,7 @@ class Supervisor:
         self._restarts = Restarts(
             lambda: RestartBudget(settings.max_restarts, settings.restart_window_s)
         )
+        self._hang_watch = HangWatch(settings.hang_timeout_s)
         self._restarting: set[asyncio.Task[None]] = set()
         self._failures: list[Failure] = []  # in the order in which they were noticed
         self._signals: list[signal.Signals] = []
@@ -80,6 +82,7 @@ class Supervisor:
     async def run(self, roles: Sequence[Role]) -> Outcome:
         """Returns once nothing of the deployment is left."""
         self._watch_signals()
+        watching = asyncio.ensure_future(self._hang_watch.run(self._on_silent))
         try:
             self._children = [Child(role) for role in roles]
             for child in self._children:
@@ -87,6 +90,7 @@ class Supervisor:
             await self._ending.wait()
             return await self._end()
         finally:
+            watching.cancel()
             for child in self._children:
                 child.kill()
             os.close(self._lifeline_fd)
@@ -147,6 +151,8 @@ class Supervisor:
                 self._on_peer_lost(process_id)
             case Ready():
                 self._on_child_ready(child)
+            case Alive():
+                self._hang_watch.heard(child)
             case _:
                 assert_never(report)
 
@@ -173,6 +179,13 @@ class Supervisor:
     def _end_lost(self, child: Child) -> None:
         if child.is_running:
             logger.warning("%s is of no use to its peers any more: it is killed", child.role.name)
+            child.kill()
+
+    def _on_silent(self, child: Child) -> None:
+        """It is stopped, or hung; while all are stopping there is a deadline for that anyway."""
+        if not self._is_stopping:
+            seconds = f"{self._settings.hang_timeout_s:g} s (--hang-timeout-s)"
+            child.failure_message = f"gave no sign of life for {seconds}, and was killed"
             child.kill()
 
     def _on_progress(self, child: Child, progress: Progress) -> None:

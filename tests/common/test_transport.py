@@ -1,7 +1,8 @@
-"""What a server takes of a peer: messages up to a size."""
+"""What a server takes of a peer, messages up to a size, and how it stays to be found."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,7 @@ import msgspec
 import pytest
 import zmq
 
+from forge_common.errors import LinkError
 from forge_common.transport import ClientChannel, ServerChannel
 
 
@@ -57,3 +59,33 @@ def test_a_message_that_is_too_large_ends_its_connection_only(
     assert not server.socket.poll(100)
     client.send(Note("on a new connection"))
     assert received(server) == "on a new connection"
+
+
+def test_removed_socket_file_is_made_anew_and_costs_no_connection(
+    context: zmq.Context[Any], server: ServerChannel[Note], client: ClientChannel[Note]
+) -> None:
+    client.send(Note("before"))
+    assert received(server) == "before"
+    assert server.can_be_found
+    Path(server.endpoint.removeprefix("ipc://")).unlink()
+    assert not server.can_be_found
+    server.bind_again()
+    assert server.can_be_found
+    client.send(Note("by the old connection"))
+    assert received(server) == "by the old connection"
+    with closing(ClientChannel[Note](context, server.endpoint, Note, b"new")) as newcomer:
+        newcomer.send(Note("by a new one"))
+        assert received(server) == "by a new one"
+
+
+def test_file_of_a_socket_cannot_be_made_anew_where_its_directory_is_gone(
+    server: ServerChannel[Note], tmp_path: Path
+) -> None:
+    shutil.rmtree(tmp_path)
+    with pytest.raises(LinkError, match="must exist with mode 0700"):
+        server.bind_again()
+
+
+def test_socket_without_a_file_can_always_be_found(context: zmq.Context[Any]) -> None:
+    with closing(ServerChannel[Note](context, "tcp://127.0.0.1:*", Note)) as server:
+        assert server.can_be_found

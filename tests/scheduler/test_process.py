@@ -11,6 +11,7 @@ import msgspec
 import pytest
 import zmq
 
+from forge_common import beats
 from forge_common.errors import LinkError
 from forge_common.protocol.api_scheduler import (
     Abort,
@@ -29,7 +30,7 @@ from forge_common.protocol.scheduler_worker import RunBatch, Shutdown, WorkerFai
 from forge_common.readiness import READY_FD_VARIABLE
 from forge_common.sampling import FinishReason
 from tests.builders import make_submit
-from tests.scheduler.served import Served, serving
+from tests.scheduler.served import BatchSettings, Served, serving
 
 
 @pytest.fixture
@@ -218,7 +219,8 @@ def test_launcher_is_told_which_worker_is_lost(
         served.worker.report_ready()
         served.expect_stats(lambda stats: stats.is_worker_ready)
         served.worker.channel.close()
-        assert reports.readline() == b'{"type":"PeerLost","process_id":1}\n'
+        told = (line for line in reports if b"Alive" not in line)
+        assert next(told) == b'{"type":"PeerLost","process_id":1}\n'
         os.close(writer)
 
 
@@ -266,3 +268,39 @@ def test_idle_process_uses_no_cpu(ready: Served) -> None:
     started_s = time.process_time()
     time.sleep(0.2)
     assert time.process_time() - started_s < 0.02
+
+
+def test_worker_that_hangs_in_a_step_is_told_and_replaced(tmp_path: Path) -> None:
+    """Its connection is there all the while, and nobody else has anything to say."""
+    with serving(tmp_path, batch=BatchSettings(step_timeout_s=0.2)) as served:
+        served.worker.report_ready()
+        served.client.send(make_submit(max_tokens=3))
+        served.client.expect(Accepted)
+        for word in (RunBatch, RunBatch, Shutdown):
+            served.worker.expect(word)
+        served.replace_worker()
+        assert len(served.run_to_end(served.client)[0]) == 3
+        served.expect_stats(lambda stats: stats.worker_restarts_total["hung"] == 1)
+
+
+def test_supervised_process_beats_and_binds_anew_what_was_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beats, "INTERVAL_S", 0.02)
+    reader, writer = os.pipe()
+    monkeypatch.setenv(READY_FD_VARIABLE, str(writer))
+    with os.fdopen(reader, "rb") as reports, serving(tmp_path) as served:
+        assert [reports.readline() for _ in range(3)] == [b'{"type":"Alive"}\n'] * 3
+        served.worker.report_ready()
+        served.client.send(Hello(PROTOCOL_VERSION))
+        served.client.expect(SchedulerReady)
+        for name in ("clients", "worker"):
+            (tmp_path / name).unlink()
+        served.client.send(make_submit(max_tokens=4))
+        served.client.expect(Accepted)
+        served.replace_worker()
+        assert len(served.run_to_end(served.client)[0]) == 4
+        late = served.connect(b"late")
+        late.send(GetStats())
+        late.expect(SchedulerStats)
+        os.close(writer)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from forge_common.config import SchedulerConfig, SpeculationSettings
+from forge_common.config import BatchSettings, SchedulerConfig, SpeculationSettings
 from forge_common.errors import LinkError
 from forge_common.protocol.api_scheduler import SchedulerReady, SequenceOutput, WorkerLoss
 from forge_common.protocol.scheduler_worker import BatchOutput, FromWorker, WorkerFailed
@@ -209,3 +209,56 @@ def test_worker_that_lost_its_connection_and_came_back_is_not_dismissed(
     ledger.desk.on_lost_connection()
     assert ledger.desk.worker == SECOND
     assert ledger.lost == dismissed
+
+
+class SlowLedger(Ledger):
+    """Its desk's clock is moved by hand, and a step may take 5 s."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now_s = 0.0
+        config = SchedulerConfig(batch=BatchSettings(step_timeout_s=5.0))
+        self.desk = WorkerDesk(config, self, lambda: self.now_s)
+        self.introduce(FIRST)
+        self.scheduler.submit(CLIENT, make_submit(max_tokens=3))
+
+
+def test_worker_that_does_not_end_a_step_is_lost_and_its_sequences_go_on() -> None:
+    ledger = SlowLedger()
+    late = ledger.fake.run(ledger.desk.next_step())
+    assert ledger.desk.step_remaining_s == 5.0
+    ledger.now_s = 4.9
+    ledger.desk.lose_if_hung()
+    assert ledger.desk.worker == FIRST
+    ledger.now_s = 5.0
+    ledger.desk.lose_if_hung()
+    assert (ledger.desk.worker, ledger.lost) == (None, [FIRST])
+    assert ledger.desk.step_remaining_s is None
+    ledger.introduce(SECOND)
+    ledger.desk.on_message(FIRST, late)
+    assert ledger.desk.stats().worker_restarts_total[WorkerLoss.HUNG] == 1
+    ledger.fake = FakeWorker(num_blocks=32, block_size=4)
+    for _ in range(3):
+        ledger.step(SECOND)
+    assert sum(len(output.token_ids) for output in ledger.outputs) == 3
+
+
+def test_worker_that_works_is_never_hung_however_long_it_works() -> None:
+    ledger = SlowLedger()
+    for _ in range(3):
+        ledger.now_s += 4.0
+        ledger.step()
+        ledger.desk.lose_if_hung()
+    ledger.now_s += 100.0
+    ledger.desk.lose_if_hung()
+    assert ledger.desk.worker == FIRST
+
+
+def test_request_over_which_two_workers_hang_ends_alone() -> None:
+    ledger = SlowLedger()
+    for name in (SECOND, b"third"):
+        assert ledger.desk.next_step() is not None
+        ledger.now_s += 5.0
+        ledger.desk.lose_if_hung()
+        ledger.introduce(name)
+    assert "two workers in succession" in str(ledger.outputs[-1].error)

@@ -1,8 +1,8 @@
 """Runs a Supervisor over roles made of a few lines of Python: `python -m … < roles.json`.
 
 In a process of its own, since a supervisor owns its process's signals and children. Standard input
-is a JSON list of [name, stage, code]; `ready()`, `fail(message)` and `peer_lost(pid)` stand ready
-for the code.
+is a JSON list of [name, stage, code]; `ready()`, `alive()`, `fail(message)` and `peer_lost(pid)`
+stand ready for the code.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from forge_common.readiness import Readiness
 hold_lifeline(os.environ)
 ready, fail = Readiness.from_environment().ready, Readiness.from_environment().failed
 progress = Readiness.from_environment().progress
-peer_lost = Readiness.from_environment().peer_lost
+peer_lost, alive = Readiness.from_environment().peer_lost, Readiness.from_environment().alive
 def exit_slowly(seconds):
     signal.signal(signal.SIGTERM, lambda *_: (time.sleep(seconds), print("bye"), sys.exit(0)))
 """
@@ -39,6 +39,7 @@ class Deployment(msgspec.Struct):
     first_restart_delay_s: float = 0.01
     start_timeout_s: float = 20.0
     drain_timeout_s: float = 5.0
+    hang_timeout_s: float = 10.0
 
 
 async def supervise(deployment: Deployment) -> int:
@@ -56,7 +57,9 @@ async def supervise(deployment: Deployment) -> int:
     restarts.FIRST_DELAY_S = deployment.first_restart_delay_s
     console = Console(sys.stderr, [role.name for role in roles])
     settings = LaunchSettings(
-        start_timeout_s=deployment.start_timeout_s, drain_timeout_s=deployment.drain_timeout_s
+        start_timeout_s=deployment.start_timeout_s,
+        drain_timeout_s=deployment.drain_timeout_s,
+        hang_timeout_s=deployment.hang_timeout_s,
     )
     supervisor = Supervisor(
         console, settings, lambda: print("all ready", flush=True), stop_grace_s=1.5
