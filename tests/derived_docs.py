@@ -17,11 +17,14 @@ from forge_api.scheduler_metrics import scheduler_metrics, scheduler_restarts
 from forge_common.config import LaunchConfig
 from forge_common.settings_schema import settings_table
 from forge_scheduler.stats import starting_stats
+from tests.faults.table import table
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("forge_api", "forge_scheduler", "forge_worker", "forge_common")
 README = ROOT / "README.md"
-PAGES = tuple(ROOT / "docs" / f"{name}.md" for name in ("settings", "files", "watching"))
+PAGES = tuple(
+    ROOT / "docs" / f"{name}.md" for name in ("settings", "files", "watching", "faults")
+)
 
 
 def flags() -> str:
@@ -50,7 +53,12 @@ def metrics() -> str:
     return "\n".join(["| metric | | |", "|---|---|---|", *rows])
 
 
-PARTS: dict[str, Callable[[], str]] = {"flags": flags, "layout": layout, "metrics": metrics}
+PARTS: dict[str, Callable[[], str]] = {
+    "flags": flags,
+    "layout": layout,
+    "metrics": metrics,
+    "faults": table,
+}
 
 
 def with_parts(text: str) -> str:

@@ -1,0 +1,1 @@
+"""Every process × every fault, on real processes: what is disturbed, and what is not."""
