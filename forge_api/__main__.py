@@ -6,9 +6,11 @@ Puts the parts together in order: model files, link to the scheduler, server. Kn
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from pathlib import Path
 
+from forge_api.metrics_room import reserve
 from forge_common.config import ApiConfig
 from forge_common.errors import ConfigError
 from forge_common.readiness import Readiness
@@ -16,6 +18,8 @@ from forge_common.settings import run_role
 
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 METRICS_DIRECTORY = "metrics"
+
+logger = logging.getLogger(__name__)
 
 
 def main(config: ApiConfig) -> None:
@@ -37,6 +41,11 @@ def share_metrics(config: ApiConfig) -> None:
     except OSError as error:
         raise ConfigError(f"cannot make {directory}: {error.strerror}") from error
     forget_dead(directory)
+    try:
+        reserve(directory, os.getpid())
+    except OSError as error:
+        logger.warning("metrics of this process are not shared: %s: %s", directory, error)
+        return
     os.environ[MULTIPROCESS_VARIABLE] = str(directory)
 
 

@@ -101,3 +101,11 @@ def test_plan_names_every_part_and_the_sum() -> None:
     ]
     assert lines[5].split(maxsplit=1)[1] == "3.5 GiB   of 8.0 GiB on the host"
     assert lines[6] == "  A context holds up to 2048 tokens; all together, 16384."
+
+
+def test_plan_that_cannot_be_written_is_no_failure() -> None:
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", CLI, "--plan"], stdout=full, stderr=subprocess.PIPE
+        )
+    assert (ended.returncode, ended.stderr) == (0, b"")
