@@ -14,13 +14,15 @@ from collections.abc import Callable
 from forge_common.supervisor.child import Child
 
 TICK_S = 1.0
+MIN_TICKS = 2  # beats are as far apart as ticks, so there may be one between any two of them
 
 
 class HangWatch:
     """`timeout_s` of 0 means that nobody is watched."""
 
     def __init__(self, timeout_s: float) -> None:
-        self._max_ticks = math.ceil(timeout_s / TICK_S)
+        ticks = math.ceil(timeout_s / TICK_S)
+        self._max_ticks = max(ticks, MIN_TICKS) if ticks else 0
         self._num_ticks: dict[Child, int] = {}  # since each was heard of
 
     async def run(self, on_silent: Callable[[Child], None]) -> None:
