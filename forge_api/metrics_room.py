@@ -7,7 +7,6 @@ write into a hole ends the process by SIGBUS. Knows how the library names its fi
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 
 KINDS = ("counter", "histogram", "gauge_livesum")
@@ -15,20 +14,23 @@ FILE_BYTES = 2**16  # as the library makes them; labels being from closed sets, 
 
 
 def reserve(directory: Path, process_id: int) -> None:
-    """OSError where there is no room; then nothing is left there."""
+    """OSError where there is no room; then no file is left there that was not there before.
+
+    One may be, of an earlier process of the same number: what that counted stays.
+    """
     paths = [directory / f"{kind}_{process_id}.db" for kind in KINDS]
+    new = [path for path in paths if not path.exists()]
     try:
         for path in paths:
             _allocate(path)
     except OSError:
-        for path in paths:
-            with suppress(OSError):
-                path.unlink()
+        for path in new:
+            path.unlink(missing_ok=True)
         raise
 
 
 def _allocate(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         os.posix_fallocate(descriptor, 0, FILE_BYTES)
     finally:

@@ -33,6 +33,12 @@ def test_room_is_taken_and_not_only_promised(tmp_path: Path) -> None:
         assert path.stat().st_blocks * BLOCK_BYTES >= FILE_BYTES
 
 
+def test_what_an_earlier_process_of_the_same_number_counted_stays(tmp_path: Path) -> None:
+    (tmp_path / "counter_7.db").write_bytes(b"counted")
+    reserve(tmp_path, 7)
+    assert (tmp_path / "counter_7.db").read_bytes().startswith(b"counted\0")
+
+
 def test_every_file_that_is_counted_into_had_room(tmp_path: Path) -> None:
     program = (
         "import os, pathlib; from forge_api.metrics_room import reserve\n"
