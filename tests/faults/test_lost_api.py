@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -42,7 +43,7 @@ def serve_all_kinds(deployment: Deployment) -> list[Served]:
     pids = deployment.pids_of("api")
     streams = start(deployment.url).items()
     served = [Served(process_behind(stream, pids), name, stream) for name, stream in streams]
-    while {one.pid for one in served if one.name == LONG} != set(pids):
+    while set(pids) - {one.pid for one in served if one.name == LONG and not one.stream.is_done}:
         stream = Stream(deployment.url, LONG_REQUEST)
         served.append(Served(process_behind(stream, pids), LONG, stream))
     return served
@@ -54,6 +55,7 @@ def process_behind(stream: Stream, pids: list[int]) -> int | None:
         for pid in pids:
             if inode_behind(stream) in inodes_of(pid):
                 return pid
+        time.sleep(0.005)
     return None
 
 
