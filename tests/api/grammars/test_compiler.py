@@ -18,7 +18,19 @@ from tests.api.grammars.programs import allows
 MISBEHAVING = "tests.api.confined.misbehaving"
 FRIENDLY = b'{"type":"Choices","texts":["a","b"]}'
 SLOW = msgspec.json.encode(
-    {"type": "JsonSchema", "schema": {"enum": [f"value {number}" for number in range(500_000)]}}
+    {
+        "type": "JsonSchema",
+        "schema": {
+            "properties": {
+                str(number): {
+                    "type": "string",
+                    "pattern": f"^[a-z]{{1,{number}}}[^a]{{1,40}}$",
+                    "maxLength": 90,
+                }
+                for number in range(1, 400)
+            }
+        },
+    }
 )
 
 
