@@ -22,9 +22,7 @@ from tests.faults.table import table
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("forge_api", "forge_scheduler", "forge_worker", "forge_common")
 README = ROOT / "README.md"
-PAGES = tuple(
-    ROOT / "docs" / f"{name}.md" for name in ("settings", "files", "watching", "faults")
-)
+PAGES = tuple(ROOT / "docs" / f"{name}.md" for name in ("settings", "files", "watching", "faults"))
 
 
 def flags() -> str:
