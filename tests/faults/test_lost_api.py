@@ -22,7 +22,6 @@ from tests.faults.streams import (
     Stream,
     assert_same,
     start,
-    wait_until_all_gain,
 )
 
 pytestmark = pytest.mark.integration
@@ -78,7 +77,6 @@ def inodes_of(pid: int) -> set[str]:
 def test_others_go_on(cell: LostApi, deployment: Deployment, undisturbed: Said) -> None:
     pids = deployment.pids()
     served = serve_all_kinds(deployment)
-    wait_until_all_gain((one.stream for one in served if one.name == LONG), 1)
     INJECT[cell.fault](deployment, "api")
     for one in served:
         one.stream.wait()
