@@ -38,6 +38,10 @@ class UnfinishedRequest:
         return self.num_losses >= MAX_LOSSES - 1
 
     @property
+    def is_over(self) -> bool:
+        return all(known is None for known in self._outputs)
+
+    @property
     def is_too_long(self) -> bool:
         return sum(len(known or ()) for known in self._outputs) > MAX_TOKENS_SO_FAR
 
@@ -101,11 +105,13 @@ class Unfinished:
     def take(self, output: SequenceOutput) -> None:
         if (request := self._requests.get(output.request_id)) is not None:
             request.take(output)
+            self._close_if_over(request)
 
     def end_choice(self, request_id: str, choice_index: int) -> None:
         """Without waiting for its end to be told."""
         if (request := self._requests.get(request_id)) is not None:
             request.end_choice(choice_index)
+            self._close_if_over(request)
 
     def close(self, request_id: str) -> None:
         self._requests.pop(request_id, None)
@@ -134,6 +140,11 @@ class Unfinished:
         for request_id in ended:
             self.close(request_id)
         return ended
+
+    def _close_if_over(self, request: UnfinishedRequest) -> None:
+        """Its client may still read: there is nothing in it for another scheduler to do."""
+        if request.is_over:
+            self.close(request.request_id)
 
     def _put_on_trial(self) -> list[UnfinishedRequest]:
         """The one that is under the greatest suspicion, where nobody is on trial."""

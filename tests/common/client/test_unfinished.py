@@ -84,6 +84,14 @@ def test_what_was_never_taken_is_asked_as_it_was() -> None:
     assert book.take_due() == [submit()]
 
 
+def test_what_has_come_in_full_is_not_asked_again_while_its_client_still_reads() -> None:
+    book = book_with("all came", "ended here", "goes on")
+    book.take(output([1], "all came", is_last=True))
+    book.end_choice("ended here", 0)
+    assert lose(book, 1) == []
+    assert names(book.take_due()) == ["goes on"]
+
+
 def test_what_was_closed_is_not_asked_again() -> None:
     book = book_with("a", "b")
     book.close("a")
