@@ -24,7 +24,7 @@ class Intake:
     """The border: past it, a request is known to fit the model and the cache."""
 
     def __init__(self, max_model_len: int, vocab_size: int) -> None:
-        self._max_model_len = max_model_len
+        self.max_model_len = max_model_len
         self._vocab_size = vocab_size
 
     def make_request(self, client: bytes, submit: Submit, arrived_at_s: float) -> Request:
@@ -38,7 +38,7 @@ class Intake:
             key=RequestKey(client, submit.request_id),
             sampling=submit.sampling,
             num_prompt_tokens=num_prompt_tokens,
-            max_num_tokens=min(num_prompt_tokens + submit.sampling.max_tokens, self._max_model_len),
+            max_num_tokens=min(num_prompt_tokens + submit.sampling.max_tokens, self.max_model_len),
             arrived_at_s=arrived_at_s,
             is_speculative=submit.is_speculative,
             tenant=submit.tenant,
@@ -47,10 +47,10 @@ class Intake:
         return request
 
     def _check_length(self, num_prompt_tokens: int) -> None:
-        if num_prompt_tokens >= self._max_model_len:
+        if num_prompt_tokens >= self.max_model_len:
             raise RequestError(
                 f"the prompt has {num_prompt_tokens} tokens; with one token of output the context "
-                f"holds {self._max_model_len - 1}",
+                f"holds {self.max_model_len - 1}",
                 code="context_length_exceeded",
             )
 

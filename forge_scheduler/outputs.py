@@ -12,6 +12,8 @@ from forge_common.sampling import FinishReason
 from forge_scheduler.sequence import Sequence
 from forge_scheduler.stopping import accept_tokens
 
+ClientOutputs = dict[bytes, list[SequenceOutput]]  # by client
+
 
 def accept(sequence: Sequence, sampled: SampledSequence) -> SequenceOutput:
     """Append the sampled tokens, up to one that ends it, and say what the client gets of them."""

@@ -71,6 +71,15 @@ class Request:
     def is_finished(self) -> bool:
         return all(sequence.is_finished for sequence in self.sequences)
 
+    @property
+    def unfinished(self) -> list[Sequence]:
+        return [sequence for sequence in self.sequences if not sequence.is_finished]
+
+    @property
+    def has_started(self) -> bool:
+        """One of its choices has got its first step."""
+        return any(sequence.queue_s is not None for sequence in self.sequences)
+
 
 @dataclass(slots=True, eq=False)
 class Sequence:
@@ -86,9 +95,7 @@ class Sequence:
     num_pending_tokens: int = 0
     num_draft_tokens: int = 0  # of a step in flight
     num_steps_in_flight: int = 0
-    num_tokens_on_trial: int = (
-        0  # how far it had come when its worker was lost, until it is past that
-    )
+    num_tokens_on_trial: int = 0  # computed when its worker was lost, until it is past that
     block_table: list[int] = field(default_factory=list)
     block_hashes: list[bytes] = field(default_factory=list)
     num_committed_blocks: int = 0

@@ -35,8 +35,9 @@ from forge_common.sampling import FinishReason
 from forge_common.transport import PeerGone, PeerSlow, Undecodable
 from forge_scheduler.malformed import answer_to
 from forge_scheduler.outbox import Outbox
+from forge_scheduler.outputs import ClientOutputs
 from forge_scheduler.pulse import Pulse
-from forge_scheduler.scheduler import ClientOutputs, Scheduler
+from forge_scheduler.scheduler import Scheduler
 from forge_scheduler.sequence import RequestKey
 from forge_scheduler.waiting_queue import QueueFull
 from forge_scheduler.worker_desk import WorkerDesk

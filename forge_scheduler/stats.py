@@ -37,7 +37,7 @@ class Counters:
     num_rejected: int = 0
     num_slow_clients: int = 0
     num_delayed: int = 0  # steps of sequences whose grammar was not worked out in time
-    num_resumed: int = 0  # sequences that ran when a worker was lost
+    num_resumed: int = 0  # sequences that went on after a worker or a scheduler was lost
     num_worker_restarts: dict[WorkerLoss, int] = field(
         default_factory=lambda: dict.fromkeys(WorkerLoss, 0)
     )

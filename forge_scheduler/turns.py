@@ -63,7 +63,7 @@ class Turns:
         return turn
 
     def start(self, request: Request, turn: float) -> None:
-        """One of its sequences has got its first step."""
+        """The first of its choices has got its first step."""
         self._now = max(self._now, turn) + expected_cost(request) / self._max_tenants
 
     def settle(self, request: Request) -> None:
@@ -89,7 +89,9 @@ def expected_cost(request: Request) -> float:
 
 def actual_cost(request: Request) -> float:
     """In tokens: the prompt but for what was cached, if it ever ran, and every token put out."""
-    first = request.sequences[0]
-    num_prompt_tokens = max(request.num_prompt_tokens - first.num_cached_tokens, 0)
+    num_cached_tokens = min(  # the first choice to start computes the prompt for the others
+        (each.num_cached_tokens for each in request.sequences if each.queue_s is not None),
+        default=request.num_prompt_tokens,
+    )
     num_output_tokens = sum(sequence.num_output_tokens for sequence in request.sequences)
-    return float((0 if first.queue_s is None else num_prompt_tokens) + num_output_tokens)
+    return float(max(request.num_prompt_tokens - num_cached_tokens, 0) + num_output_tokens)

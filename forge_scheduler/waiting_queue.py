@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from operator import attrgetter
 
 from forge_common.errors import RequestError, RequestErrorKind
-from forge_scheduler.sequence import Rank, Sequence
+from forge_scheduler.sequence import Rank, Request, Sequence
 from forge_scheduler.shares import NONE, Room, Shares
 
 MIN_RETRY_AFTER_S = 1.0
@@ -88,6 +88,12 @@ class WaitingQueue(RankedSequences):
         super().add(sequence)
         self.num_tokens += sequence.request.num_prompt_tokens
         self._shares.add(sequence.request.tenant, sequence.request.num_prompt_tokens)
+
+    def add_held(self, request: Request) -> None:
+        """The choices that were held back until the prompt would be computed."""
+        held, request.held = request.held, []
+        for sequence in held:
+            self.add(sequence)
 
     def remove(self, sequence: Sequence) -> None:
         super().remove(sequence)

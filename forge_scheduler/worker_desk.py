@@ -31,8 +31,9 @@ from forge_common.protocol.scheduler_worker import (
     WorkerReady,
 )
 from forge_common.transport import Undecodable
+from forge_scheduler.outputs import ClientOutputs
 from forge_scheduler.policy import make_policy
-from forge_scheduler.scheduler import ClientOutputs, Limits, Scheduler
+from forge_scheduler.scheduler import Limits, Scheduler
 from forge_scheduler.stats import Clock, starting_stats
 from forge_scheduler.status import starting_status
 from forge_scheduler.step_watch import StepWatch

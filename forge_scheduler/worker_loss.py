@@ -37,10 +37,9 @@ def put_on_trial(in_flight: Iterable[Batch]) -> list[Request]:
 def fit_to(request: Request, max_model_len: int) -> list[Sequence]:
     """Let a request go on in another KV memory; returns its sequences that have no room there."""
     request.max_num_tokens = min(request.max_num_tokens, max_model_len)
-    unfinished = [sequence for sequence in request.sequences if not sequence.is_finished]
-    for sequence in unfinished:
+    for sequence in request.unfinished:
         sequence.block_hashes = []  # which were made for the blocks of the old one
-    return [sequence for sequence in unfinished if len(sequence.token_ids) >= max_model_len]
+    return [sequence for sequence in request.unfinished if len(sequence.token_ids) >= max_model_len]
 
 
 def no_room(sequence: Sequence, max_model_len: int) -> Failure:

@@ -35,12 +35,12 @@ def audit_blocks(scheduler: Scheduler) -> None:
 def audit_places(scheduler: Scheduler) -> None:
     """Every unfinished sequence waits, runs or is held back: exactly one of these."""
     places = [*scheduler._waiting, *scheduler._admission.running]
-    for request in scheduler._requests.values():
+    for request in scheduler._reception.requests.values():
         assert not request.is_finished
         places += request.held
     unfinished = [
         sequence
-        for request in scheduler._requests.values()
+        for request in scheduler._reception.requests.values()
         for sequence in request.sequences
         if not sequence.is_finished
     ]

@@ -8,7 +8,7 @@ from typing import Any
 from forge_common.protocol.api_scheduler import SequenceOutput, Submit
 from forge_common.protocol.scheduler_worker import RunBatch
 from forge_common.sampling import FinishReason
-from forge_scheduler.scheduler import ClientOutputs
+from forge_scheduler.outputs import ClientOutputs
 from forge_scheduler.sequence import RequestKey
 from tests.builders import make_scheduler
 from tests.scheduler.fakes import FakeWorker

@@ -43,7 +43,7 @@ class Walk:
 
     def submit(self) -> None:
         chance = self._chance
-        name = str(self.engine.scheduler._num_requests)
+        name = str(self.engine.scheduler._reception._num_requests)
         submit = make_submit(
             name,
             [chance.randrange(2) for _ in range(chance.randrange(1, 15))],

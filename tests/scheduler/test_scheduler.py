@@ -297,7 +297,9 @@ def test_retry_after_of_a_full_queue_is_when_those_that_wait_have_started() -> N
         now_s += 1.0
         engine.submit(make_submit(f"more-{index}", 10, max_tokens=1))
     while not engine.scheduler._waiting.num_tokens >= 80:
-        engine.submit(make_submit(f"fill-{engine.scheduler._num_requests}", 10, max_tokens=1))
+        engine.submit(
+            make_submit(f"fill-{engine.scheduler._reception._num_requests}", 10, max_tokens=1)
+        )
     with pytest.raises(QueueFull) as raised:
         engine.submit(make_submit("late", 10))
     assert raised.value.retry_after_s == pytest.approx(8.0, rel=0.4)

@@ -108,7 +108,7 @@ def test_a_submitted_request_says_whether_it_wants_drafts() -> None:
     plain = make_submit("a")
     scheduler.submit(b"c", plain)
     scheduler.submit(b"c", Submit("b", [1], plain.sampling, is_speculative=False))
-    wants = [request.is_speculative for request in scheduler._requests.values()]
+    wants = [request.is_speculative for request in scheduler._reception.requests.values()]
     assert wants == [True, False]
 
 

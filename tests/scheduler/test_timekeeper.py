@@ -100,3 +100,9 @@ def test_an_aborted_request_is_forgotten() -> None:
     engine.step()
     engine.abort("r")
     assert not engine.scheduler._timekeeper._watches
+
+
+def test_nothing_is_kept_of_a_choice_that_another_scheduler_had_ended() -> None:
+    engine = Clocked()
+    engine.submit(replace(timed(num_choices=2, max_tokens=3), so_far=[None, [1]])).run()
+    assert not engine.scheduler._timekeeper._watches

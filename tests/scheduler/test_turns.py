@@ -8,7 +8,7 @@ import pytest
 
 from forge_scheduler.policy import LowestPriorityNumberFirst
 from forge_scheduler.sequence import Request
-from forge_scheduler.turns import EXPECTED_OUTPUT_TOKENS, Turns
+from forge_scheduler.turns import EXPECTED_OUTPUT_TOKENS, Turns, actual_cost
 from tests.builders import make_sequence, make_submit
 from tests.scheduler.engine import Engine
 
@@ -115,7 +115,7 @@ def test_heavy_tenant_has_its_turn_however_many_new_ones_come() -> None:
     engine = one_at_a_time()
     for index in range(40):
         engine.submit(make_submit(f"heavy-{index}", 20, max_tokens=4, tenant="heavy"))
-    engine.scheduler._turns._max_tenants = 16
+    engine.scheduler._reception._turns._max_tenants = 16
     last = "heavy-5"
     for index in range(20_000):
         if last in order_of(engine):
@@ -131,7 +131,7 @@ def test_tenants_are_bounded_and_forgotten_when_all_is_idle() -> None:
         turns.take(make_request(f"tenant-{index}"))
         assert len(turns) <= 8
     engine = Engine().submit(make_submit("a", tenant="a"), make_submit("b", tenant="b")).run()
-    assert len(engine.scheduler._turns) == 0
+    assert len(engine.scheduler._reception._turns) == 0
 
 
 def test_priority_goes_before_turns_and_turns_before_arrival() -> None:
@@ -143,3 +143,13 @@ def test_priority_goes_before_turns_and_turns_before_arrival() -> None:
     served = order_of(engine.run())
     assert served[0] == "urgent"
     assert served.index("other") < served.index("many-1")
+
+
+def test_prompt_is_paid_for_whichever_choice_computed_it() -> None:
+    request = make_request("one", 10)
+    assert actual_cost(request) == 0.0
+    ended_before, ran = request.sequences[0], make_sequence(10)
+    request.sequences.append(ran)
+    ran.queue_s, ran.num_cached_tokens = 0.0, 4
+    assert ended_before.queue_s is None
+    assert actual_cost(request) == 6.0

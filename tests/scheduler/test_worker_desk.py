@@ -12,7 +12,8 @@ from forge_common.errors import LinkError
 from forge_common.protocol.api_scheduler import SchedulerReady, SequenceOutput, WorkerLoss
 from forge_common.protocol.scheduler_worker import BatchOutput, FromWorker, WorkerFailed
 from forge_common.transport import Undecodable
-from forge_scheduler.scheduler import ClientOutputs, Scheduler
+from forge_scheduler.outputs import ClientOutputs
+from forge_scheduler.scheduler import Scheduler
 from forge_scheduler.worker_desk import WorkerDesk
 from forge_scheduler.worker_seat import Worker
 from tests.builders import make_submit

@@ -109,7 +109,7 @@ def test_same_tokens_however_often_workers_are_lost(seed: int, max_draft_tokens:
 
 
 def anybody_on_trial(engine: Engine) -> bool:
-    requests = engine.scheduler._requests.values()
+    requests = engine.scheduler._reception.requests.values()
     return any(sequence.is_on_trial for request in requests for sequence in request.sequences)
 
 
