@@ -258,9 +258,9 @@ class EngineClient:
         if link is None or message.code in PASSING:
             return
         self._unfinished.close(message.request_id)
+        link.fail(error_from(message))
         for index in range(MAX_CHOICES):
             link.stream.close_choice(ChoiceKey(message.request_id, index))
-        link.fail(error_from(message))
 
     def _is_another(self, ready: SchedulerReady) -> bool:
         return self._scheduler is not None and self._scheduler.epoch != ready.epoch

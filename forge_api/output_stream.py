@@ -66,9 +66,10 @@ class OutputStream:
             self.on_overflow()
 
     def fail(self, error: RequestError) -> None:
-        """What came before is still delivered; then `error` is raised."""
-        self._error = self._error or error
-        self._wake()
+        """What came before is still delivered; then `error` is raised, unless that was all."""
+        if self._open:
+            self._error = self._error or error
+            self._wake()
 
     def close_choice(self, key: ChoiceKey) -> bool:
         """Take no more of this choice; True when it was still running."""

@@ -6,7 +6,6 @@ few seconds.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from time import perf_counter
 
@@ -15,12 +14,12 @@ from aiohttp.typedefs import Handler
 
 from forge_api.access.rights import PUBLIC
 from forge_api.middleware.arrival import ARRIVED_AT
+from forge_api.middleware.reply_status import reply_of
 from forge_api.middleware.request_id import REQUEST_ID
 from forge_api.route_label import route_of
 from forge_api.tracing.trace import trace_id_of
 from forge_common.log import fields_of
 
-CLIENT_GONE = 499  # nginx's number for it; nobody is there to receive it
 QUIET = PUBLIC | {"/metrics", "/forge/v1/status"}
 
 logger = logging.getLogger(__name__)
@@ -28,22 +27,17 @@ logger = logging.getLogger(__name__)
 
 @web.middleware
 async def log_access(request: web.Request, handler: Handler) -> web.StreamResponse:
-    status = 500
-    try:
-        response = await handler(request)
-        status = response.status
-        return response
-    except (asyncio.CancelledError, ConnectionError):
-        status = CLIENT_GONE
-        raise
-    finally:
-        _record(request, status, perf_counter() - request[ARRIVED_AT])
+    return await reply_of(
+        handler,
+        request,
+        lambda status: _record(request, status, perf_counter() - request[ARRIVED_AT]),
+    )
 
 
 def _record(request: web.Request, status: int, seconds: float) -> None:
     route = route_of(request)
     logger.log(
-        logging.DEBUG if route_of(request) in QUIET else logging.INFO,
+        logging.DEBUG if route in QUIET else logging.INFO,
         "%s %s %s %d %.1f ms",
         request[REQUEST_ID],
         request.method,

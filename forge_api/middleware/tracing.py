@@ -5,7 +5,6 @@ Probes and scrapes are not traced. Knows HTTP's semantic conventions; knows no e
 
 from __future__ import annotations
 
-import asyncio
 from types import MappingProxyType
 from typing import Final
 
@@ -13,8 +12,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from forge_api.metrics import METHODS
-from forge_api.middleware.access_log import CLIENT_GONE, QUIET
+from forge_api.middleware.access_log import QUIET
 from forge_api.middleware.arrival import ARRIVED_AT
+from forge_api.middleware.reply_status import SERVER_ERROR, reply_of
 from forge_api.middleware.request_id import REQUEST_ID
 from forge_api.route_label import UNKNOWN, route_of
 from forge_api.services import SERVICES
@@ -24,7 +24,6 @@ from forge_api.tracing.trace import TRACE, Trace, Tracer
 
 OTHER_METHOD: Final = "_OTHER"  # the conventions' word for it
 MAX_TEXT_CHARS: Final = 200  # of what clients wrote
-SERVER_ERRORS: Final = 500
 OPERATIONS: Final = MappingProxyType(  # the conventions' words
     {"/v1/chat/completions": "chat", "/v1/completions": "text_completion"}
 )
@@ -33,19 +32,10 @@ OPERATIONS: Final = MappingProxyType(  # the conventions' words
 @web.middleware
 async def trace_request(request: web.Request, handler: Handler) -> web.StreamResponse:
     tracer = request.app[SERVICES].tracer
-    if tracer is None or request.path in QUIET:
+    if tracer is None or route_of(request) in QUIET:
         return await handler(request)
     trace = request[TRACE] = begin(request, tracer)
-    status = SERVER_ERRORS
-    try:
-        response = await handler(request)
-        status = response.status
-        return response
-    except (asyncio.CancelledError, ConnectionError):
-        status = CLIENT_GONE
-        raise
-    finally:
-        end(trace, status)
+    return await reply_of(handler, request, lambda status: end(trace, status))
 
 
 def begin(request: web.Request, tracer: Tracer) -> Trace:
@@ -70,7 +60,7 @@ def begin(request: web.Request, tracer: Tracer) -> Trace:
 
 def end(trace: Trace, status: int) -> None:
     attributes: Attributes = {"http.response.status_code": status}
-    has_failed = status >= SERVER_ERRORS
+    has_failed = status >= SERVER_ERROR
     if has_failed:
         attributes["error.type"] = str(status)
     generated = trace.generated

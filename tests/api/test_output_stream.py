@@ -67,6 +67,18 @@ def test_a_closed_choice_is_not_heard_any_more() -> None:
     in_loop(test())
 
 
+def test_failure_after_the_last_output_is_none() -> None:
+    async def test() -> None:
+        stream = make_stream()
+        stream.put(output(1, is_last=True))
+        stream.fail(RequestError("too late to matter"))
+        assert tokens(await anext(stream)) == [1]
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+
+    in_loop(test())
+
+
 def test_what_came_before_a_failure_is_delivered() -> None:
     async def test() -> None:
         stream = make_stream()

@@ -41,7 +41,7 @@ def test_request_that_waits_ends_at_its_deadline() -> None:
 
 def test_stream_under_way_ends_with_an_error_event() -> None:
     engine = FakeEngine(never_ends, delay_s=0.01)
-    reply = ask(engine, "150", stream=True)
+    reply = ask(engine, "700", stream=True)
     assert reply.status == 200
     assert len(reply.events) > 2
     assert reply.events[-1]["error"]["code"] == "deadline_exceeded"

@@ -142,7 +142,7 @@ def test_what_the_client_does_not_sample_is_neither_sent_nor_timed() -> None:
 
 def test_probes_and_scrapes_are_not_traced() -> None:
     async def test(api: Api) -> None:
-        for path in ("/livez", "/readyz", "/metrics"):
+        for path in ("/livez", "/readyz", "/metrics", "/", "/web/dom.js"):
             await api.get(path, headers=SAMPLED)
 
     assert traced(test).spans == []
