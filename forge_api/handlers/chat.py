@@ -6,7 +6,8 @@ from aiohttp import web
 
 from forge_api.chat_reply import CHUNK_OBJECT, OBJECT, ChatReply, ChatStream
 from forge_api.handlers.bodies import read_body
-from forge_api.handlers.generate import ReplyKind, reply
+from forge_api.handlers.generate import reply
+from forge_api.handlers.reply_kind import ReplyKind
 from forge_api.services import SERVICES
 
 KIND = ReplyKind("chatcmpl-", OBJECT, CHUNK_OBJECT, ChatReply, ChatStream)

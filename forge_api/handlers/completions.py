@@ -5,7 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from forge_api.handlers.bodies import read_body
-from forge_api.handlers.generate import ReplyKind, reply
+from forge_api.handlers.generate import reply
+from forge_api.handlers.reply_kind import ReplyKind
 from forge_api.services import SERVICES
 from forge_api.text_reply import OBJECT, TextReply, TextStream
 

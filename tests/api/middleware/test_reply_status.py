@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 
 import pytest
 from aiohttp import web
@@ -28,12 +29,8 @@ def test_status_is_noted_however_a_request_ends(
             raise failure
         return web.Response(status=204)
 
-    async def test() -> list[int]:
-        noted: list[int] = []
-        try:
-            await reply_of(handler, make_mocked_request("GET", "/"), noted.append)
-        except BaseException as error:
-            assert error is failure
-        return noted
-
-    assert asyncio.run(test()) == [expected]
+    noted: list[int] = []
+    replied = reply_of(handler, make_mocked_request("GET", "/"), noted.append)
+    with nullcontext() if failure is None else pytest.raises(type(failure)):
+        asyncio.run(replied)
+    assert noted == [expected]
