@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from forge_worker.forward_inputs import ForwardInputs, IntArray, SlotArray
-from forge_worker.sequence_mirror import ScheduledRows, SequenceMirror
+from forge_worker.scheduled_rows import ScheduledRows
+from forge_worker.sequence_mirror import SequenceMirror
 from forge_worker.top_tokens import Mask
 
 

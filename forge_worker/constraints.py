@@ -1,9 +1,9 @@
 """Constraints: the grammar of each sequence that has one, followed token by token.
 
 A step waits for grammars only so long. What is cheap is answered at once; a mask that takes longer
-is worked out a turn at a time, over several steps, and its row gets no token meanwhile. So whatever
-a grammar costs, its own sequence waits, and which tokens come does not depend on it. What a step
-may spend is refilled step by step and saved up to a burst; rows that cost most come last.
+is worked out a slice at a time, over several steps, and its row gets no token meanwhile. So
+whatever a grammar costs, its own sequence waits, and which tokens come does not depend on it. What
+a step may spend is refilled step by step and saved up to a burst; rows that cost most come last.
 
 Masks are worked out on a thread of their own, so that they can be while the model computes; nothing
 else is asked of the engine meanwhile. Whatever goes wrong with a grammar, its sequence fails and no
@@ -18,15 +18,15 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from time import process_time, thread_time
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from forge_common.grammar.errors import GrammarTooLarge
 from forge_common.protocol.message import Failure
 from forge_common.sampling import SamplingParams
 from forge_worker.followed_grammar import FollowedGrammar, failure_of
-from forge_worker.forward_inputs import IntArray
+from forge_worker.masks import Masks, NoMasks, PendingMasks
 from forge_worker.sampler.grammar_mask import MaskWords
-from forge_worker.turns import LongWork, TakesLong, Turns
+from forge_worker.time_slices import LongWork, TakesLong, TimeSlices
 
 if TYPE_CHECKING:  # it is imported when the first grammar comes
     from forge_common.grammar.engine import Engine
@@ -45,9 +45,9 @@ class Pace(NamedTuple):
     refill_s: float = 0.010  # more of it in each step, at least
     share: float = 0.1  # of the time that steps take: more for steps that are long anyway
     burst_s: float = 0.030  # at most in one step
-    attempt_s: float = 0.004  # for one row, before it gets turns
-    turn_s: float = 0.004
-    max_long: int = 8  # masks that are worked out in turns; each may hold much memory
+    attempt_s: float = 0.004  # for one row, before its time is sliced
+    slice_s: float = 0.004
+    max_long: int = 8  # masks that are worked out in slices; each may hold much memory
     cheap_s: float = 0.050  # who owes less may take the place of one
     costly_s: float = 0.200  # that owes more
     forgiven_s: float = 0.002  # of a row's debt, for each token
@@ -56,41 +56,10 @@ class Pace(NamedTuple):
 UNHURRIED = Pace(refill_s=math.inf, burst_s=math.inf, attempt_s=math.inf)
 
 
-class Masks(NamedTuple):
-    """By row, where a row has a grammar."""
-
-    words: dict[int, MaskWords]
-    errors: dict[int, Failure]
-    delayed: set[int]  # rows whose masks are not worked out yet
-
-    def errors_of(self, rows: IntArray) -> dict[int, Failure]:
-        """By index of `rows`."""
-        if not self.errors:
-            return {}
-        found = enumerate(map(self.errors.get, rows.tolist()))
-        return {index: error for index, error in found if error is not None}
-
-    def delayed_of(self, rows: IntArray) -> list[int]:
-        """Indices of `rows`."""
-        if not self.delayed:
-            return []
-        return [index for index, row in enumerate(rows.tolist()) if row in self.delayed]
-
-
-class PendingMasks(Protocol):
-    def result(self) -> Masks:
-        """Waits until they are worked out."""
-
-
-class _NoMasks:
-    def result(self) -> Masks:
-        return Masks({}, {}, set())
-
-
 class _Long(NamedTuple):
-    """A mask that is worked out in turns."""
+    """A mask that is worked out in slices of time."""
 
-    row: int  # whose turns they are
+    row: int  # whose time they are
     work: LongWork[MaskWords]
 
 
@@ -103,7 +72,7 @@ class Constraints:
         self._grammars: dict[int, FollowedGrammar] = {}
         self._long: dict[bytes, _Long] = {}  # by place: what several ask is worked out once
         self._refused: OrderedDict[bytes, Failure] = OrderedDict()
-        self._turns = Turns()
+        self._slices = TimeSlices()
         self._left_s = self._pace.burst_s
         self._step_began_s = process_time()
         self._num_sequences = 0
@@ -163,7 +132,7 @@ class Constraints:
         found = Masks({}, {}, set())
         constrained = [row for row in rows if row in self._grammars]
         constrained.sort(key=self._debt_s)
-        self._take_turns(self._attempt_all(constrained, found), found)
+        self._slice_all(self._attempt_all(constrained, found), found)
         self._num_delayed += len(found.delayed)
         return found
 
@@ -187,13 +156,13 @@ class Constraints:
     def begin_masks(self, rows: Sequence[int]) -> PendingMasks:
         """The same on another thread, until whose result is taken nothing else may be asked."""
         if self._grammars.keys().isdisjoint(rows):
-            return _NoMasks()
+            return NoMasks()
         return self._thread.submit(self.masks, rows)
 
     def _ready_engine(self) -> Engine:
         if self._engine is None:
             self._engine = self._make_engine()
-            self._engine.look_by(self._turns.look)
+            self._engine.look_by(self._slices.look)
         return self._engine
 
     def _catch_up(self, row: int) -> Failure | None:
@@ -237,11 +206,11 @@ class Constraints:
 
     def _attempt(self, grammar: FollowedGrammar, work: Callable[[], Result]) -> Result:
         try:
-            return self._turns.attempt(work, min(self._pace.attempt_s, max(self._left_s, 0.0)))
+            return self._slices.attempt(work, min(self._pace.attempt_s, max(self._left_s, 0.0)))
         finally:
-            grammar.debt_s += self._turns.spent_s
+            grammar.debt_s += self._slices.spent_s
 
-    def _take_turns(self, rows: Iterable[int], found: Masks) -> None:
+    def _slice_all(self, rows: Iterable[int], found: Masks) -> None:
         waiting = deque(rows)
         while waiting and self._left_s > 0:
             row = waiting.popleft()
@@ -250,7 +219,7 @@ class Constraints:
                 found.delayed.add(row)
                 continue
             spent_s = work.spent_s
-            self._turns.resume(work, min(self._pace.turn_s, self._left_s))
+            self._slices.resume(work, min(self._pace.slice_s, self._left_s))
             self._left_s -= work.spent_s - spent_s
             self._grammars[row].debt_s += work.spent_s - spent_s
             if work.is_over:
@@ -293,7 +262,7 @@ class Constraints:
         return False
 
     def _drop(self, place: bytes) -> None:
-        self._turns.drop(self._long.pop(place).work)
+        self._slices.drop(self._long.pop(place).work)
 
     def _debt_s(self, row: int) -> float:
         return self._grammars[row].debt_s

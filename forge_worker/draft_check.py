@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from forge_worker.batch_inputs import BatchInputs
 from forge_worker.forward_inputs import IntArray
-from forge_worker.sequence_mirror import ScheduledRows
+from forge_worker.scheduled_rows import ScheduledRows
 from forge_worker.top_tokens import TokenArray
 
 

@@ -23,23 +23,20 @@ from forge_common.protocol.message import Failure
 from forge_common.protocol.scheduler_worker import BatchOutput, RunBatch
 from forge_worker.answer import Answer
 from forge_worker.batch_inputs import BatchInputs, build_inputs
-from forge_worker.constraints import Constraints, Masks
+from forge_worker.constraints import Constraints
 from forge_worker.draft_check import DraftCheck
 from forge_worker.foresight import Followed, Foresight
 from forge_worker.forward_inputs import FloatArray, ForwardInputs, IntArray
 from forge_worker.kv_cache import KVCache, scrub
 from forge_worker.logprobs import position_logprobs
+from forge_worker.masks import Masks
 from forge_worker.models.registry import Model
 from forge_worker.ops.protocol import Array
 from forge_worker.sampler.blame import blamed
 from forge_worker.sampler.sampler import NOT_FINITE, MakeSampler, Sampler, Wanted
 from forge_worker.sampler.table import SamplingTable
-from forge_worker.sequence_mirror import (
-    Limits,
-    ScheduledRows,
-    SequenceMirror,
-    host_tables,
-)
+from forge_worker.scheduled_rows import ScheduledRows
+from forge_worker.sequence_mirror import Limits, SequenceMirror, host_tables
 from forge_worker.top_tokens import Mask, TokenArray
 
 SCORED_VALUES = 2**24  # logits of a prompt that are held at a time: 64 MiB

@@ -9,7 +9,6 @@ fails alone. Knows nothing of models, logits or sockets.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -21,7 +20,8 @@ from forge_common.sampling import SamplingParams
 from forge_worker.forward_inputs import IntArray
 from forge_worker.ragged_table import RaggedTable
 from forge_worker.sampler.table import History
-from forge_worker.top_tokens import Mask, TokenArray
+from forge_worker.scheduled_rows import ScheduledRows
+from forge_worker.top_tokens import TokenArray
 
 
 class Limits(NamedTuple):
@@ -42,46 +42,6 @@ class Limits(NamedTuple):
     def max_known_tokens(self) -> int:
         """One more than a context holds: the last token sampled is never computed."""
         return self.max_model_len + 1
-
-
-class ScheduledRows(NamedTuple):
-    """The scheduled sequences of a step as arrays, in its order."""
-
-    rows: IntArray  # distinct
-    num_computed_tokens: IntArray
-    num_scheduled_tokens: IntArray
-    is_sampling: Mask
-    num_draft_tokens: IntArray  # the last of those scheduled
-    draft_token_ids: IntArray  # of all sequences, one behind the other
-
-    @property
-    def context_lens(self) -> IntArray:
-        """Drafts included."""
-        return self.num_computed_tokens + self.num_scheduled_tokens
-
-    def taking(self, owners: IntArray) -> ScheduledRows:
-        """Those alone. None of all may have drafts."""
-        return ScheduledRows(
-            self.rows[owners],
-            self.num_computed_tokens[owners],
-            self.num_scheduled_tokens[owners],
-            self.is_sampling[owners],
-            self.num_draft_tokens[owners],
-            self.draft_token_ids,
-        )
-
-    def without_sampling(self, owners: Sequence[int]) -> ScheduledRows:
-        """Those compute what they have, and no more."""
-        is_sampling = self.is_sampling.copy()
-        is_sampling[list(owners)] = False
-        return self._replace(is_sampling=is_sampling)
-
-    def without_drafts(self) -> ScheduledRows:
-        return self._replace(
-            num_scheduled_tokens=self.num_scheduled_tokens - self.num_draft_tokens,
-            num_draft_tokens=np.zeros_like(self.num_draft_tokens),
-            draft_token_ids=self.draft_token_ids[:0],
-        )
 
 
 class SamplingRows(Protocol):
@@ -224,20 +184,7 @@ class SequenceMirror:
             raise WorkerError(f"sequence {error} is scheduled but unknown") from error
         if len(set(rows)) < len(rows):
             raise WorkerError("a sequence is scheduled twice in one step")
-        longest = self.limits.max_model_len
-        counts = [min(sequence.num_computed_tokens, longest) for sequence in scheduled]
-        sizes = [min(sequence.num_scheduled_tokens, longest + 1) for sequence in scheduled]
-        is_sampling = [sequence.is_sampling for sequence in scheduled]
-        drafts = [sequence.draft_token_ids for sequence in scheduled]
-        numbers = np.array([rows, counts, sizes, is_sampling, [*map(len, drafts)]], np.int32)
-        return ScheduledRows(
-            numbers[0],
-            numbers[1],
-            numbers[2],
-            numbers[3].astype(np.bool_),
-            numbers[4],
-            np.array([*chain.from_iterable(drafts)], np.int32),
-        )
+        return ScheduledRows.of(scheduled, rows, self.limits.max_model_len)
 
     def _extend_block_tables(self, scheduled: Sequence[ScheduledSequence], rows: list[int]) -> None:
         for sequence, row in zip(scheduled, rows, strict=True):

@@ -13,7 +13,8 @@ import numpy as np
 from forge_common.protocol.message import Failure
 from forge_common.protocol.scheduler_worker import RunBatch
 from forge_worker.forward_inputs import IntArray
-from forge_worker.sequence_mirror import ScheduledRows, SequenceMirror
+from forge_worker.scheduled_rows import ScheduledRows
+from forge_worker.sequence_mirror import SequenceMirror
 
 
 class ScoredTokens(NamedTuple):

@@ -20,15 +20,17 @@ from msgspec.structs import replace
 
 from forge_common.protocol.message import Failure
 from forge_common.protocol.scheduler_worker import BatchOutput, RunBatch, SampledSequence
-from forge_worker.constraints import Constraints, Masks
+from forge_worker.constraints import Constraints
 from forge_worker.cuda.completion import CompletionWatch
 from forge_worker.cuda.device import Event
 from forge_worker.cuda.pending_step import PendingStep, pending_step
 from forge_worker.cuda.step_answers import answer
 from forge_worker.cuda.step_queue import StepQueue
 from forge_worker.cuda.step_results import Results
+from forge_worker.masks import Masks
 from forge_worker.sampler.blame import blamed
-from forge_worker.sequence_mirror import ScheduledRows, SequenceMirror
+from forge_worker.scheduled_rows import ScheduledRows
+from forge_worker.sequence_mirror import SequenceMirror
 
 MAX_IN_FLIGHT = 4  # sets of pinned results
 

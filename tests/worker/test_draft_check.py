@@ -7,7 +7,7 @@ import numpy as np
 from forge_common.protocol.scheduler_worker import RunBatch, ScheduledSequence
 from forge_worker.batch_inputs import BatchInputs, build_inputs
 from forge_worker.draft_check import DraftCheck
-from forge_worker.sequence_mirror import ScheduledRows
+from forge_worker.scheduled_rows import ScheduledRows
 from tests.worker.fakes import LIMITS, host_mirror, new_sequence
 
 PROMPT = [5, 6, 7, 8, 9]

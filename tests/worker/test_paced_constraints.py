@@ -19,7 +19,7 @@ from forge_worker.sampler.grammar_mask import forbidden_tokens
 from tests.worker.generation import END, VOCAB_SIZE, engine
 from tests.worker.test_hostile_grammars import HEAVY
 
-SLOW = Pace(refill_s=0.0005, share=0.0, burst_s=0.001, attempt_s=0.0003, turn_s=0.0003, max_long=2)
+SLOW = Pace(refill_s=0.0005, share=0.0, burst_s=0.001, attempt_s=0.0003, slice_s=0.0003, max_long=2)
 CHEAP = msgspec.msgpack.encode(Program((Literals((b"aaaaaaaaaaaaaaaaaaaaaaaa",)),)))
 SHOWN = ("60 keys in any order", "300 variants")
 NUM_TOKENS = 6

@@ -20,7 +20,7 @@ from forge_common.checkpoint import Checkpoint
 from forge_common.config import DeviceSettings
 from forge_common.errors import WorkerError
 from forge_common.protocol.scheduler_worker import BatchOutput, RunBatch
-from forge_worker.constraints import Constraints, Masks
+from forge_worker.constraints import Constraints
 from forge_worker.cpu import numpy_ops
 from forge_worker.cpu.expert_rows import ExpertRows, by_expert
 from forge_worker.cuda.device import Device
@@ -28,6 +28,7 @@ from forge_worker.cuda.layout import padding_bytes
 from forge_worker.cuda.precision import Precision
 from forge_worker.forward_inputs import FloatArray
 from forge_worker.kv_cache import allocate_kv_cache
+from forge_worker.masks import Masks
 from forge_worker.model_runner import ModelRunner
 from forge_worker.models.load import load_model
 from forge_worker.ops.protocol import ExpertChoice

@@ -11,7 +11,7 @@ from forge_worker.cuda.sampler import RowStatus
 from forge_worker.cuda.step_answers import answer
 from forge_worker.cuda.step_results import ResultLimits, Results, StepResults
 from forge_worker.sampler.sampler import ALL_RULED_OUT, NOT_FINITE
-from forge_worker.sequence_mirror import ScheduledRows
+from forge_worker.scheduled_rows import ScheduledRows
 from tests.cuda_emulator import EmulatedDevice
 
 NOTHING = np.zeros(0, np.int32)

@@ -1,4 +1,4 @@
-"""Turns: long work, some time of it now and the rest later, so that nobody waits long for it.
+"""TimeSlices: long work, some time of it now and the rest later, so that nobody waits long for it.
 
     attempt   on the caller's own thread; what is not done in time is given up
     resume    on a thread of the work's own, which stops where its time is over and goes on there
@@ -92,7 +92,7 @@ class LongWork(Generic[Result]):
             self._has_stopped.release()
 
 
-class Turns:
+class TimeSlices:
     def __init__(self) -> None:
         self.spent_s = 0.0  # by the last attempt, since its first look
         self._at_work: LongWork[object] | None = None
