@@ -15,6 +15,7 @@ from forge_common.client.blocking import (
     Timeouts,
 )
 from forge_common.client.client_model import ClientModel
+from forge_common.client.patience import Patience
 from forge_common.client.request_book import Output, RequestBook
 from forge_common.curve_keys import client_security
 from forge_common.errors import LinkError
@@ -42,8 +43,8 @@ class AsyncForgeClient:
     ) -> None:
         self._book = RequestBook(model)
         self._endpoint = endpoint
-        self._timeout_s, self._away_timeout_s = timeouts
-        self._patience: asyncio.TimerHandle | None = None
+        self._timeout_s, away_timeout_s = timeouts
+        self._patience = Patience(away_timeout_s, self._give_up)
         self._link = AsyncLink(endpoint, "client", security, self)
         self._news = asyncio.Event()  # replaced at every news, so that nobody misses one
         self._task = asyncio.create_task(self._link.run(), name="forge-client-link")
@@ -107,7 +108,7 @@ class AsyncForgeClient:
 
     async def close(self) -> None:
         self._task.cancel()
-        self._stop_patience()
+        self._patience.stop()
         await asyncio.gather(self._task, return_exceptions=True)
         self._link.close(FAREWELL_LINGER_MS)
 
@@ -133,16 +134,14 @@ class AsyncForgeClient:
         if self._book.is_link_stale:
             self._link.renew()
         elif self._book.scheduler is not None:
-            self._stop_patience()
+            self._patience.stop()
             await self._send_due()
         self._tell()
 
     def on_lost(self) -> None:
         self._book.lose_link()
         self._tell()
-        if self._patience is None:
-            loop = asyncio.get_running_loop()
-            self._patience = loop.call_later(self._away_timeout_s, self._lose_patience)
+        self._patience.start()
 
     def on_refused(self) -> None:
         self._book.lose(
@@ -150,14 +149,9 @@ class AsyncForgeClient:
         )
         self._tell()
 
-    def _lose_patience(self) -> None:
+    def _give_up(self) -> None:
         self._book.lose(LinkError(f"the scheduler at {self._endpoint} is lost"))
         self._tell()
-
-    def _stop_patience(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
 
     async def _send_due(self) -> None:
         await self._link.send(*self._book.take_due())

@@ -407,7 +407,7 @@ def test_stats_that_do_not_come_are_none(tmp_path: Path, monkeypatch: Any) -> No
 
 def test_a_failing_loop_ends_the_process_instead_of_hanging_it(tmp_path: Path) -> None:
     async def test(engine: EngineClient, scheduler: FakeScheduler) -> None:
-        engine._deliver = None
+        engine._requests = None
         scheduler.send(output([1]))
         await asyncio.sleep(5.0)
 
