@@ -107,6 +107,8 @@ class HttpProtocol(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """The reply to what could not be parsed, or whose handling failed before any middleware."""
+        if isinstance(exc, ConnectionError):  # nobody is there to be told, and nothing is amiss
+            raise exc
         if status < 500:
             logger.info("bytes that are no HTTP request, from %s", request.remote)
         else:

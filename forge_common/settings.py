@@ -133,7 +133,7 @@ def read_settings_file(path: Path) -> dict[tuple[str, str], object]:
         sections = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # tomllib's own, bad UTF-8, and huge numbers
         raise ConfigError(f"{path}: {error}") from error
     for section, values in sections.items():
         _check_section(path, section, values)

@@ -7,8 +7,10 @@ Each raises ConfigError for an endpoint that needs keys and has none, LinkError 
 or connect. Knows nothing of what any message means.
 
 Facts behind the options (measured on libzmq 4.3.5): a ROUTER without MANDATORY drops silently when
-a reader pauses; the default LINGER can hang an exit; an ipc path may have at most 107 bytes; a
-ROUTER that lingers after a peer filled its receive queue can abort the process, so RCVHWM is large.
+a reader pauses; the default LINGER can hang an exit; an ipc path may have at most 107 bytes. A peer
+that fills a receive queue and goes, before the queue is read, has the next heartbeat abort this
+process (`!_io_error`), and so can a ROUTER that lingers: hence the queues of a server have no bound
+in messages. What stands in them was never bounded in bytes.
 """
 
 from __future__ import annotations
@@ -98,6 +100,7 @@ class ServerChannel(Generic[ReceivedT]):
         self._codec: Codec[ReceivedT] = Codec(received)
         self.socket = context.socket(zmq.ROUTER)
         _set_options(self.socket, max_message_bytes)
+        self.socket.setsockopt(zmq.RCVHWM, 0)  # or a flood and its end would end this process
         self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self.endpoint = _bind(self.socket, endpoint, security)
 

@@ -48,12 +48,15 @@ class KeyTable(Struct, frozen=True, forbid_unknown_fields=True):
 def read_keys_file(path: Path) -> tuple[ApiKey, ...]:
     """Raises ConfigError. A file with secrets that anybody may read is warned of."""
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for, by all that is served
+            raise ConfigError(f"{path}: a file of keys is a regular file")
+        if status.st_size > MAX_FILE_BYTES:
             raise ConfigError(f"{path}: a file of keys has {MAX_FILE_BYTES} bytes at most")
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # tomllib's own, bad UTF-8, and huge numbers
         raise ConfigError(f"{path}: {error}") from error
     tables = _tables_of(path, document)
     keys = tuple(_key_of(path, name, table) for name, table in tables.items())

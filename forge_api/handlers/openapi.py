@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import msgspec
 from aiohttp import web
 
@@ -12,5 +14,11 @@ from forge_api.services import SERVICES
 
 
 async def openapi(request: web.Request) -> web.Response:
-    page = PAGE_OPERATIONS if request.app[SERVICES].http.web_page else ()
-    return raw_json_reply(msgspec.json.encode(document(OPERATIONS + page)))
+    return raw_json_reply(encoded(has_page=request.app[SERVICES].http.web_page))
+
+
+@cache
+def encoded(*, has_page: bool) -> bytes:
+    """Made once: every stream would wait for it, each time."""
+    page = PAGE_OPERATIONS if has_page else ()
+    return msgspec.json.encode(document(OPERATIONS + page))

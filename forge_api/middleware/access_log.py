@@ -41,7 +41,7 @@ def _record(request: web.Request, status: int, seconds: float) -> None:
         "%s %s %s %d %.1f ms",
         request[REQUEST_ID],
         request.method,
-        request.path,
+        printable(request.path),
         status,
         seconds * 1000,
         extra=fields_of(
@@ -54,3 +54,10 @@ def _record(request: web.Request, status: int, seconds: float) -> None:
             duration_ms=round(seconds * 1000, 3),
         ),
     )
+
+
+def printable(path: str) -> str:
+    """A path may hold the end of a line, and what looks like the next one; here it is escaped."""
+    if path.isprintable():
+        return path
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from aiohttp import ClientConnectionResetError
 
 from tests.api.fakes import HELLO, Api, FakeEngine, Reply, serve, speaks
 
@@ -56,3 +57,20 @@ def test_a_request_may_take_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
     reply = serve(FakeEngine(speaks("hello world"), delay_s=0.1), test)
     assert reply.joined() == "hello world"
+
+
+def test_a_client_that_is_gone_while_it_is_written_to_is_no_fault(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def write_to_nobody(*_: object) -> None:
+        raise ClientConnectionResetError("Cannot write to closing transport")
+
+    monkeypatch.setattr("forge_api.handlers.generate.StreamWriter._write_events", write_to_nobody)
+
+    async def test(api: Api) -> bytes:
+        body = b'{"prompt": "hi", "stream": true}'
+        head = b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        return await answer_to(api, head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    serve(FakeEngine(speaks("hi")), test)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]

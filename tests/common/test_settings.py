@@ -138,6 +138,8 @@ def test_wrong_variable_is_named() -> None:
         ("[batch]\noverlap = 'on'", r"\[batch\] overlap: expected true or false, got on"),
         ("batch = 1", r"batch must be a section"),
         ("[batch", r"forge\.toml: "),
+        (f"[http]\nport = {'9' * 5000}", r"forge\.toml: .*4300 digits"),
+        (f"a = {'[' * 100_000}", r"forge\.toml: .*recursion"),
     ],
 )
 def test_wrong_file_is_refused(write_toml: WriteToml, text: str, sentence: str) -> None:

@@ -1,8 +1,10 @@
-"""What a server takes of a peer, messages up to a size, and how it stays to be found."""
+"""What a server takes of a peer: messages up to a size, any number of them; how it stays found."""
 
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -89,3 +91,35 @@ def test_file_of_a_socket_cannot_be_made_anew_where_its_directory_is_gone(
 def test_socket_without_a_file_can_always_be_found(context: zmq.Context[Any]) -> None:
     with closing(ServerChannel[Note](context, "tcp://127.0.0.1:*", Note)) as server:
         assert server.can_be_found
+
+
+# In a process of its own, since what it guards against is the end of the process.
+FLOOD = """
+import sys, time, zmq
+import msgspec
+from forge_common import transport
+
+transport.HEARTBEAT_INTERVAL_MS = 50
+class Note(msgspec.Struct):
+    text: str
+
+with zmq.Context() as ours, zmq.Context() as theirs:
+    server = transport.ServerChannel(ours, sys.argv[1], Note)
+    peer = theirs.socket(zmq.DEALER)
+    peer.sndhwm, peer.linger = 0, 200
+    peer.connect(sys.argv[1])
+    for _ in range(6000):
+        peer.send(msgspec.msgpack.encode(Note("x")))
+    time.sleep(0.2)
+    peer.close()
+    time.sleep(0.5)
+    print(sum(1 for _ in server.drain(10_000)))
+    server.close()
+"""
+
+
+def test_a_peer_that_floods_and_goes_does_not_end_the_server(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    argv = [sys.executable, "-c", FLOOD, f"ipc://{tmp_path}/notes"]
+    ended = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    assert (ended.returncode, ended.stderr, ended.stdout) == (0, "", "6000\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -75,6 +76,8 @@ def test_empty_file_has_no_keys(tmp_path: Path) -> None:
         ('[keys.a]\nkey = "secret"\n[keys.b]\nkey = "secret"', "a and b have the same key"),
         ('[keys.a]\nkey = "secret"\n[keys.a]\nkey = "other"', "line 3"),
         ("\0", "line 1"),
+        (f'[keys.a]\nkey = "secret"\npriority = {"9" * 5000}', "4300 digits"),
+        (f"a = {'[' * 100_000}", "recursion"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, said: str) -> None:
@@ -88,6 +91,13 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, said: str) -> None:
 def test_missing_file_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
         read_keys_file(tmp_path / "none")
+
+
+def test_a_pipe_is_refused_rather_than_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "keys.toml"
+    os.mkfifo(path)
+    with pytest.raises(ConfigError, match="regular file"):
+        read_keys_file(path)
 
 
 def test_number_of_keys_is_bounded(tmp_path: Path) -> None:

@@ -42,3 +42,10 @@ def test_without_a_trace_there_is_no_id_of_one(caplog: pytest.LogCaptureFixture)
     fields = getattr(logged(caplog, "/odd", {"traceparent": "odd"}), FIELDS)
     assert "trace_id" not in fields
     assert (fields["route"], fields["status"]) == ("unknown", 404)
+
+
+def test_a_path_can_forge_no_line(caplog: pytest.LogCaptureFixture) -> None:
+    record = logged(caplog, "/a%0d%0aapi%20|%20all%20is%20well%1b[31m%C2%85", {})
+    message = record.getMessage()
+    assert message.isprintable()
+    assert "POST /a\\r\\napi | all is well\\x1b[31m\\x85 404 " in message
