@@ -81,10 +81,10 @@ class Supervisor:
 
     async def run(self, roles: Sequence[Role]) -> Outcome:
         """Returns once nothing of the deployment is left."""
+        self._children = [Child(role) for role in roles]
         self._watch_signals()
         watching = asyncio.ensure_future(self._hang_watch.run(self._on_silent))
         try:
-            self._children = [Child(role) for role in roles]
             for child in self._children:
                 await self._start(child)
             await self._ending.wait()
@@ -214,7 +214,8 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop_signal, number)
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup leaves it
+        is_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as nohup leaves it
+        if not is_ignored or any(child.role.is_reloaded for child in self._children):
             loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
 

@@ -148,6 +148,16 @@ def test_hangup_before_a_role_is_ready_waits_until_it_is(launch: Launch) -> None
     assert said_by(process).count("a | again") == 1
 
 
+def test_hangup_is_handed_on_under_nohup_too(launch: Launch) -> None:
+    roles = ("a", 0, f"{READS_AGAIN}\nwhile True: time.sleep(1)")
+    process = launch(roles, reloaded=["a"], prefix=["nohup"])
+    wait_until_ready(process)
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.2)
+    process.terminate()
+    assert said_by(process).count("a | again") == 1
+
+
 def test_nohup_outlives_its_terminal(launch: Launch) -> None:
     process = launch(("a", 0, RUNS), prefix=["nohup"])
     wait_until_ready(process)
