@@ -57,7 +57,7 @@ class Server:
         try:
             async with asyncio.timeout(self._timeout_s), self._session.get(url) as response:
                 if response.status != 200:
-                    raise ForgeError(f"{url} says {response.status}: try --api-key or --model")
+                    raise ForgeError(f"{url} says {response.status}: {_remedy(response.status)}")
                 return msgspec.json.decode(await response.read(), type=ModelList).data[0].id
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise ForgeError(f"{url}: {_named(error).failure.kind}: {error}") from error
@@ -145,6 +145,12 @@ async def _read(response: ClientResponse, watch: ReplyWatch, clock: Clock) -> No
 def _retry_after_s(text: str | None) -> float | None:
     """Of the form in seconds; the other form, a date, says nothing here."""
     return float(text) if text and text.isascii() and text.isdigit() else None
+
+
+def _remedy(status: int) -> str:
+    if status == 404:
+        return "--url ends with /v1 as a rule; where no models are listed, give --model"
+    return "try --api-key or --model"
 
 
 def _named(error: Exception) -> RequestFailed:

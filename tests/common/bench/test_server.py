@@ -192,5 +192,5 @@ def test_server_without_models_is_one_sentence() -> None:
         ):
             await server.first_model()
 
-    with pytest.raises(ForgeError, match="404"):
+    with pytest.raises(ForgeError, match="404: --url ends with /v1"):
         asyncio.run(body())
