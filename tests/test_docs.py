@@ -17,6 +17,13 @@ def by_name(path: Path) -> str:
     return path.name
 
 
+def sections_of(page: Path) -> set[str]:
+    """What links call the headings of a page: lower case, hyphens for spaces, no other signs."""
+    prose = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", DERIVED, ids=by_name)
 def test_derived_parts_are_current(page: Path) -> None:
     text = page.read_text()
@@ -25,8 +32,15 @@ def test_derived_parts_are_current(page: Path) -> None:
 
 @pytest.mark.parametrize("path", PAGES, ids=by_name)
 def test_links_lead_to_files(path: Path) -> None:
-    for target in re.findall(r"\]\(([^)#:\s]+)\)", path.read_text()):
+    for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)\s]*)?\)", path.read_text()):
         assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", PAGES, ids=by_name)
+def test_links_to_sections_lead_to_headings(path: Path) -> None:
+    for target, section in re.findall(r"\]\(([^)#:\s]*)#([^)\s]+)\)", path.read_text()):
+        page = path.parent / target if target else path
+        assert section in sections_of(page), f"{target}#{section}"
 
 
 def test_make_verbs_of_the_readme_exist() -> None:
