@@ -11,7 +11,7 @@ install: $(VENV)/installed
 
 $(VENV)/installed: $(LOCK) pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Forge needs Python 3.11 or newer")'
-	@echo "installing into $(VENV): about half a minute"
+	@echo "installing into $(VENV): a minute or so, in silence"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .

@@ -67,7 +67,8 @@ NOTES = {
     "a grammar forces; the text is the same",
     "forge": "Forge's own: with `timings` as `true` the reply says under `forge.timings` where its "
     "time went; in a stream, the last chunk does",
-    "temperature": "default: the model's `generation_config.json`, else 1",
+    "temperature": "up to 100, as vLLM takes it, where OpenAI ends at 2; default: the model's "
+    "`generation_config.json`, else 1",
 }
 
 
