@@ -4,8 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 LOCK   := deploy/requirements-dev.txt
 ARGS   ?=
+MINUTES ?= 30
 
-.PHONY: install serve test check format bench bench-cpu bench-grammar test-gpu bench-gpu demo-model golden lock clean
+.PHONY: install serve test check format soak load bench bench-cpu bench-grammar test-gpu bench-gpu demo-model golden lock clean
 
 install: $(VENV)/installed
 
@@ -31,6 +32,14 @@ check: install
 format: install
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# Serves mixed traffic while its processes are killed at random; then nothing may be lost or left over.
+soak: install
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(ARGS)
+
+# 500 streams at a time, then 10,000 requests at once; some minutes.
+load: install
+	$(BIN)/python -m tests.load $(ARGS)
 
 bench: install
 	$(BIN)/python -m tests.bench $(ARGS)

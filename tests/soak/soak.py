@@ -20,7 +20,7 @@ from tests.soak.reply import Reply
 from tests.soak.tally import Tally
 from tests.soak.zmq_traffic import Tokens, ZmqClient
 
-SETTLE_S = 2.0  # for connections that were left to be closed
+SETTLE_S = 1.0  # for connections that were left to be closed
 END_TIMEOUT_S = 60.0
 
 

@@ -14,12 +14,12 @@ from tests.soak.soak import Settings, Soak
 
 pytestmark = pytest.mark.integration
 
-PLAN = Plan(quiet_s=(1.0, 2.0), shares=(("kill worker", 1), ("kill scheduler", 1), ("kill api", 1)))
+PLAN = Plan(quiet_s=(0.5, 1.0), shares=(("kill worker", 1), ("kill scheduler", 1), ("kill api", 1)))
 
 
 def test_short_soak_loses_nothing_and_leaves_nothing() -> None:
     settings = Settings(
-        duration_s=8.0, cases=few_cases(), plan=PLAN, num_http_clients=6, num_zmq_clients=1
+        duration_s=6.0, cases=few_cases(), plan=PLAN, num_http_clients=6, num_zmq_clients=1
     )
     outcome = asyncio.run(Soak(settings).run())
     assert findings(outcome) == [], outcome.tally.notes
