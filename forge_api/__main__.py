@@ -10,6 +10,7 @@ import logging
 import os
 from pathlib import Path
 
+from forge_api.metric_files import forget_dead, take_place
 from forge_api.metrics_room import reserve
 from forge_common.config import ApiConfig
 from forge_common.errors import ConfigError
@@ -40,31 +41,22 @@ def share_metrics(config: ApiConfig) -> None:
         directory.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"cannot make {directory}: {error.strerror}") from error
-    forget_dead(directory)
     try:
-        reserve(directory, os.getpid())
+        place = take_place(directory)
+        forget_dead(directory)
+        reserve(directory, place)
     except OSError as error:
         logger.warning("metrics of this process are not shared: %s: %s", directory, error)
         return
     os.environ[MULTIPROCESS_VARIABLE] = str(directory)
+    count_at(place)
 
 
-def forget_dead(directory: Path) -> None:
-    """What a process that was killed held at the time is held no more; what it counted stays."""
-    for path in directory.glob("gauge_live*_*.db"):
-        pid = path.stem.rpartition("_")[2]
-        if not is_running(int(pid)):
-            path.unlink(missing_ok=True)
+def count_at(place: int) -> None:
+    """Let metrics that are made from now on be kept in the files of this place."""
+    from prometheus_client import values
 
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    values.ValueClass = values.MultiProcessValue(lambda: place)  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":

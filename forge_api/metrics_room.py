@@ -13,12 +13,12 @@ KINDS = ("counter", "histogram", "gauge_livesum")
 FILE_BYTES = 2**16  # as the library makes them; labels being from closed sets, they hardly grow
 
 
-def reserve(directory: Path, process_id: int) -> None:
+def reserve(directory: Path, place: int) -> None:
     """OSError where there is no room; then no file is left there that was not there before.
 
-    One may be, of an earlier process of the same number: what that counted stays.
+    One may be, of a process that had the place before: what that counted stays.
     """
-    paths = [directory / f"{kind}_{process_id}.db" for kind in KINDS]
+    paths = [directory / f"{kind}_{place}.db" for kind in KINDS]
     new = [path for path in paths if not path.exists()]
     try:
         for path in paths:

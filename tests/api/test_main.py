@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from forge_api.__main__ import MULTIPROCESS_VARIABLE, forget_dead, share_metrics
+from forge_api.__main__ import MULTIPROCESS_VARIABLE, share_metrics
 from forge_api.role import run
 from forge_common.config import ApiConfig, HttpSettings, LaunchSettings
 from forge_common.errors import ConfigError
@@ -29,6 +26,7 @@ def test_several_processes_count_into_one_directory(
 ) -> None:
     environment: dict[str, str] = {}
     monkeypatch.setattr("os.environ", environment)
+    monkeypatch.setattr("prometheus_client.values.ValueClass", None)
     share_metrics(config_with(tmp_path, api_workers=2))
     assert Path(environment[MULTIPROCESS_VARIABLE]).is_dir()
 
@@ -54,15 +52,3 @@ def test_a_directory_that_cannot_be_made_is_one_sentence(
 def test_without_a_scheduler_to_meet_it_does_not_start() -> None:
     with pytest.raises(ConfigError, match="--client-endpoint"):
         asyncio.run(run(ApiConfig(), Readiness(None)))
-
-
-def test_what_a_killed_process_held_is_forgotten_and_what_it_counted_is_not(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True
-    )
-    dead = int(done.stdout)
-    kept = [tmp_path / f"gauge_livesum_{os.getpid()}.db", tmp_path / f"counter_{dead}.db"]
-    for path in (*kept, tmp_path / f"gauge_livesum_{dead}.db"):
-        path.touch()
-    forget_dead(tmp_path)
-    assert sorted(tmp_path.iterdir()) == sorted(kept)

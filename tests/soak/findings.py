@@ -14,8 +14,6 @@ from tests.soak.soak import Outcome
 MAX_GROWTH = 1.15
 MAX_GROWTH_BYTES = 16 * MIB
 MAX_NEW_FDS = {"supervisor": 0, "scheduler": 2, "worker": 2, "api": 16}
-# What a dead API process had counted stays, so that no counter ever goes back.
-FILES_PER_API_DEATH = 2
 
 
 def findings(outcome: Outcome) -> list[str]:
@@ -49,13 +47,9 @@ def _of_rest(outcome: Outcome) -> Iterator[str]:
         after = max(held.num_fds for held in outcome.after.by_role[role])
         if after > before + max_new:
             yield f"{role}: {before} descriptors at rest became {after}"
-    num_new = len(outcome.after.run_files) - len(outcome.before.run_files)
-    if num_new > FILES_PER_API_DEATH * num_api_deaths(outcome):
-        yield f"{num_new} new files in the run directory: {sorted(outcome.after.run_files)}"
-
-
-def num_api_deaths(outcome: Outcome) -> int:
-    return sum(fault.kind == "kill api" for fault in outcome.tally.faults)
+    new_files = outcome.after.run_files - outcome.before.run_files
+    if new_files:
+        yield f"new files in the run directory: {sorted(new_files)}"
 
 
 def _of_end(outcome: Outcome) -> Iterator[str]:
