@@ -14,6 +14,7 @@ from forge_api.metric_files import forget_dead, take_place
 from forge_api.metrics_room import reserve
 from forge_common.config import ApiConfig
 from forge_common.errors import ConfigError
+from forge_common.open_files import allow_many_connections
 from forge_common.readiness import Readiness
 from forge_common.settings import run_role
 
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 def main(config: ApiConfig) -> None:
     """Raises ForgeError for what keeps the process from serving."""
+    allow_many_connections()
     share_metrics(config)
     # Only now: prometheus_client decides at its import whether processes share their counts.
     from forge_api.role import run

@@ -21,11 +21,11 @@ from aiohttp import web
 from forge_api.app import build_app
 from forge_api.http_protocol import HttpProtocol, in_known_version
 from forge_api.services import Services
+from forge_api.shortage import MAX_ACCEPTED_AT_A_TIME, Shortage, lengthen_backlog
 from forge_common.config import HttpSettings
 from forge_common.errors import ConfigError, RequestError, RequestErrorKind
 from forge_common.tls import reload_files, scheme_of, server_context
 
-BACKLOG = 4096  # with aiohttp's 128, 256 clients at once wait a second for a SYN to be repeated
 KEEPALIVE_S = 75.0
 MAX_HEADER_BYTES = 16 * 1024
 MAX_HEADERS = 100
@@ -57,7 +57,7 @@ class Server:
                 self._make_protocol,
                 http.host,
                 http.port,
-                backlog=BACKLOG,
+                backlog=MAX_ACCEPTED_AT_A_TIME,
                 ssl=self._tls,
                 ssl_handshake_timeout=None if self._tls is None else HANDSHAKE_S,
                 ssl_shutdown_timeout=None if self._tls is None else LAST_WORDS_S,
@@ -66,6 +66,7 @@ class Server:
         except OSError as error:
             await self._runner.cleanup()
             raise cannot_listen(http, error) from error
+        lengthen_backlog(self._listener.sockets)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -155,6 +156,7 @@ async def serve_until_stopped(
         on_ready(url)
 
     stop = StopSignals()
+    asyncio.get_running_loop().set_exception_handler(Shortage())
     async with Server(services) as server:
         if services.http.has_files_to_reload:  # else SIGHUP ends the process, as it always did
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.reload)

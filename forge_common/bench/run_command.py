@@ -12,9 +12,9 @@ from forge_common.bench.page import run_page
 from forge_common.bench.report import run_report
 from forge_common.bench.result import write_result, write_text
 from forge_common.bench.run_flags import headers_of, run_options, run_settings
-from forge_common.bench.server import allow_many_connections
 from forge_common.command_line import HELP_FLAGS, parse_flags, show
 from forge_common.errors import ForgeError
+from forge_common.open_files import allow_many_connections
 
 HELP = """Drive a server, and report latencies, throughput, goodput and what failed.
 

@@ -8,10 +8,9 @@ was kept, and so said nothing at all, the request goes out again on a new one.
 from __future__ import annotations
 
 import asyncio
-import resource
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import aiohttp
 import msgspec
@@ -28,7 +27,6 @@ from forge_common.errors import ForgeError
 # Servers often close an idle connection after five seconds: better not to send into that moment.
 KEEPALIVE_S = 4.0
 MAX_ERROR_BYTES = 4096
-MAX_OPEN_FILES = 65_536
 EVENT_STREAM = "text/event-stream"
 
 
@@ -93,16 +91,6 @@ class Server:
         watch.resent()
         async with self._new_session.post(url, data=request.body) as response:
             await _read(response, watch, clock)
-
-
-def allow_many_connections() -> None:
-    """Each request under way holds a file descriptor; the soft limit is often 1,024."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    is_bounded = hard != resource.RLIM_INFINITY
-    wanted = min(hard, MAX_OPEN_FILES) if is_bounded else MAX_OPEN_FILES
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(OSError, ValueError):  # a system may have a lower limit than it says
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from forge_common.bench.load import AllAtOnce
 from forge_common.bench.records import RequestRecord
 from forge_common.bench.request_body import Endpoint
 from forge_common.bench.result import BenchResult, RunSettings
-from forge_common.bench.server import allow_many_connections
+from forge_common.open_files import allow_many_connections
 from tests.soak.deployment import Deployment
 
 TIMEOUT_S = 540.0

@@ -6,7 +6,6 @@ Sockets are real and time is faked: what was written to loopback is there at onc
 from __future__ import annotations
 
 import asyncio
-import resource
 import socket
 
 import pytest
@@ -15,7 +14,7 @@ from aiohttp import web
 from forge_common.bench.clock import Clock
 from forge_common.bench.records import Failure, Observation, RequestRecord
 from forge_common.bench.request_body import PreparedRequest
-from forge_common.bench.server import allow_many_connections, connected
+from forge_common.bench.server import connected
 from forge_common.errors import ForgeError
 from tests.common.bench.fake_loop import run_in_fake_time
 from tests.common.bench.fake_server import Handler, Script, saying, served, streaming
@@ -164,16 +163,6 @@ def test_closed_connection_is_replaced_once_and_that_is_told() -> None:
     record = asyncio.run(body())
     assert record.failure is None
     assert record.is_resent
-
-
-def test_limit_on_open_files_is_raised_and_never_lowered() -> None:
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(300, before[0]), before[1]))
-        allow_many_connections()
-        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= min(before[0], 65_536)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_first_model_is_found() -> None:
