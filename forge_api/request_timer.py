@@ -14,21 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 
-from msgspec import Struct
+from msgspec.structs import replace
 
 from forge_api.completion import ChoiceDelta
 from forge_api.laps import Lap
 from forge_api.metrics import Metrics
 from forge_api.timings import ChoiceMoments, Moments
 from forge_common.protocol.api_scheduler import SequenceTimes
-
-
-class ChoiceTimes(Struct):
-    """When the first and the last token of a choice came, so far."""
-
-    first: float
-    last: float
-    num_tokens: int
 
 
 class RequestTimer:
@@ -42,7 +34,7 @@ class RequestTimer:
         self._arrived = arrived
         self._submitted = clock()
         self._first_step: float | None = None
-        self._choices: dict[int, ChoiceTimes] = {}
+        self._choices: dict[int, ChoiceMoments] = {}
 
     def take(self, deltas: Sequence[ChoiceDelta], queue_s: float | None = None) -> None:
         """`queue_s`, the wait until the first step, comes with the first output."""
@@ -56,8 +48,8 @@ class RequestTimer:
         self._metrics.request_latency.observe(self._clock() - self._arrived)
         if not self._choices:
             return
-        first_token = min(choice.first for choice in self._choices.values())
-        last_token = max(choice.last for choice in self._choices.values())
+        first_token = min(choice.first_token for choice in self._choices.values())
+        last_token = max(choice.last_token for choice in self._choices.values())
         self._metrics.request_decode_time.observe(last_token - first_token)
         if self._first_step is not None:
             self._metrics.request_inference_time.observe(last_token - self._first_step)
@@ -69,8 +61,8 @@ class RequestTimer:
             submitted=self._submitted,
             laps=laps,
             choices=[
-                ChoiceMoments(index, times.first, times.last, times.num_tokens, engine.get(index))
-                for index, times in sorted(self._choices.items())
+                replace(choice, engine=engine.get(index))
+                for index, choice in sorted(self._choices.items())
             ],
         )
 
@@ -85,17 +77,18 @@ class RequestTimer:
         num_tokens = len(delta.token_ids)
         choice = self._choices.get(delta.index)
         if choice is None:
-            choice = self._choices[delta.index] = ChoiceTimes(now, now, num_tokens)
+            choice = ChoiceMoments(delta.index, now, now, num_tokens)
+            self._choices[delta.index] = choice
         elif num_tokens:
-            self._metrics.inter_token_latency.observe((now - choice.last) / num_tokens)
-            choice.last = now
+            self._metrics.inter_token_latency.observe((now - choice.last_token) / num_tokens)
+            choice.last_token = now
             choice.num_tokens += num_tokens
         if delta.finish_reason is not None:
             self._metrics.finished(delta.finish_reason)
             self._finish_choice(choice)
 
-    def _finish_choice(self, choice: ChoiceTimes) -> None:
+    def _finish_choice(self, choice: ChoiceMoments) -> None:
         if choice.num_tokens > 1:
             self._metrics.time_per_output_token.observe(
-                (choice.last - choice.first) / (choice.num_tokens - 1)
+                (choice.last_token - choice.first_token) / (choice.num_tokens - 1)
             )

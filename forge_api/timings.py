@@ -19,14 +19,14 @@ from forge_api.laps import Lap, LapName
 from forge_common.protocol.api_scheduler import SequenceTimes
 
 
-class ChoiceMoments(Struct, frozen=True):
-    """Of one choice, in seconds of perf_counter; `engine` is what its last output said."""
+class ChoiceMoments(Struct):
+    """Of one choice so far, in seconds of perf_counter; `engine` is what its last output said."""
 
     index: int
     first_token: float
     last_token: float
     num_tokens: int
-    engine: SequenceTimes | None
+    engine: SequenceTimes | None = None
 
 
 class Moments(Struct, frozen=True, kw_only=True):
