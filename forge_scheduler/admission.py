@@ -3,8 +3,8 @@
 Owns those that wait, those that run and the KV cache between them. A sequence starts only when all
 its known tokens find blocks, and when each running one could still take another block; so chunks
 never wait for blocks, and only decoding past them preempts. Drafts take what is left over: they
-preempt nobody. Knows nothing of what requests are, of
-steps in flight beyond their number, or of what tokens mean.
+preempt nobody. Knows nothing of what requests are, of steps in flight beyond their number, or of
+what tokens mean.
 """
 
 from __future__ import annotations
