@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
 
 from forge_common.client.async_link import AsyncLink
 from forge_common.client.blocking import (
@@ -48,6 +48,7 @@ class AsyncForgeClient:
         self._link = AsyncLink(endpoint, "client", security, self)
         self._news = asyncio.Event()  # replaced at every news, so that nobody misses one
         self._task = asyncio.create_task(self._link.run(), name="forge-client-link")
+        self._task.add_done_callback(self._on_link_ended)
 
     @classmethod
     async def connect(
@@ -148,6 +149,12 @@ class AsyncForgeClient:
             LinkError("the connection is refused: the keys of its two ends do not match")
         )
         self._tell()
+
+    def _on_link_ended(self, task: asyncio.Task[NoReturn]) -> None:
+        """Nobody listens any more: whoever waits would wait for ever."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._book.lose(LinkError(f"what the scheduler sent cannot be used: {error!r}"))
+            self._tell()
 
     def _give_up(self) -> None:
         self._book.lose(LinkError(f"the scheduler at {self._endpoint} is lost"))

@@ -2,12 +2,12 @@
 
     open ─▶ take_due ─▶ accept, take … ─▶ close        lose_link ─▶ meet ─▶ take_due, all once more
 
-What has come of each choice is kept, and goes along when its request is sent again. A request that
-was there when two schedulers in succession ended, and got no token between them, is a suspect. Only
-one suspect at a time is on trial: sent, and without a token yet. When a scheduler ends over it, it
-is the first that the next one is sent, before all else, so that its token does not depend on others
-and comes at once. If that scheduler ends over it too it is blamed, and not tried again. Knows no
-socket, no clock and no event loop.
+What has come of each choice is kept, and goes along when its request is sent again; one of which
+all has come closes by itself. A request that was there when two schedulers in succession ended, and
+got no token between them, is a suspect. Only one suspect at a time is on trial: sent, and without a
+token yet. When a scheduler ends over it, it is the first that the next one is sent, before all
+else, so that its token does not depend on others and comes at once. If that scheduler ends over it
+too it is blamed, and not tried again. Knows no socket, no clock and no event loop.
 """
 
 from __future__ import annotations

@@ -183,6 +183,22 @@ def test_async_scheduler_that_goes_away_is_a_link_error(scheduler: FakeScheduler
     asyncio.run(talk())
 
 
+def test_async_what_cannot_be_used_leaves_nobody_waiting(
+    scheduler: FakeScheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("no such token")
+
+    async def talk() -> None:
+        async with await AsyncForgeClient.connect(scheduler.endpoint) as forge:
+            monkeypatch.setattr("forge_common.client.request_book.Inbox.put", fail)
+            with pytest.raises(LinkError, match="no such token"):
+                async with asyncio.timeout(5.0):
+                    await token_ids_of(forge.generate([3, 4], SAMPLING))
+
+    asyncio.run(talk())
+
+
 def test_async_nobody_there_is_a_link_error(tmp_path: Path) -> None:
     with pytest.raises(LinkError, match=r"/nobody did not answer within 0\.1 s"):
         asyncio.run(AsyncForgeClient.connect(f"ipc://{tmp_path}/nobody", timeout_s=0.1))
