@@ -5,14 +5,36 @@ Counts and ids only: no token, no text. Knows nothing of blocks beyond how many 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from itertools import chain, islice
 
 from forge_common.protocol.api_scheduler import SchedulerStatus, SequencePhase, SequenceState
 from forge_scheduler.kv_cache.block_map import empty_block_map
 from forge_scheduler.sequence import Sequence, SequenceStatus
+from forge_scheduler.stats import Clock
 
 MAX_SEQUENCES = 256
+NEWS_AFTER_S = 0.1
+
+
+class RecentStatus:
+    """What `make` gave lately: made ten times a second at most, however many ask and how often.
+
+    Each costs milliseconds, for which nobody's next step is sent.
+    """
+
+    def __init__(self, make: Callable[[], SchedulerStatus], clock: Clock = time.monotonic) -> None:
+        self._make = make
+        self._clock = clock
+        self._status: SchedulerStatus | None = None
+        self._made_at_s = 0.0
+
+    def get(self) -> SchedulerStatus:
+        if self._status is None or self._clock() - self._made_at_s >= NEWS_AFTER_S:
+            self._status = self._make()
+            self._made_at_s = self._clock()
+        return self._status
 
 
 def states_of(

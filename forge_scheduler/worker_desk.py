@@ -35,7 +35,7 @@ from forge_scheduler.outputs import ClientOutputs
 from forge_scheduler.policy import make_policy
 from forge_scheduler.scheduler import Limits, Scheduler
 from forge_scheduler.stats import Clock, starting_stats
-from forge_scheduler.status import starting_status
+from forge_scheduler.status import RecentStatus, starting_status
 from forge_scheduler.step_watch import StepWatch
 from forge_scheduler.worker_seat import Loss, Worker, WorkerSeat
 
@@ -67,6 +67,7 @@ class WorkerDesk:
         self._epoch = time.time_ns() // 1000
         self._started_at_s = time.monotonic()
         self._seated_at_s = self._started_at_s  # the worker, if there is one
+        self._recent_status = RecentStatus(self._make_status)
 
     @property
     def worker(self) -> bytes | None:
@@ -125,6 +126,9 @@ class WorkerDesk:
         )
 
     def status(self) -> SchedulerStatus:
+        return self._recent_status.get()
+
+    def _make_status(self) -> SchedulerStatus:
         return starting_status() if self.scheduler is None else self.scheduler.status()
 
     def _on_worker_ready(self, worker: Worker) -> None:

@@ -8,7 +8,7 @@ import pytest
 from forge_common.protocol.api_scheduler import SchedulerStatus, SequencePhase
 from forge_scheduler.kv_cache.block_map import MAX_CELLS
 from forge_scheduler.stats import StepTimer
-from forge_scheduler.status import MAX_SEQUENCES
+from forge_scheduler.status import MAX_SEQUENCES, NEWS_AFTER_S, RecentStatus, starting_status
 from tests.builders import make_submit
 from tests.scheduler.engine import Engine
 
@@ -89,3 +89,17 @@ def test_steps_are_timed() -> None:
     status = engine.scheduler.status()
     assert status.steps_answered_total > 0
     assert status.step_s_total > 0
+
+
+def test_who_asks_again_at_once_is_told_the_same() -> None:
+    now_s, made = 100.0, []
+
+    def make() -> SchedulerStatus:
+        made.append(starting_status())
+        return made[-1]
+
+    recent = RecentStatus(make, lambda: now_s)
+    assert all(recent.get() is made[0] for _ in range(3))
+    now_s += 2 * NEWS_AFTER_S
+    assert recent.get() is made[-1]
+    assert len(made) == 2
