@@ -39,16 +39,23 @@ def nothing_to_stop() -> None:
 
 class Lifecycle(Struct):
     """Whether the process still takes requests: `is_draining` goes from False to True once, say
-    after `stop`.
+    after `ask_to_stop`.
     """
 
     is_draining: bool = False
+    is_asked_to_stop: bool = False
     stop: Callable[[], None] = nothing_to_stop
     started_at_s: float = msgspec.field(default_factory=time.monotonic)
 
     @property
     def uptime_s(self) -> float:
         return time.monotonic() - self.started_at_s
+
+    def ask_to_stop(self) -> None:
+        """However often: a second signal would end at once what still runs."""
+        if not (self.is_asked_to_stop or self.is_draining):
+            self.is_asked_to_stop = True
+            self.stop()
 
 
 class Parsers:

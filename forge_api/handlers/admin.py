@@ -39,7 +39,7 @@ class KeyList(Struct, frozen=True):
 
 
 async def drain(request: web.Request) -> web.Response:
-    request.app[SERVICES].lifecycle.stop()
+    request.app[SERVICES].lifecycle.ask_to_stop()
     return json_reply(Draining())
 
 

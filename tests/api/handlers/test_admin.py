@@ -41,13 +41,24 @@ def test_keys_are_listed_without_secrets() -> None:
     assert b"secret" not in reply.body
 
 
-def test_drain_asks_the_process_to_stop() -> None:
-    stopped: list[bool] = []
+def num_stops(*, is_draining: bool, num_asked: int) -> int:
+    stops: list[bool] = []
 
-    async def drain(api: Api) -> int:
-        api.services.lifecycle.stop = lambda: stopped.append(True)
+    async def drain(api: Api) -> list[int]:
+        api.services.lifecycle.stop = lambda: stops.append(True)
+        api.services.lifecycle.is_draining = is_draining
         headers = {"Authorization": "Bearer root"}
-        return (await api.send("POST", DRAIN, headers=headers)).status
+        return [(await api.send("POST", DRAIN, headers=headers)).status for _ in range(num_asked)]
 
-    assert serve(FakeEngine(speaks("hi")), drain, admin_key="root") == 200
-    assert stopped == [True]
+    statuses = serve(FakeEngine(speaks("hi")), drain, admin_key="root")
+    assert statuses == [200] * num_asked
+    return len(stops)
+
+
+def test_drain_asks_the_process_to_stop() -> None:
+    assert num_stops(is_draining=False, num_asked=1) == 1
+
+
+def test_asking_again_ends_nothing_sooner() -> None:
+    assert num_stops(is_draining=False, num_asked=2) == 1
+    assert num_stops(is_draining=True, num_asked=1) == 0
