@@ -111,9 +111,9 @@ def serve_as_api(config: ApiConfig) -> None:
     from forge_api.__main__ import main, share_metrics
 
     share_metrics(config)  # before what is made faulty is imported
-    from forge_api.engine_client import EngineClient
+    from forge_api.open_requests import OpenRequests
 
-    make_faulty(EngineClient, "_deliver", "forge_api")
+    make_faulty(OpenRequests, "deliver", "forge_api")
     main(config)
 
 
