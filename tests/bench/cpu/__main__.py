@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import click
 
+from forge_common.checkpoint.model_config import read_model_config
 from tests.bench.cpu.cases import FORMATS, LOADS, LONG, Load, goal
 from tests.bench.cpu.ceilings import Work, measure, share
 from tests.bench.cpu.engine import Asked
@@ -98,7 +99,9 @@ def _work(asked: Asked, folder: Path, format_name: str) -> Work:
     bits = FORMATS[format_name].bits_per_weight
     path = Path(asked.directory)
     num_bytes = path.stat().st_size if path.is_file() else num_weights * bits // 8
-    return Work(num_weights, int(num_bytes), format_name != "bf16")
+    config = read_model_config(folder / "config.json")
+    num_head_weights = config.vocab_size * config.hidden_size
+    return Work(num_weights, num_head_weights, int(num_bytes), format_name != "bf16")
 
 
 def _asked(

@@ -41,9 +41,13 @@ class Ceilings(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What a token costs: each weight is read for a step, and taken part in a product."""
+    """What a token costs: each weight is read for a step, and taken part in a product.
+
+    The head's are for tokens that are sampled: of a prompt, that is the last one alone.
+    """
 
     num_weights: int
+    num_head_weights: int
     num_bytes: int
     is_int8: bool
 
@@ -53,7 +57,8 @@ def share(ceilings: Ceilings, work: Work, load: Load, speed: float) -> float:
     if load.batch_size == 1 and not load.is_prefill:
         return speed * work.num_bytes / ceilings.read_bytes
     peak = ceilings.int8_products if work.is_int8 else ceilings.bf16_products
-    return speed * work.num_weights / peak
+    num_weights = work.num_weights - (work.num_head_weights if load.is_prefill else 0)
+    return speed * num_weights / peak
 
 
 @emitting(None, ADDRESS, ADDRESS)
