@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.integration.said import Choice, joined
+
 NUM_TOKENS = 80
 WAIT_S = 40.0
 PROMPT = "The forge is hot and the day is long. " * 4
@@ -54,15 +56,6 @@ REQUESTS: Mapping[str, Request] = {
     ),
     "schema": Request("/v1/chat/completions", SCHEMA),
 }
-
-
-class Choice(NamedTuple):
-    """All that a stream said of one choice."""
-
-    text: str
-    finish_reason: str | None
-    tokens: list[str]  # as their logprobs name them
-    logprobs: list[float | None]
 
 
 class Stream(threading.Thread):
@@ -116,20 +109,6 @@ class Stream(threading.Thread):
             for choice in event.get("choices", []):
                 self._events[choice["index"]].append(choice)
             self.arrived_at_s.append(time.monotonic())
-
-
-def joined(events: list[dict[str, Any]]) -> Choice:
-    scored = [event["logprobs"] for event in events if event.get("logprobs")]
-    return Choice(
-        "".join(text_of(event) for event in events),
-        events[-1]["finish_reason"],
-        [token for part in scored for token in part["tokens"]],
-        [logprob for part in scored for logprob in part["token_logprobs"]],
-    )
-
-
-def text_of(event: dict[str, Any]) -> str:
-    return event["text"] if "text" in event else event["delta"].get("content") or ""
 
 
 Said = Mapping[str, Mapping[int, Choice]]

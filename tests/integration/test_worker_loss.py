@@ -11,12 +11,13 @@ import urllib.error
 import urllib.request
 from collections import defaultdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from tests.integration.conftest import Launch
 from tests.integration.launched_forge import LaunchedForge, wait_until_gone
+from tests.integration.said import Choice, joined
 from tests.integration.test_end import LONG, child_named
 
 pytestmark = pytest.mark.integration
@@ -51,15 +52,6 @@ if "forge_worker" in sys.orig_argv:
 """
 
 
-class Choice(NamedTuple):
-    """All that a stream said of one choice."""
-
-    text: str
-    finish_reason: str | None
-    tokens: list[str]  # as their logprobs name them
-    logprobs: list[float | None]
-
-
 class Stream(threading.Thread):
     """Reads one request to its end."""
 
@@ -92,16 +84,6 @@ class Stream(threading.Thread):
         self.join(WAIT_S)
         assert self.is_done, self.error
         return {index: joined(events) for index, events in self._events.items()}
-
-
-def joined(events: list[dict[str, Any]]) -> Choice:
-    scored = [event["logprobs"] for event in events if event.get("logprobs")]
-    return Choice(
-        "".join(event["text"] for event in events),
-        events[-1]["finish_reason"],
-        [token for part in scored for token in part["tokens"]],
-        [logprob for part in scored for logprob in part["token_logprobs"]],
-    )
 
 
 def wait_until_all_gain(streams: list[Stream], num_events: int) -> None:

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import json
 import struct
-import tracemalloc
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from time import process_time
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from forge_common.checkpoint import Checkpoint, model_files
-from forge_common.errors import ModelError
+from forge_common.checkpoint import model_files
 from forge_common.tokenizer import Tokenizer
+from tests.common.checkpoint.hostile_files import attempt, check_bounds, read_arrays, read_parts
 from tests.integration.small_model import write_small_model
 
-MAX_SECONDS = 2.0
-MAX_BYTES = 32 * 2**20
 UNKIND_VALUES: list[Any] = [
     *(None, True, -1, 0, 1, 2**31, 2**63, 2**64, 1e308, 0.5, float("nan"), float("inf")),
     *("", "x" * 70_000, "\ud800", "\0", "../../etc/passwd", [], {}, [[[[]]]], {"": {}}),
@@ -50,36 +44,14 @@ def read_all(directory: Path) -> None:
     """Everything that a launcher, an API or a worker reads of a model."""
     files = attempt(lambda: model_files(directory))
     if files is not None:
-        for part in (files.config, files.generation, files.tensors, files.tokenizer):
-            attempt(part)
-        attempt(files.tokenizer_config)
-        attempt(files.chat_templates)
+        read_parts(files)
     attempt(lambda: Tokenizer.open(directory).encode("ab \u2028\U0001f600"))
     attempt(lambda: read_arrays(directory))
 
 
-def attempt(read: Callable[[], Any]) -> Any:
-    with suppress(ModelError):
-        return read()
-
-
-def read_arrays(directory: Path) -> None:
-    with Checkpoint.open(directory) as checkpoint:
-        for name, tensor in checkpoint.tensors.items():
-            assert checkpoint.array(name).nbytes == tensor.num_bytes
-
-
 def check(directory: Path, files: dict[str, bytes]) -> None:
     write(directory, files)
-    tracemalloc.start()
-    started = process_time()
-    try:
-        read_all(directory)
-        _, peak_bytes = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert process_time() - started < MAX_SECONDS
-    assert peak_bytes < MAX_BYTES
+    check_bounds(read_all, directory)
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

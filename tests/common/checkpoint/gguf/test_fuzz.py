@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import struct
-import tracemalloc
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from time import process_time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,10 +13,9 @@ from forge_common.checkpoint import Checkpoint, model_files
 from forge_common.errors import ModelError
 from forge_common.tokenizer import Tokenizer
 from tests.common.checkpoint.gguf.small_model import metadata, tensors
+from tests.common.checkpoint.hostile_files import attempt, check_bounds, read_arrays, read_parts
 from tests.gguf_files import gguf_bytes
 
-MAX_SECONDS = 2.0
-MAX_BYTES = 32 * 2**20
 SOUND = gguf_bytes(metadata(), tensors())
 SENTENCEPIECE = gguf_bytes(
     metadata(
@@ -40,36 +35,14 @@ fuzzed = settings(
 def read_all(path: Path) -> None:
     """Everything that a launcher, an API or a worker reads of a model."""
     files = model_files(path)
-    for part in (files.config, files.generation, files.tensors, files.tokenizer):
-        attempt(part)
-    attempt(files.tokenizer_config)
-    attempt(files.chat_templates)
+    read_parts(files)
     attempt(lambda: Tokenizer.open(path))
     attempt(lambda: read_arrays(path))
 
 
-def attempt(read: Callable[[], object]) -> None:
-    with suppress(ModelError):
-        read()
-
-
-def read_arrays(path: Path) -> None:
-    with Checkpoint.open(path) as checkpoint:
-        for name, tensor in checkpoint.tensors.items():
-            assert checkpoint.array(name).nbytes == tensor.num_bytes
-
-
 def check(path: Path, raw: bytes) -> None:
     path.write_bytes(raw)
-    tracemalloc.start()
-    started = process_time()
-    try:
-        read_all(path)
-        _, peak_bytes = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert process_time() - started < MAX_SECONDS
-    assert peak_bytes < MAX_BYTES
+    check_bounds(read_all, path)
 
 
 @pytest.mark.parametrize("raw", [SOUND, SENTENCEPIECE], ids=["gpt2", "llama"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -141,6 +143,13 @@ PROGRAMS = {
 }
 
 
+class Liked(NamedTuple):
+    """Tokens that a walk takes in so many of its steps where there are any."""
+
+    is_liked: Callable[[bytes], bool]
+    share: float
+
+
 def is_allowed(vocabulary: Vocabulary, state: State, token_id: int) -> bool:
     """By bytes alone, without any mask."""
     if token_id in vocabulary.end_ids:
@@ -152,6 +161,25 @@ def is_allowed(vocabulary: Vocabulary, state: State, token_id: int) -> bool:
 def allowed_ids(vocabulary: Vocabulary, state: State) -> list[int]:
     bits = np.unpackbits(state.mask().view(np.uint8), bitorder="little")
     return np.flatnonzero(bits).tolist()
+
+
+def assert_masks_are_what_bytes_allow(
+    vocabulary: Vocabulary, start: State, rng: random.Random, num_steps: int, liked: Liked
+) -> None:
+    """At each step of a walk, which may come to its end before."""
+    here: State | None = start
+    for _ in range(num_steps):
+        assert here is not None
+        allowed = allowed_ids(vocabulary, here)
+        assert allowed
+        every = range(vocabulary.num_tokens)
+        assert allowed == [one for one in every if is_allowed(vocabulary, here, one)]
+        going_on = [one for one in allowed if one not in vocabulary.end_ids]
+        chosen = [one for one in going_on if liked.is_liked(vocabulary.tokens[one])]
+        if not going_on:
+            break
+        is_led = chosen and rng.random() < liked.share
+        here = here.advance(rng.choice(chosen if is_led else going_on))
 
 
 def draw_text(

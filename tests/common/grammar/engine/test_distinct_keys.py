@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from forge_common.grammar.automata.store import AutomatonStore
-from forge_common.grammar.engine import Engine, State
+from forge_common.grammar.engine import Engine
 from forge_common.grammar.errors import GrammarError
 from forge_common.grammar.program import (
     AnyRule,
@@ -24,12 +24,13 @@ from forge_common.grammar.program import (
     Whitespace,
 )
 from forge_common.grammar.vocabulary import Vocabulary
-from tests.common.grammar.engine.programs import allowed_ids, is_allowed
+from tests.common.grammar.engine.programs import Liked, assert_masks_are_what_bytes_allow
 from tests.common.grammar.engine.vocabularies import demo_vocabulary
 from tests.common.grammar.engine.writing import generate
 from tests.common.grammar.reference import accepts
 
 END = 0
+LIKED = Liked(lambda token: b"," in token, 0.6)
 VALUES: tuple[AnyRule, ...] = (
     Number(is_integer=True, minimum="0", maximum="12"),
     JsonString(max_length=1),
@@ -91,18 +92,8 @@ def test_masks_are_what_bytes_allow(name: str, whitespace: Whitespace) -> None:
         rng = random.Random(f"{name}{whitespace}{seed}")
         vocabulary = glued(seed, b" " if whitespace == "free" and seed % 2 else b"")
         program = distinct(name, fewest, most, whitespace, is_ordered=bool(seed % 2))
-        here: State | None = Engine(vocabulary).start(program)
-        for _ in range(9):
-            assert here is not None
-            allowed = allowed_ids(vocabulary, here)
-            assert allowed
-            every = range(vocabulary.num_tokens)
-            assert allowed == [one for one in every if is_allowed(vocabulary, here, one)]
-            going_on = [one for one in allowed if one != END]
-            long = [one for one in going_on if b"," in vocabulary.tokens[one]]
-            if not going_on:
-                break
-            here = here.advance(rng.choice(long if long and rng.random() < 0.6 else going_on))
+        start = Engine(vocabulary).start(program)
+        assert_masks_are_what_bytes_allow(vocabulary, start, rng, 9, LIKED)
 
 
 @pytest.mark.parametrize("name", KEYS)

@@ -11,17 +11,18 @@ import jsonschema
 import pytest
 
 from forge_common.grammar.automata.store import AutomatonStore
-from forge_common.grammar.engine import Engine, State
+from forge_common.grammar.engine import Engine
 from forge_common.grammar.errors import GrammarError
 from forge_common.grammar.program import Whitespace
 from forge_common.grammar.schema.compiler import SchemaOptions, compile_schema
 from forge_common.grammar.vocabulary import Vocabulary
-from tests.common.grammar.engine.programs import allowed_ids, is_allowed
+from tests.common.grammar.engine.programs import Liked, assert_masks_are_what_bytes_allow
 from tests.common.grammar.engine.vocabularies import demo_vocabulary
 from tests.common.grammar.engine.writing import generate
 from tests.common.grammar.reference import accepts
 
 END = 0
+LIKED = Liked(lambda token: len(token) > 3, 0.7)
 
 
 def closed(**properties: Any) -> dict[str, Any]:
@@ -81,18 +82,8 @@ def test_masks_are_what_bytes_allow(name: str, whitespace: Whitespace) -> None:
         rng = random.Random(f"{name}{whitespace}{seed}")
         separators = (b",", b", ", b" ,") if whitespace == "free" else (b",",)
         vocabulary = glued(seed, separators)
-        here: State | None = Engine(vocabulary).start(program)
-        for _ in range(10):
-            assert here is not None
-            allowed = allowed_ids(vocabulary, here)
-            assert allowed
-            every = range(vocabulary.num_tokens)
-            assert allowed == [one for one in every if is_allowed(vocabulary, here, one)]
-            going_on = [one for one in allowed if one != END]
-            long = [one for one in going_on if len(vocabulary.tokens[one]) > 3]
-            if not going_on:
-                break
-            here = here.advance(rng.choice(long if long and rng.random() < 0.7 else going_on))
+        start = Engine(vocabulary).start(program)
+        assert_masks_are_what_bytes_allow(vocabulary, start, rng, 10, LIKED)
 
 
 @pytest.mark.parametrize("name", ARRAYS)
