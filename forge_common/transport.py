@@ -9,8 +9,8 @@ or connect. Knows nothing of what any message means.
 Facts behind the options (measured on libzmq 4.3.5): a ROUTER without MANDATORY drops silently when
 a reader pauses; the default LINGER can hang an exit; an ipc path may have at most 107 bytes. A peer
 that fills a receive queue and goes, before the queue is read, has the next heartbeat abort this
-process (`!_io_error`), and so can a ROUTER that lingers: hence the queues of a server have no bound
-in messages. What stands in them was never bounded in bytes.
+process (`!_io_error`), and so can a ROUTER that lingers: hence no receive queue has a bound in
+messages. What stands in one was never bounded in bytes; a client's holds what its requests may say.
 """
 
 from __future__ import annotations
@@ -100,7 +100,6 @@ class ServerChannel(Generic[ReceivedT]):
         self._codec: Codec[ReceivedT] = Codec(received)
         self.socket = context.socket(zmq.ROUTER)
         _set_options(self.socket, max_message_bytes)
-        self.socket.setsockopt(zmq.RCVHWM, 0)  # or a flood and its end would end this process
         self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self.endpoint = _bind(self.socket, endpoint, security)
 
@@ -229,7 +228,7 @@ class AsyncClientChannel(Generic[ReceivedT]):
 def _set_options(socket: zmq.Socket[Any], max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
     socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.SNDHWM, HIGH_WATER_MARK)
-    socket.setsockopt(zmq.RCVHWM, HIGH_WATER_MARK)
+    socket.setsockopt(zmq.RCVHWM, 0)  # or a flood and its end would end this process
     socket.setsockopt(zmq.MAXMSGSIZE, max_message_bytes)
     socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL_MS)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)

@@ -123,3 +123,36 @@ def test_a_peer_that_floods_and_goes_does_not_end_the_server(tmp_path: Path) -> 
     argv = [sys.executable, "-c", FLOOD, f"ipc://{tmp_path}/notes"]
     ended = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
     assert (ended.returncode, ended.stderr, ended.stdout) == (0, "", "6000\n")
+
+
+FLOOD_OF_A_CLIENT = """
+import sys, time, zmq
+import msgspec
+from forge_common import transport
+
+transport.HEARTBEAT_INTERVAL_MS = 50
+class Note(msgspec.Struct):
+    text: str
+
+with zmq.Context() as ours, zmq.Context() as theirs:
+    peer = theirs.socket(zmq.ROUTER)
+    peer.sndhwm, peer.linger, peer.router_mandatory = 0, 200, 1
+    peer.bind(sys.argv[1])
+    client = transport.ClientChannel(ours, sys.argv[1], Note, b"client")
+    client.send(Note("hello"))
+    peer.recv_multipart()
+    for _ in range(6000):
+        peer.send_multipart((b"client", msgspec.msgpack.encode(Note("x"))))
+    time.sleep(0.2)
+    peer.close()
+    time.sleep(0.5)
+    print(sum(1 for _ in client.drain(10_000)))
+    client.close()
+"""
+
+
+def test_a_server_that_floods_and_goes_does_not_end_its_client(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    argv = [sys.executable, "-c", FLOOD_OF_A_CLIENT, f"ipc://{tmp_path}/notes"]
+    ended = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    assert (ended.returncode, ended.stderr, ended.stdout) == (0, "", "6000\n")
