@@ -1,5 +1,7 @@
 """`python -m tests.soak --minutes 30`: kills while it serves, and nothing may be lost or left.
 
+With `--no-faults` the same processes serve all the time, and what they hold must not grow.
+
 Prints a Markdown table; exits with 1 where anything was lost, wrong or left over.
 """
 
@@ -12,6 +14,7 @@ from pathlib import Path
 import click
 
 from tests.soak.cases import all_cases
+from tests.soak.faults import NO_FAULTS, Plan
 from tests.soak.findings import findings
 from tests.soak.report import report
 from tests.soak.soak import Settings, Soak
@@ -22,11 +25,20 @@ from tests.soak.soak import Settings, Soak
 @click.option("--clients", type=int, default=12, show_default=True, help="Over HTTP.")
 @click.option("--zmq-clients", type=int, default=2, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of traffic and faults.")
+@click.option("--faults/--no-faults", "has_faults", default=True, show_default=True)
 @click.option("--log", type=click.Path(path_type=Path), help="Where the deployment's log goes.")
-def main(minutes: float, clients: int, zmq_clients: int, seed: int, log: Path | None) -> None:
+def main(
+    minutes: float,
+    clients: int,
+    zmq_clients: int,
+    seed: int,
+    has_faults: bool,
+    log: Path | None,
+) -> None:
     settings = Settings(
         duration_s=minutes * 60,
         cases=all_cases(),
+        plan=Plan() if has_faults else NO_FAULTS,
         num_http_clients=clients,
         num_zmq_clients=zmq_clients,
         seed=seed,

@@ -36,6 +36,9 @@ class Plan(NamedTuple):
     )
 
 
+NO_FAULTS = Plan(shares=())
+
+
 class Faults:
     def __init__(self, deployment: Deployment, tally: Tally, plan: Plan, seed: int) -> None:
         self._deployment = deployment
@@ -48,7 +51,7 @@ class Faults:
         kinds = [kind for kind, _ in self._plan.shares]
         shares = [share for _, share in self._plan.shares]
         first = self._chance.sample(kinds, len(kinds))
-        while not stop.is_set():
+        while kinds and not stop.is_set():
             await asyncio.sleep(self._chance.uniform(*self._plan.quiet_s))
             kind = first.pop() if first else self._chance.choices(kinds, shares)[0]
             await self._inflict(kind)

@@ -26,7 +26,7 @@ def _of_requests(outcome: Outcome) -> Iterator[str]:
         yield f"{tally.num_lost} requests were lost"
     if tally.num_wrong:
         yield f"{tally.num_wrong} replies were wrong"
-    if not tally.num_requests or not tally.faults:
+    if not tally.num_requests or (outcome.settings.plan.shares and not tally.faults):
         yield "nothing happened"
 
 

@@ -38,7 +38,8 @@ def _traffic(outcome: Outcome) -> Iterator[Row]:
 
 def _faults(outcome: Outcome) -> Iterator[Row]:
     counts = Counter(fault.kind for fault in outcome.tally.faults)
-    yield "faults", ", ".join(f"{count} × {kind}" for kind, count in sorted(counts.items()))
+    kinds = ", ".join(f"{count} × {kind}" for kind, count in sorted(counts.items()))
+    yield "faults", kinds or "none"
     yield "sequences resumed", f"at least {outcome.num_resumed:,}"
 
 
