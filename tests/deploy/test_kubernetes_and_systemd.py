@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from forge_common.config import LaunchConfig
+from forge_common.errors import ConfigError, ModelError
 from forge_common.health import CHECKS
 from forge_common.settings import load_config, unknown_variables
 from tests.deploy.files import DEPLOY, documents
@@ -86,6 +87,8 @@ def test_unit_drains_and_starts_what_failed_again(unit: configparser.RawConfigPa
     assert float(service["TimeoutStopSec"]) > DRAIN_S
     assert service["KillMode"] == "mixed"
     assert service["Restart"] == "on-failure"
+    final = {ConfigError.EXIT_CODE, ModelError.EXIT_CODE}
+    assert set(map(int, service["RestartPreventExitStatus"].split())) == final
 
 
 def test_unit_gives_up_what_it_does_not_need(unit: configparser.RawConfigParser) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from tests.soak.footprint import MIB, Growth
 from tests.soak.soak import Outcome
 
+MIN_DURATION_S = 60.0  # a process that has just started grows
 MAX_GROWTH = 1.15
 MAX_GROWTH_BYTES = 16 * MIB
 MAX_NEW_FDS = {"supervisor": 0, "scheduler": 2, "worker": 2, "api": 16}
@@ -31,8 +32,9 @@ def _of_requests(outcome: Outcome) -> Iterator[str]:
 
 
 def _of_growth(outcome: Outcome) -> Iterator[str]:
+    is_settled = outcome.settings.duration_s >= MIN_DURATION_S
     for growth in outcome.footprint.growth():
-        if has_grown(growth):
+        if is_settled and has_grown(growth):
             yield f"{growth.role}: memory grew from {growth.first} to {growth.last}"
 
 
