@@ -140,17 +140,17 @@ def test_client_that_waits_is_told_so_and_idle_ones_are_not(tmp_path: Path) -> N
 
 
 def test_client_that_never_reads_delays_nobody(ready: Served) -> None:
-    deaf = ready.connect(b"deaf")
-    deaf.send(make_submit(max_tokens=50))
-    for _ in range(12_000):  # more answers than both ends queue for it
-        while not deaf.channel.socket.poll(1000, zmq.POLLOUT):
-            pass
-        deaf.send(GetStats())
-    slow_clients, deadline_s = 0, time.monotonic() + 5
-    while slow_clients == 0 and time.monotonic() < deadline_s:
-        ready.client.send(GetStats())
-        slow_clients = ready.client.expect(SchedulerStats).slow_clients_total
-    assert slow_clients == 1
+    with zmq.Context() as context, context.socket(zmq.DEALER) as deaf:
+        deaf.rcvhwm, deaf.linger = 4096, 0  # as of a process that stands still
+        deaf.connect(ready.process.endpoints.client)
+        deaf.send(msgspec.msgpack.encode(make_submit(max_tokens=50)))
+        for _ in range(12_000):  # more answers than both ends queue for it
+            deaf.send(msgspec.msgpack.encode(GetStats()))
+        slow_clients, deadline_s = 0, time.monotonic() + 5
+        while slow_clients == 0 and time.monotonic() < deadline_s:
+            ready.client.send(GetStats())
+            slow_clients = ready.client.expect(SchedulerStats).slow_clients_total
+        assert slow_clients == 1
 
 
 def test_client_of_another_version_is_told_so(ready: Served) -> None:
