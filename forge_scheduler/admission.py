@@ -70,6 +70,7 @@ class Admission:
     def _add_running(self, batch: Batch) -> None:
         """Whoever stands behind a long chunk still gets one token of the budget."""
         num_behind = len(self.running)
+        may_draft = self.speculation.can_gain(num_running=num_behind)
         for sequence in self.running:  # losing its end to preemption is no harm to this loop
             if batch.token_budget == 0:
                 return
@@ -79,14 +80,13 @@ class Admission:
             if num_tokens > 0:
                 new_block_ids = self._make_room(sequence, num_tokens)
                 if new_block_ids is not None:
-                    drafts = self._draft(sequence, budget, batch)
+                    decodes = may_draft and num_tokens == 1
+                    drafts = self._draft(sequence, budget, batch) if decodes else []
                     new_block_ids += self._place_drafts(sequence, len(drafts))
                     batch.add(sequence, num_tokens, new_block_ids, drafts)
 
     def _draft(self, sequence: Sequence, budget: int, batch: Batch) -> list[int]:
         """Drafts for one that decodes, as far as budget and places beyond its one token go."""
-        if sequence.num_tokens_to_run != 1:
-            return []
         num_places = self._kv_cache.num_free_places(sequence, len(self.running))
         load = StepLoad(len(self.running), batch.num_draft_tokens)
         return self.speculation.draft(sequence, load, min(budget, num_places) - 1)

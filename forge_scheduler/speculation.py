@@ -72,13 +72,17 @@ class Speculation:
         self.max_draft_tokens = max_draft_tokens
         self._forced_rate = PRIOR_RATE  # of all sequences: what a new one begins with
 
+    def can_gain(self, num_running: int) -> bool:
+        """Whether any sequence's drafts could, beside so many others."""
+        return self.max_draft_tokens > 0 and num_running <= MAX_RUNNING
+
     def may_draft(self, sequence: Sequence) -> bool:
         return self.max_draft_tokens > 0 and sequence.request.is_speculative
 
     def draft(self, sequence: Sequence, load: StepLoad, max_tokens: int) -> list[int]:
         """Drafts for a sequence whose next step is to sample one token, `max_tokens` at most."""
         max_tokens = min(max_tokens, self.max_draft_tokens, sequence.max_draft_tokens)
-        if max_tokens <= 0 or load.num_running > MAX_RUNNING or not self.may_draft(sequence):
+        if max_tokens <= 0 or not self.can_gain(load.num_running) or not self.may_draft(sequence):
             return []
         guess = _guess(sequence, max_tokens)
         return guess.token_ids[: best_length(guess, load)]
