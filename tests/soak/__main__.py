@@ -26,6 +26,7 @@ from tests.soak.soak import Settings, Soak
 @click.option("--zmq-clients", type=int, default=2, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of traffic and faults.")
 @click.option("--faults/--no-faults", "has_faults", default=True, show_default=True)
+@click.argument("flags", nargs=-1)
 @click.option("--log", type=click.Path(path_type=Path), help="Where the deployment's log goes.")
 def main(
     minutes: float,
@@ -33,8 +34,10 @@ def main(
     zmq_clients: int,
     seed: int,
     has_faults: bool,
+    flags: tuple[str, ...],
     log: Path | None,
 ) -> None:
+    """FLAGS, behind a `--`, are forge-launch's."""
     settings = Settings(
         duration_s=minutes * 60,
         cases=all_cases(),
@@ -42,6 +45,7 @@ def main(
         num_http_clients=clients,
         num_zmq_clients=zmq_clients,
         seed=seed,
+        flags=flags,
     )
     outcome = asyncio.run(Soak(settings).run())
     print(report(outcome))

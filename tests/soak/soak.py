@@ -31,6 +31,7 @@ class Settings(NamedTuple):
     num_http_clients: int = 12
     num_zmq_clients: int = 2
     seed: int = 1
+    flags: tuple[str, ...] = ()  # forge-launch's
 
 
 class Expected(NamedTuple):
@@ -69,7 +70,7 @@ class Soak:
 
     async def run(self) -> Outcome:
         shared = shared_memory()
-        deployment = await Deployment.start()
+        deployment = await Deployment.start(*self._settings.flags)
         try:
             return await self._soak(deployment, shared)
         finally:
