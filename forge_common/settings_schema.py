@@ -1,4 +1,4 @@
-"""The settings of `config.py` as a list: each with its flag, environment variable and TOML key.
+"""The settings of `config` as a list: each with its flag, environment variable and TOML key.
 
 Also what follows from the list alone: checking one value, handing a role its part through the
 environment, and the table for the docs. Knows no command line, no file, and no actual environment.
