@@ -101,7 +101,7 @@ def forced_calls(body: ChatCompletionRequest, tool_format: ToolFormat | None) ->
     tools = callable_tools(body)
     if not tools:
         raise _refused("forces a call, but there are no `tools`")
-    if tool_format is None or tool_format.syntax is None:
+    if tool_format is None:
         raise _refused("calls in the format of this model cannot be forced")
     is_parallel = not isinstance(body.tool_choice, NamedToolChoice) and _is_parallel(body)
     spec = ToolCalls(
@@ -123,12 +123,10 @@ def chosen_calls(
     tools = callable_tools(body)
     if not tools:
         return None
-    syntax = None if tool_format is None else tool_format.syntax
-    if syntax is None or not syntax.is_complete:
+    if tool_format is None:
         _refuse_strict(tools)
-    if syntax is None:
         return None
-    return _asked(tools, _reply(body, tools, syntax, start))
+    return _asked(tools, _reply(body, tools, tool_format.syntax, start))
 
 
 def _reply(
@@ -202,8 +200,7 @@ def _refuse_strict(tools: list[CallableTool]) -> None:
         if tool.function.strict:
             param = f"tools[{tool.place}].function.strict"
             raise RequestError(
-                f"`{param}`: calls in the format of this model cannot be constrained, unless "
-                "`tool_choice` forces one",
+                f"`{param}`: calls in the format of this model cannot be constrained",
                 param=param,
                 code="unsupported_parameter",
             )

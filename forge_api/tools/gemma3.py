@@ -14,6 +14,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from msgspec.structs import replace
+
 from forge_api.tools import llama3_json, pythonic
 from forge_api.tools.json_call import read_call
 from forge_api.tools.pythonic import read_list, read_python_call
@@ -60,16 +62,24 @@ def fence(text: str, read: Callable[[ReplyWriter], Reading[None]]) -> Mark:
     return Mark(text, read, needs_line_start=True)
 
 
-# What is written as Python is read, but not held to a schema.
 SYNTAX: Final = CallSyntax(
     runs=(
         Run(between=";", goes_on=True),
         Run(mark=FENCED_CALL, needs_line_start=True, closing=FENCE),
+        pythonic.LISTED,
+        replace(pythonic.LISTED, mark=FENCED_CODE, needs_line_start=True, closing=FENCE),
+        Run(
+            notation="python",
+            mark=FENCED_CODE,
+            needs_line_start=True,
+            first="\n",
+            between="\n",
+            closing=FENCE,
+        ),
     ),
     arguments_key="parameters",
     extra_keys=("type", "id"),
     fences=(FENCED_JSON,),
-    is_complete=False,
 )
 GEMMA3: Final = ToolFormat(
     marks=(

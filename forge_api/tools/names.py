@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from forge_api.tools.reading import Reading, Unexpected
-
-MAX_NAME_CHARACTERS: Final = 256
-NAME_MARKS: Final = frozenset("_.-")
+from forge_common.grammar.call_syntax import MAX_NAME_CHARACTERS, NAME_MARKS
 
 
 class ReadName(NamedTuple):

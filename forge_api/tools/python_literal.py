@@ -2,7 +2,8 @@
 
 What a character may be is decided as it comes; the whole is parsed by `ast`, never run. Only what
 JSON can say is taken: no bytes, no sets, no complex or infinite numbers, no keys but text. The
-words of JSON are understood beside those of Python. Knows nothing of calls.
+words of JSON are understood beside those of Python. Numbers that JSON writes alike are left as they
+are written, so that none is rounded, or too long. Knows nothing of calls.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import ast
 import json
 import re
 import warnings
-from typing import Any, Final, NamedTuple
+from collections.abc import Mapping
+from math import isfinite
+from typing import Final, NamedTuple
 
 from forge_api.tools.reading import END, Reading, Unexpected
 
@@ -24,7 +27,14 @@ WORD: Final = re.compile(
     r"[+-]?(\d[\d_]*(\.[\d_]*)?|\.\d[\d_]*)([eE][+-]?\d+)?|True|False|None|true|false|null",
     flags=re.ASCII,
 )
-JSON_WORDS: Final = {"true": True, "false": False, "null": None}
+JSON_NUMBER: Final = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", flags=re.ASCII)
+JSON_WORDS: Final = {"true": "true", "false": "false", "null": "null"}
+
+
+class Literal(NamedTuple):
+    code: str
+    numbers: dict[str, str]  # as JSON has them, by the name that stands for each in the code
+    following: str  # the character after it
 
 
 class Lexeme(NamedTuple):
@@ -32,22 +42,36 @@ class Lexeme(NamedTuple):
     following: str  # the character after it
 
 
-def read_literal() -> Reading[Lexeme]:
+def read_literal() -> Reading[Literal]:
     """Up to the comma or parenthesis that ends the argument."""
     pieces: list[str] = []
+    numbers: dict[str, str] = {}
     closers: list[str] = []
     character = yield
     while closers or character not in (",", ")"):
-        if character in QUOTES or WORD_CHARACTERS.match(character):
-            is_text = character in QUOTES
-            lexeme = yield from read_text(character) if is_text else read_word(character)
-            pieces.append(lexeme.text)
-            character = lexeme.following
+        if character in QUOTES:
+            text, character = yield from read_text(character)
+            pieces.append(text)
+        elif WORD_CHARACTERS.match(character):
+            word, character = yield from read_word(character)
+            pieces.append(named(word, numbers) if is_number_of_json(word) else word)
         else:
             track_brackets(character, closers)
             pieces.append(character)
             character = yield
-    return Lexeme("".join(pieces), character)
+    return Literal("".join(pieces), numbers, character)
+
+
+def named(number: str, numbers: dict[str, str]) -> str:
+    name = f"n{len(numbers)}"
+    numbers[name] = number
+    return name
+
+
+def is_number_of_json(word: str) -> bool:
+    """But for one that its exponent makes infinite."""
+    found = JSON_NUMBER.fullmatch(word)
+    return found is not None and (found[3] is None or isfinite(float(word)))
 
 
 def track_brackets(character: str, closers: list[str]) -> None:
@@ -102,33 +126,39 @@ def read_until(quotes: str, first: str) -> Reading[str]:
         character = yield
 
 
-def json_of_literal(text: str) -> str:
+def json_of_literal(literal: Literal) -> str:
     """Raises Unexpected for what is no literal, or none that JSON has."""
-    if not text.strip():
+    if not literal.code.strip():
         raise Unexpected
     try:
         with warnings.catch_warnings(action="ignore"):  # of escapes that Python does not know
-            tree = ast.parse(f"({text}\n)", mode="eval")
-        written = json.dumps(value_of(tree.body), ensure_ascii=False, allow_nan=False)
+            tree = ast.parse(f"({literal.code}\n)", mode="eval")
+        written = json_of(tree.body, JSON_WORDS | literal.numbers)
         written.encode()
     except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
         raise Unexpected from error
     return written
 
 
-def value_of(node: ast.expr) -> Any:
+def json_of(node: ast.expr, words: Mapping[str, str]) -> str:
     match node:
+        case ast.Name(id=word) if word in words:
+            return words[word]
         case ast.Constant(value=str() | bool() | int() | float() | None as value):
-            return value
+            return scalar_text(value)
         case ast.UnaryOp(op=ast.UAdd() | ast.USub() as sign, operand=ast.Constant() as operand):
-            return signed(sign, operand.value)
-        case ast.Name(id=word) if word in JSON_WORDS:
-            return JSON_WORDS[word]
+            return scalar_text(signed(sign, operand.value))
         case ast.List(elts=items) | ast.Tuple(elts=items):
-            return [value_of(item) for item in items]
+            return "[" + ", ".join([json_of(item, words) for item in items]) + "]"
         case ast.Dict(keys=keys, values=values):
-            return {key_of(key): value_of(value) for key, value in zip(keys, values, strict=True)}
+            pairs = zip(map(key_of, keys), values, strict=True)
+            members = {key: json_of(value, words) for key, value in pairs}
+            return "{" + ", ".join([f"{key}: {value}" for key, value in members.items()]) + "}"
     raise Unexpected
+
+
+def scalar_text(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def signed(sign: ast.unaryop, number: object) -> int | float:
@@ -139,5 +169,5 @@ def signed(sign: ast.unaryop, number: object) -> int | float:
 
 def key_of(node: ast.expr | None) -> str:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
+        return scalar_text(node.value)
     raise Unexpected

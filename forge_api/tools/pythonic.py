@@ -13,6 +13,8 @@ from __future__ import annotations
 import json
 from typing import Final
 
+from msgspec.structs import replace
+
 from forge_api.tools.json_call import read_call
 from forge_api.tools.names import read_name
 from forge_api.tools.python_literal import json_of_literal, read_literal
@@ -28,6 +30,7 @@ from forge_api.tools.reading import (
     skip_spaces,
 )
 from forge_api.tools.reply_writer import ReplyWriter
+from forge_common.grammar.call_syntax import CallSyntax, Run
 
 OPEN: Final = "<|python_start|>"
 CLOSE: Final = "<|python_end|>"
@@ -51,12 +54,13 @@ def read_marked(writer: ReplyWriter) -> Reading[None]:
 
 def read_list(writer: ReplyWriter, *, is_bare: bool) -> Reading[None]:
     """Calls in a list whose opening bracket was read."""
-    separator = ","
+    separator, has_calls = ",", False
     while separator == ",":
         first = yield from skip_spaces()
-        if first == "]" and writer.num_calls:
+        if first == "]" and has_calls:
             return
         yield from read_python_call(writer, first, is_bare=is_bare)
+        has_calls = True
         separator = yield from skip_spaces()
     demand(separator in ("]", END))
 
@@ -79,7 +83,7 @@ def read_argument(call: PythonCall, first: str) -> Reading[str]:
     name = yield from read_name(first)
     demand((yield from first_unspaced(name.following)) == "=")
     literal = yield from read_literal()
-    call.add_argument(name.text, json_of_literal(literal.text))
+    call.add_argument(name.text, json_of_literal(literal))
     return literal.following
 
 
@@ -108,7 +112,17 @@ class PythonCall:
             self._writer.add_arguments("{}")
 
 
+LISTED: Final = Run(notation="python", first="[", between=",", last="]")
+SYNTAX: Final = CallSyntax(
+    runs=(
+        LISTED,
+        replace(LISTED, mark=OPEN, closing=CLOSE),
+        Run(mark=OPEN, closing=CLOSE),
+    ),
+    arguments_key="parameters",
+)
 PYTHONIC: Final = ToolFormat(
     marks=(Mark(OPEN, read_marked), Mark("[", read_bare, needs_line_start=True)),
     inner_texts=(CLOSE,),
+    syntax=SYNTAX,
 )

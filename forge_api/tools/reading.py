@@ -33,8 +33,8 @@ class Mark(NamedTuple):
 
 class ToolFormat(NamedTuple):
     marks: tuple[Mark, ...]
+    syntax: CallSyntax  # how calls are written that are held to a schema
     inner_texts: tuple[str, ...] = ()  # further special tokens that stand in calls
-    syntax: CallSyntax | None = None  # how calls are written that are held to a schema, if they can
 
 
 def demand(is_as_expected: bool) -> None:

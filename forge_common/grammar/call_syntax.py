@@ -2,7 +2,8 @@
 
     Run       mark first OBJECT (between OBJECT)* last closing
     NamedRun  mark NAME [id mark, id] [arguments mark] ARGUMENTS
-    OBJECT    {"name": NAME, "arguments": ARGUMENTS}, its members in any order
+    OBJECT    {"name": NAME, "arguments": ARGUMENTS}, its members in any order; NAME(a=1, b="x")
+              where a run's notation is Python's
 
 Data only. Knows no parser, and not which model writes how.
 """
@@ -14,11 +15,17 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 MAX_TOOLS = 1024
+# Of names that stand as they are, without quotes: letters and digits, and these.
+NAME_MARKS = frozenset("_.-")
+MAX_NAME_CHARACTERS = 256
+
+
+Notation = Literal["json", "python"]
 
 
 class Run(Struct, frozen=True, forbid_unknown_fields=True):
-    """Calls as JSON objects. Without a mark they begin at the start of a line, and only a tool's
-    name tells them from other JSON."""
+    """Calls as JSON objects, or as Python. Without a mark they begin at the start of a line, and
+    only a tool's name tells them from other text; those of Python are a list then."""
 
     mark: str = ""
     needs_line_start: bool = False
@@ -27,6 +34,7 @@ class Run(Struct, frozen=True, forbid_unknown_fields=True):
     last: str = ""
     closing: str = ""  # a mark too
     goes_on: bool = False  # an object behind the run is read as one more call, whatever it holds
+    notation: Notation = "json"
 
 
 class NamedRun(Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,7 +51,10 @@ class CallSyntax(Struct, frozen=True, forbid_unknown_fields=True):
     arguments_key: str = "arguments"
     extra_keys: tuple[str, ...] = ()  # of members that may stand beside, each with a string
     fences: tuple[str, ...] = ()  # texts that begin a line, and behind which another one starts
-    is_complete: bool = True  # whether all calls of the format are written in one of these ways
+
+    def has_bare(self, notation: Notation) -> bool:
+        """Whether there is a run without a mark."""
+        return any(not run.mark and run.notation == notation for run in self.runs)
 
 
 class Tool(Struct, frozen=True, forbid_unknown_fields=True):

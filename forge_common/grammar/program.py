@@ -55,10 +55,12 @@ class Marks(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     names: tuple[bytes, ...] = ()
     fences: tuple[bytes, ...] = ()  # at the start of a line, and a line starts behind them
     thoughts: Tags | None = None  # in which nothing is a call
+    # [one_of_these(  at the start of a line, but for its bracket
+    listed_names: tuple[bytes, ...] = ()
 
 
 FreeStart = Literal["reply", "thoughts", "content", "sequence"]
-FreeEnd = Literal["anywhere", "behind mark", "before object"]
+FreeEnd = Literal["anywhere", "behind mark", "before object", "before list"]
 
 
 class FreeText(Rule, frozen=True):
@@ -175,11 +177,15 @@ class OtherProperties(Struct, frozen=True, array_like=True, forbid_unknown_field
     value: RuleIndex
 
 
+ObjectStyle = Literal["json", "keywords"]
+
+
 class Object(Rule, frozen=True):
     """A JSON object. `is_ordered`: named properties in their order, all others behind them.
 
     Where it `is_distinct` none of the other keys comes twice. They are then written in one way
-    only, so that equal keys are equal texts.
+    only, so that equal keys are equal texts. One whose style is "keywords" is written as a call in
+    Python has its arguments: `(a=1, b=2)`.
     """
 
     properties: tuple[Property, ...] = ()
@@ -189,6 +195,7 @@ class Object(Rule, frozen=True):
     is_ordered: bool = True
     is_distinct: bool = False
     max_others: NumItems | None = None  # keys that no Property names
+    style: ObjectStyle = "json"
 
 
 class AnyValue(Rule, frozen=True):
@@ -207,6 +214,17 @@ AnyRule = (
     | Array
     | Object
     | AnyValue
+)
+
+
+# What AnyValue stands for; the first of them is it.
+ANY_VALUE: tuple[AnyRule, ...] = (
+    Choice((1, 2, 3, 4, 5)),
+    Array(rest=Item(other=0)),
+    Object(others=(OtherProperties(key=3, value=0),)),
+    JsonString(),
+    Number(),
+    Literals((b"true", b"false", b"null")),
 )
 
 

@@ -9,12 +9,12 @@ with arguments by its schema. Knows no parser, and not which model writes how.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from forge_common.grammar.automata.store import AutomatonStore
 from forge_common.grammar.call_rules import CallRules
-from forge_common.grammar.call_syntax import CallSyntax, FreeReply, ThoughtTags, Tool
+from forge_common.grammar.call_syntax import CallSyntax, FreeReply, Notation, ThoughtTags, Tool
 from forge_common.grammar.productive import productive
 from forge_common.grammar.program import (
     Choice,
@@ -28,6 +28,8 @@ from forge_common.grammar.program import (
     Tags,
 )
 from forge_common.grammar.schema.compiler import SchemaOptions
+
+BEFORE: Final[Mapping[Notation, FreeEnd]] = {"json": "before object", "python": "before list"}
 
 
 class CallOptions(NamedTuple):
@@ -99,6 +101,7 @@ class _Way(NamedTuple):
     """Into calls, and out of them."""
 
     mark: bytes  # b"" for the start of a line
+    end: FreeEnd  # of the text before
     rest: RuleIndex
     after: FreeStart
 
@@ -108,22 +111,27 @@ def _ways(rules: CallRules, syntax: CallSyntax, is_parallel: bool) -> list[_Way]
         *(
             _Way(
                 run.mark.encode(),
+                "behind mark" if run.mark else BEFORE[run.notation],
                 rules.run(run, is_parallel=is_parallel),
                 "sequence" if run.goes_on else "content",
             )
             for run in syntax.runs
         ),
-        *(_Way(run.mark.encode(), rules.named_run(run), "content") for run in syntax.named_runs),
+        *(
+            _Way(run.mark.encode(), "behind mark", rules.named_run(run), "content")
+            for run in syntax.named_runs
+        ),
     ]
 
 
-def _marks(syntax: CallSyntax, names: Iterable[str], reply: FreeReply) -> Marks:
+def _marks(syntax: CallSyntax, names: Sequence[str], reply: FreeReply) -> Marks:
     runs = [run for run in syntax.runs if run.mark]
     free = [run.mark for run in runs if not run.needs_line_start]
     return Marks(
         texts=_encoded([*free, *(run.mark for run in syntax.named_runs)]),
         line_texts=_encoded(run.mark for run in runs if run.needs_line_start),
-        names=_encoded(names) if len(runs) < len(syntax.runs) else (),
+        names=_encoded(names) if syntax.has_bare("json") else (),
+        listed_names=_encoded(names) if syntax.has_bare("python") else (),
         fences=_encoded(syntax.fences),
         thoughts=None if reply.thoughts is None else _tags(reply.thoughts),
     )
@@ -164,8 +172,7 @@ class _FreeRules:
         return self._rules.choice((self._end(start), *calls))
 
     def _call(self, start: FreeStart, way: _Way) -> tuple[RuleIndex, RuleIndex]:
-        end: FreeEnd = "behind mark" if way.mark else "before object"
-        before = FreeText(self._marks, start, end, way.mark)
+        before = FreeText(self._marks, start, way.end, way.mark)
         return self._rules.table.add(before), way.rest
 
     def _end(self, start: FreeStart) -> RuleIndex:

@@ -37,9 +37,14 @@ OPENINGS = {
     "hermes": ["<tool_call>", "</tool_call>", "<tool", "_call>{", "</"],
     "llama3_json": ["<|python_tag|>", '\n{"name":', "parameters", '{"', "; {"],
     "mistral": ["[TOOL_CALLS]", "[ARGS]", "CALLS][", "[TOOL_", "f{"],
+    "pythonic": ["<|python_start|>", "<|python_end|>", "\n[f(", "\n[now(", "a=", ")]"],
+    "gemma3": ["\n```tool_code\n", "```", "now()", 'f(b="', '\n{"name":', "parameters"],
     "phi4": ["functools[", "<|tool_call|>", "<|/tool_call|>", "[{", "tools["],
 }
-SPECIAL = {"<tool_call>", "[TOOL_CALLS]", "[ARGS]", "<|python_tag|>", "<|/tool_call|>"}
+SPECIAL = {"<tool_call>", "[TOOL_CALLS]", "[ARGS]", "<|python_tag|>", "<|/tool_call|>"} | {
+    "<|python_start|>",
+    "<|python_end|>",
+}
 PIECES = ['"name', '": "', '"arguments', '": {', "<think>", "</think>", "now", '"f"', '"}', "}}"]
 SINGLE = (
     'abcdefghijklmnopqrstuvwxyz0123456789_ \n"{}[]:,;<>/|-.ACDGILORST'  # all that calls are made of
@@ -65,11 +70,9 @@ def runner_of(name: str) -> ModelRunner:
 
 
 def params_of(name: str, seed: int) -> dict[str, object]:
-    syntax = FORMATS[name].syntax
-    assert syntax is not None
     reply = FreeReply("reply", ThoughtTags("<think>", "</think>"))
     options = CallOptions(SchemaOptions("any", "free"), is_parallel=seed % 2 == 0)
-    program = compile_reply(TOOLS, syntax, options, reply).program
+    program = compile_reply(TOOLS, FORMATS[name].syntax, options, reply).program
     openings = {texts_of(name).index(text): CALL_BIAS for text in OPENINGS[name]}
     return {
         "grammar": msgspec.msgpack.encode(program),

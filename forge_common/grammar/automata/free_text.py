@@ -69,7 +69,7 @@ class FreeTextAutomaton(ByteAutomaton):
             return self._has_found_it(nodes)
         if token is not None:
             return False
-        return self._end == "anywhere" or not nodes.isdisjoint(self._nfa.object_starts)
+        return self._end == "anywhere" or not nodes.isdisjoint(self._nfa.ends[self._end])
 
     def ends_character(self, state: int) -> bool:
         return False

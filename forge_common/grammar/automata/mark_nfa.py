@@ -1,13 +1,13 @@
 """Where calls begin in free text, and thoughts, as an NFA over bytes: texts, spaces, JSON's keys.
 
     anywhere ──text──▶ found             line ──{"name": "add", "parameters": {──▶ found
-       │ newline                          │ spaces
-       ▼                                  ▼
+       │ newline                          │  └──[add(──▶ found
+       ▼                                  ▼ spaces
       line                               line
 
-An object that no mark announces is a call once its name is known and its arguments begin; up to
-there it may turn out to be none, and is then content as a whole, whatever it holds: nothing else is
-looked for in it. Knows no tokens.
+An object or a list that no mark announces is a call once its name is known and its arguments begin;
+up to there it may turn out to be none, and is then content as a whole, whatever it holds: nothing
+else is looked for in it. Knows no tokens.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from forge_common.grammar.program import SPECIAL, FreeStart, Marks
+from forge_common.grammar.program import SPECIAL, FreeEnd, FreeStart, Marks
 
 Nodes = frozenset[int]
 
@@ -49,9 +49,14 @@ class MarkNfa:
         self._fenced = self._node(loops_on=SPACES)
         if marks.names:
             self._add_objects(marks.names)
+        if marks.listed_names:
+            self._add_lists(marks.listed_names)
         self._of_objects = frozenset(range(first_of_objects, len(self._edges)))
         self._add_marks(marks)
-        self.object_starts = frozenset({self._line, self._fenced})
+        self.ends: dict[FreeEnd, Nodes] = {
+            "before object": frozenset({self._line, self._fenced}),
+            "before list": frozenset({self._line}),
+        }
         content = frozenset({self._anywhere, self._line})
         self.starts: dict[FreeStart, Nodes] = {
             "reply": content,
@@ -132,6 +137,13 @@ class MarkNfa:
         self._edges[arguments].append(Edge(frozenset(b'{"'), self.refused))
         self._add(self._line, b"{", before_name)
         self._add(self._fenced, b"{", before_name)
+
+    def _add_lists(self, names: tuple[bytes, ...]) -> None:
+        """Lists of what may be calls in Python."""
+        before_name = self._node(loops_on=SPACES)
+        for text in names:
+            self._add(before_name, text + b"(", self.refused)
+        self._add(self._line, b"[", before_name)
 
     def _keys(self, sources: tuple[int, ...], keys: tuple[bytes, ...]) -> int:
         behind = self._node(loops_on=SPACES)

@@ -6,7 +6,7 @@ Knows no tokens and no stacks.
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -30,7 +30,7 @@ from forge_common.grammar.engine.distinct_keys import (
     most_keys,
 )
 from forge_common.grammar.engine.object_plans import Progress
-from forge_common.grammar.engine.objects import Entry, ObjectMachine, Properties
+from forge_common.grammar.engine.objects import PUNCTUATION, Entry, ObjectMachine, Properties
 from forge_common.grammar.engine.places import Place, PlaceShelf, ReadingPlace, Structure
 from forge_common.grammar.engine.reader_shelf import ReaderShelf
 from forge_common.grammar.engine.structures import (
@@ -48,7 +48,7 @@ from forge_common.grammar.engine.unique_arrays import (
 )
 from forge_common.grammar.engine.unique_structures import UniqueStructures
 from forge_common.grammar.errors import GrammarError
-from forge_common.grammar.program import Array, Choice, Object, Repeat, Whitespace
+from forge_common.grammar.program import Array, Choice, Object, ObjectStyle, Repeat, Whitespace
 from forge_common.grammar.program import Sequence as SequenceRule
 
 Places = tuple[Place | None, ...]
@@ -115,9 +115,10 @@ class Builder:
         self, rule: Object, flags: Flags, rank: int, children: Sequence[Place | None]
     ) -> Place:
         named, others = self._named(rule, flags), self._others(rule, flags)
+        punctuation = PUNCTUATION[rule.style]
         if not rule.is_distinct or not others:
             plan = object_plan(rule, flags)
-            found = Properties(plan, named + others, children, len(named))
+            found = Properties(plan, named + others, children, len(named), punctuation)
             return _start(ObjectMachine(found, self._whitespace, self._shelf))
         references = self._component[rank].references
         heads = key_heads(others, references, len(named))
@@ -125,7 +126,7 @@ class Builder:
         plan = object_plan(limited, flags)
         if not plan.can_finish(Progress()):
             raise GrammarError("there are not so many different keys")
-        found = Properties(plan, named + others, children, len(named))
+        found = Properties(plan, named + others, children, len(named), punctuation)
         shelves = (self._shelf, self._distinct_keys)
         return _start(DistinctObject(found, heads, self._whitespace, shelves))
 
@@ -137,7 +138,7 @@ class Builder:
     def _named(self, rule: Object, are_productive: Flags) -> list[Entry]:
         """In the order in which the plan counts them, and the others behind them."""
         return [
-            Entry(self._readers.literal(key_text(one.key)), one.value)
+            Entry(self._readers.literal(KEY_TEXTS[rule.style](one.key)), one.value)
             for one in rule.properties
             if are_productive[one.value]
         ]
@@ -178,3 +179,6 @@ def key_text(key: str) -> bytes:
         return msgspec.json.encode(key)
     except UnicodeEncodeError:
         return json.dumps(key).encode()
+
+
+KEY_TEXTS: Mapping[ObjectStyle, Callable[[str], bytes]] = {"json": key_text, "keywords": str.encode}

@@ -21,16 +21,12 @@ from forge_common.grammar.engine.rules import named_rules, numbered
 from forge_common.grammar.engine.unique_arrays import UniqueShelf
 from forge_common.grammar.errors import GrammarError
 from forge_common.grammar.program import (
+    ANY_VALUE,
     AnyValue,
-    Array,
-    Choice,
     FreeText,
-    Item,
     JsonString,
     Literals,
     Number,
-    Object,
-    OtherProperties,
     Program,
     RuleIndex,
     Text,
@@ -40,14 +36,6 @@ from forge_common.grammar.program import (
 STEPS_OF_A_RULE = 20
 MACHINE_BYTES = 1000
 BYTES_A_BYTE = 8  # that a program takes in memory, for one of a message
-ANY_VALUE = (
-    Choice((1, 2, 3, 4, 5)),
-    Array(rest=Item(other=0)),
-    Object(others=(OtherProperties(key=3, value=0),)),
-    JsonString(),
-    Number(),
-    Literals((b"true", b"false", b"null")),
-)
 
 
 class _Compiled(NamedTuple):

@@ -82,6 +82,10 @@ class DistinctObject(ObjectMachine, TextReader):
         self._end = ObjectLocal(Phase.END, Progress())
 
     @property
+    def key_starts(self) -> bytes:
+        return self._properties.punctuation.key_starts
+
+    @property
     def end(self) -> Place:
         return self.place(self._end)
 
@@ -159,7 +163,7 @@ class KeyPlace(Place):
 
     @property
     def can_read(self) -> bool:
-        return not self.calls
+        return not self.calls or next(iter(self.next_bytes()), None) is not None
 
     @property
     def calls(self) -> tuple[Call, ...]:

@@ -7,7 +7,6 @@ which key that was, and such nodes are walked one by one. Knows no stacks.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 
 import numpy as np
 
@@ -20,14 +19,13 @@ from forge_common.grammar.engine.unique_texts import Reading
 from forge_common.grammar.engine.walk import Ask, Walk, Walking
 from forge_common.grammar.vocabulary_trie import VocabularyTrie
 
-QUOTE = ord('"')
-
 
 class KeyWalks:
     def __init__(self, texts: TextWalks) -> None:
         self._texts = texts
         self._vocabulary = texts.vocabulary
         self._node_sets = texts.node_sets
+        self._above_keys: dict[bytes, list[bool]] = {}
 
     def walk(self, place: KeyPlace, nodes: NodeSet) -> Walking:
         """Where a key is being read, or may begin."""
@@ -44,7 +42,8 @@ class KeyWalks:
     def _behind(
         self, place: KeyPlace, head: KeyHead, starts: NodeSet, ended: NodeSet
     ) -> Iterator[Ask]:
-        special = [node for node in ended.nodes if self._has_next_key[node]]
+        has_next_key = self._has_next_key(place.machine.key_starts)
+        special = [node for node in ended.nodes if has_next_key[node]]
         others = self._node_sets.of(set(ended.nodes).difference(special)) if special else ended
         if others is not None:
             yield self._texts.ask(place.machine.behind_some(place.local, head.entry), others)
@@ -57,10 +56,13 @@ class KeyWalks:
                     for behind in place.machine.behind(place.local, reading):
                         yield self._texts.ask(behind, alone)
 
-    @cached_property
-    def _has_next_key(self) -> list[bool]:
-        """Of nodes: whether a comma comes further on, and a quote behind that."""
-        return _above_keys(self._vocabulary.trie)
+    def _has_next_key(self, key_starts: bytes) -> list[bool]:
+        """Of nodes: whether a comma comes further on, and the start of a key behind that."""
+        found = self._above_keys.get(key_starts)
+        if found is None:
+            found = _above_keys(self._vocabulary.trie, key_starts)
+            self._above_keys[key_starts] = found
+        return found
 
 
 def _read(place: KeyPlace, rest: bytes) -> Reading | None:
@@ -70,14 +72,15 @@ def _read(place: KeyPlace, rest: bytes) -> Reading | None:
     return reading
 
 
-def _above_keys(trie: VocabularyTrie) -> list[bool]:
-    is_above_quote = np.zeros(trie.num_nodes, bool)
+def _above_keys(trie: VocabularyTrie, key_starts: bytes) -> list[bool]:
+    is_start = np.isin(trie.bytes_by_node, list(key_starts))
+    is_above_start = np.zeros(trie.num_nodes, bool)
     is_above_key = np.zeros(trie.num_nodes, bool)
     for first, end in reversed(trie.levels):
         here = slice(first, end)
         parents, bytes_here = trie.parent[here], trie.bytes_by_node[here]
-        is_above_quote[parents[is_above_quote[here] | (bytes_here == QUOTE)]] = True
-        is_key_here = is_above_quote[here] & (bytes_here == COMMA)
+        is_above_start[parents[is_above_start[here] | is_start[here]]] = True
+        is_key_here = is_above_start[here] & (bytes_here == COMMA)
         is_above_key[parents[is_above_key[here] | is_key_here]] = True
     found: list[bool] = is_above_key.tolist()
     return found

@@ -1,4 +1,5 @@
-"""Object: braces, keys, colons, commas, and the machines of the values.
+"""Object: braces, keys, colons, commas, and the machines of the values. A call's arguments too,
+which have parentheses, bare keys and equals signs.
 
     before ─{─▶ first ──key──▶ behind key ─:─▶ value ──value──▶ behind value ─,─▶ next ──key──▶ ...
                                                                          } ──▶ end
@@ -9,8 +10,9 @@ no other rules than by their places.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
+from string import ascii_letters
 from typing import NamedTuple
 
 from forge_common.grammar.engine.object_plans import ObjectPlan, Progress
@@ -22,8 +24,9 @@ from forge_common.grammar.engine.places import (
     Structure,
 )
 from forge_common.grammar.engine.text_trees import NO_TEXTS, TextTree
+from forge_common.grammar.program import ObjectStyle
 
-OPEN, CLOSE, COLON, COMMA = b"{}:,"
+(COMMA,) = b","
 
 
 class Phase(Enum):
@@ -34,6 +37,19 @@ class Phase(Enum):
     VALUE = "value"
     BEHIND_VALUE = "behind value"
     END = "end"
+
+
+class Punctuation(NamedTuple):
+    opening: int
+    closing: int
+    behind_key: int
+    key_starts: bytes  # with which keys begin that no property names
+
+
+PUNCTUATION: Mapping[ObjectStyle, Punctuation] = {
+    "json": Punctuation(ord("{"), ord("}"), ord(":"), b'"'),
+    "keywords": Punctuation(ord("("), ord(")"), ord("="), ascii_letters.encode() + b"_"),
+}
 
 
 class ObjectLocal(NamedTuple):
@@ -56,6 +72,7 @@ class Properties(NamedTuple):
     entries: Sequence[Entry]
     children: Sequence[Place | None]
     num_named: int  # of the entries: those in front
+    punctuation: Punctuation
 
     def child(self, index: int) -> Place:
         found = self.children[index]
@@ -69,6 +86,7 @@ class ObjectMachine(Structure[ObjectLocal]):
         super().__init__(shelf)
         self._properties = properties
         self._plan = properties.plan
+        self._opening, self._closing, self._behind_key, _ = properties.punctuation
         self._whitespace = whitespace
 
     @property
@@ -78,14 +96,14 @@ class ObjectMachine(Structure[ObjectLocal]):
     def moves(self, local: ObjectLocal) -> LocalMoves[ObjectLocal]:
         phase, progress, entry, is_spaced, written = local
         if phase is Phase.BEFORE:
-            return LocalMoves({OPEN: ObjectLocal(Phase.FIRST, progress)})
+            return LocalMoves({self._opening: ObjectLocal(Phase.FIRST, progress)})
         if phase is Phase.END:
             return LocalMoves(is_accepting=True)
         if self._whitespace and not is_spaced:
             return LocalMoves(calls=(LocalCall(self._whitespace, local._replace(is_spaced=True)),))
         if phase is Phase.BEHIND_KEY:
             value_comes = ObjectLocal(Phase.VALUE, progress, entry, written=written)
-            return LocalMoves({COLON: value_comes})
+            return LocalMoves({self._behind_key: value_comes})
         if phase is Phase.VALUE:
             behind = ObjectLocal(Phase.BEHIND_VALUE, progress, written=written)
             value = self._properties.child(self._properties.entries[entry].value)
@@ -97,7 +115,7 @@ class ObjectMachine(Structure[ObjectLocal]):
     ) -> LocalMoves[ObjectLocal]:
         edges = {}
         if phase is not Phase.NEXT and self._plan.can_close(progress):
-            edges[CLOSE] = ObjectLocal(Phase.END, Progress())
+            edges[self._closing] = ObjectLocal(Phase.END, Progress())
         if phase is Phase.BEHIND_VALUE:
             if next(self._plan.steps(progress), None):
                 edges[COMMA] = ObjectLocal(Phase.NEXT, progress, written=written)

@@ -35,7 +35,6 @@ SCHEMAS = {
 }
 TOOLS = [Tool(name, schema) for name, schema in SCHEMAS.items()]
 TAGS = ThoughtTags(reasoning.OPEN, reasoning.CLOSE)
-CONSTRAINED = {name: made.syntax for name, made in FORMATS.items() if made.syntax is not None}
 SPACES = ["", "", "", " ", "\n", "\n  ", "\t", "\u00a0", "\x0b"]
 NAMES = [*SCHEMAS, "sub", "ad", "addx", "a\\u0064d"]
 MARKS = sorted({mark.text for made in FORMATS.values() for mark in made.marks} - {"["})
@@ -50,6 +49,10 @@ ENDS = [
 LOOSE = [*MARKS, *ENDS, "<think>", "</think>", "\n", "\n", " ", "x", "é", "{", "[", '"', "\\", "<"]
 ARGUMENTS = [
     '{"a": 1, "b": "}"}', '{"b":"]","a":-3}', "{}", '{"x": true}', '{"a": 1}', '{"a', '"{}"', "5",
+]  # fmt: skip
+PYTHON_ARGUMENTS = [
+    'a=1, b="}"', 'b = "]",\n a = -3', "", "x=True", "x=true", "a=1", "a=1, a=2", "a", 'b="', "5",
+    "b='}', a=1", "x=not True",
 ]  # fmt: skip
 MAX_BYTES = 3000
 
@@ -76,12 +79,19 @@ def written_call(random: Random) -> str:
     return "{" + space + f"{space},{space}".join(members) + space + "}"
 
 
+def python_call(random: Random) -> str:
+    """The same in Python."""
+    call = f"{random.choice(NAMES)}({random.choice(PYTHON_ARGUMENTS)}"
+    return call + random.choice([")", ")", ")]", ")\n", ""])
+
+
 def fragment(random: Random, own_marks: list[str]) -> str:
     if random.random() < 0.4:
         return random.choice(LOOSE)
     marks = own_marks if random.random() < 0.7 else MARKS
     opening = random.choice(["", "\n", "; ", *marks]) + random.choice(["", "[", *SPACES])
-    return opening + written_call(random) + random.choice(["", *SPACES, *ENDS])
+    write = random.choice([written_call, python_call])
+    return opening + write(random) + random.choice(["", *SPACES, *ENDS])
 
 
 class Drawer:
@@ -118,7 +128,7 @@ class Drawer:
         return bytes([self._random.choice(closing or allowed)])
 
     def _allowed(self, state: State) -> list[int]:
-        written = b' \n"{}[]:,abnmdTtruefals_w0123456789<>/`;'
+        written = b' \n"{}[]():=,abnmdTtruefals_w0123456789<>/`;'
         return [byte for byte in written if state.advance_bytes(bytes([byte]))] or [
             byte for byte in range(255) if state.advance_bytes(bytes([byte]))
         ]
@@ -143,7 +153,7 @@ def calls_in(name: str, text: str, start: ReasoningStart | None = None) -> list[
 
 def start_of(name: str, reply: FreeReply, *, is_parallel: bool, spaces: Whitespace) -> State:
     options = CallOptions(SchemaOptions("any", spaces), is_parallel)
-    return ENGINE.start(compile_reply(TOOLS, CONSTRAINED[name], options, reply).program)
+    return ENGINE.start(compile_reply(TOOLS, FORMATS[name].syntax, options, reply).program)
 
 
 STARTS = {
@@ -155,7 +165,7 @@ STARTS = {
 
 
 @pytest.mark.parametrize("start", STARTS)
-@pytest.mark.parametrize("name", CONSTRAINED)
+@pytest.mark.parametrize("name", FORMATS)
 def test_every_call_in_a_free_reply_is_offered_and_valid(
     name: str, start: ReasoningStart | None
 ) -> None:
@@ -175,11 +185,12 @@ def test_every_call_in_a_free_reply_is_offered_and_valid(
     assert num_calls > 0
 
 
-@pytest.mark.parametrize("name", CONSTRAINED)
+@pytest.mark.parametrize("name", FORMATS)
 def test_text_without_calls_is_as_free_as_ever(name: str) -> None:
     texts = [
         "",
         "Hello! 2 < 3, a [list], some_code(a={'b': 1})\n\n- x\n",
+        "[1, 2]\n[ ] \n[add](http://add) [add(a=1)\n[sub(a=1), add(a=1)]\n[add, now]",
         '{"city": "Paris", "name": "add"}',
         'The tool is {"name": "sub"}.\n{"name": "Bob", "parameters": {}}',
         "<think>I could call <tool_call>{, or [TOOL_CALLS]x, or functools[ it</think>No.",
@@ -217,11 +228,19 @@ OWN_WAYS = {
         '```tool_call\n{"name": "now", "parameters": {}}\n```',
         'Let me see.\n```json\n{"name": "now", "parameters": {}}\n```',
         '{"name": "now", "parameters": {}}',
+        '```tool_code\nnow()\nadd(a=1, b="}")\n```',
+        '```tool_code\n[now()]\n```',
+        "[now(x = True), now()]",
+    ],
+    "pythonic": [
+        'Wait.\n[now(), add(b="]", a=2)] Done.',
+        '<|python_start|>[now(x=False)]<|python_end|>',
+        '<|python_start|>{"name": "now", "parameters": {}}<|python_end|>',
     ],
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CONSTRAINED)
+@pytest.mark.parametrize("name", FORMATS)
 def test_calls_may_be_written_as_models_were_taught(name: str) -> None:
     for text in OWN_WAYS[name]:
         assert calls_in(name, text)

@@ -82,7 +82,6 @@ def test_literals_are_read_as_python_reads_them(written: str, value: object) -> 
         "1e999",
         "0x10",
         "01",
-        "9" * 5000,
         '"\\ud800"',
         '"\\x"',
         '"open\n"',
@@ -118,6 +117,19 @@ def test_what_is_no_literal_of_json_is_content(written: str) -> None:
 )
 def test_other_text_is_content(text: str) -> None:
     assert parse(text) == Reply(text)
+
+
+@pytest.mark.parametrize(
+    "number", ["9" * 5000, "1" * 400 + ".5", "0.1000000000000000055", "-0", "1e5"]
+)
+def test_numbers_that_json_writes_alike_are_left_as_they_are(number: str) -> None:
+    reply = parse(f"[f(a={number}, b=[+{number.lstrip('-')[:9]}, {number}])]")
+    first, last = json.loads(reply.arguments[0], parse_int=str, parse_float=str).values()
+    assert (first, last[1]) == (number, number)
+
+
+def test_brackets_without_a_call_are_content_behind_one_too() -> None:
+    assert parse("[f(a=1)] []\n[]") == Reply(" []\n[]", ["f"], ['{"a": 1}'])
 
 
 def test_calls_are_separated_by_commas() -> None:

@@ -21,7 +21,6 @@ ADD = Tool(
         "additionalProperties": False,
     },
 )
-FORCEABLE = [name for name, tool_format in FORMATS.items() if tool_format.syntax is not None]
 SPACES = b" \t\r\n"
 MAX_BYTES = 2000
 
@@ -29,10 +28,8 @@ MAX_BYTES = 2000
 def drawn(name: str, num_calls: int) -> str:
     """A text of the grammar: the first byte that is allowed and no space, and a comma or what
     begins a call as long as calls lack."""
-    syntax = FORMATS[name].syntax
-    assert syntax is not None
     engine = Engine(Vocabulary([bytes([byte]) for byte in range(256)]))
-    state = engine.start(compile_calls([ADD], syntax, CallOptions()).program)
+    state = engine.start(compile_calls([ADD], FORMATS[name].syntax, CallOptions()).program)
     text = b""
     while not state.is_accepting or text.count(b"add") < num_calls:
         choices = [byte for byte in range(255) if state.advance(byte) is not None]
@@ -47,7 +44,7 @@ def drawn(name: str, num_calls: int) -> str:
     return text.decode()
 
 
-@pytest.mark.parametrize("name", FORCEABLE)
+@pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("num_calls", [1, 3])
 def test_what_is_forced_is_read_as_calls(name: str, num_calls: int) -> None:
     parser = ToolCallParser(FORMATS[name], frozenset({"add"}))
@@ -59,7 +56,3 @@ def test_what_is_forced_is_read_as_calls(name: str, num_calls: int) -> None:
         if isinstance(delta, ToolCallArguments):
             texts[delta.index] += delta.text
     assert [json.loads(text) for text in texts] == [{"a": 0, "b": "}"}] * num_calls
-
-
-def test_calls_in_python_cannot_be_forced() -> None:
-    assert set(FORMATS) - set(FORCEABLE) == {"pythonic"}
