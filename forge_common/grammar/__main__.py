@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TextIO
+import sys
+from typing import Final, TextIO
 
 import click
 import msgspec
 
-from forge_common.grammar.check import Checker
+from forge_common.grammar.check import Checker, NoCase
+
+NOT_ALL_READ: Final = 2
 
 
 @click.group()
@@ -20,11 +23,18 @@ def main() -> None:
 def check(file: TextIO) -> None:
     """Read lines {"id", "schema", "instance"}, print {"id", "compiled", "error", "accepts"}.
 
-    Without an instance only the schema is tried. The exit code is 0 where every line was answered,
-    be it by an error, and 2 where the file cannot be read.
+    Without an instance only the schema is tried. The exit code is 0 where every line was a case,
+    whatever came of it: a schema that is refused is an answer. It is 2 where the file cannot be
+    read or lines are no cases, which are told on stderr too.
     """
-    for verdict in Checker().check_lines(file):
+    has_other_lines = False
+    for number, verdict in Checker().check_lines(file):
         click.echo(msgspec.json.encode(verdict).decode())
+        if isinstance(verdict, NoCase):
+            has_other_lines = True
+            click.echo(f"{file.name}:{number}: {verdict.error}", err=True)
+    if has_other_lines:
+        sys.exit(NOT_ALL_READ)
 
 
 if __name__ == "__main__":

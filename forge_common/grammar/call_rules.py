@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from forge_common.grammar.automata.store import AutomatonStore
-from forge_common.grammar.call_syntax import CallSyntax, NamedRun, Notation, Run, Tool
+from forge_common.grammar.call_syntax import CallSyntax, NamedRun, Run, Tool
 from forge_common.grammar.errors import GrammarError
 from forge_common.grammar.productive import is_empty
 from forge_common.grammar.program import (
@@ -69,19 +69,23 @@ class CallRules:
         self._automata = automata
         self._is_python = any(run.notation == "python" for run in syntax.runs)
         self._arguments = [self._arguments_of(index, tool) for index, tool in enumerate(tools)]
-        self._calls: dict[Notation, RuleIndex] = {
-            "json": self.choice(map(self._object_of, tools, self._arguments)),
-            "python": self.choice(map(self._python_call_of, tools, self._arguments)),
-        }
+        self._object = self.choice(map(self._object_of, tools, self._arguments))
+        self._bare_object = self.choice(map(self._bare_object_of, tools, self._arguments))
+        self._python_call = self.choice(map(self._python_call_of, tools, self._arguments))
 
     def run(self, run: Run, *, is_parallel: bool) -> RuleIndex:
         """Behind its mark."""
         between = run.between if is_parallel else None
-        parts = [*self._before_first(run), self._calls[run.notation]]
+        parts = [*self._before_first(run), self._call(run)]
         if between is not None:
             parts.append(self.table.add(Repeat(self._further(run, between))))
         closing = (self.space, self.mark(run.closing)) if run.closing else ()
         return self.sequence(*parts, *self._spaced(run.last), *closing)
+
+    def _call(self, run: Run) -> RuleIndex:
+        if run.notation == "python":
+            return self._python_call
+        return self._object if run.mark else self._bare_object
 
     def _before_first(self, run: Run) -> tuple[RuleIndex, ...]:
         space = (self.space,) if run.mark and not run.first.isspace() else ()
@@ -91,14 +95,15 @@ class CallRules:
         separator = self._literal(between)
         separator = self._maybe(separator) if run.goes_on else separator
         space = () if between.isspace() else (self.space,)
-        return self.sequence(*space, separator, self.space, self._calls[run.notation])
+        return self.sequence(*space, separator, self.space, self._call(run))
 
     def named_run(self, run: NamedRun) -> RuleIndex:
         """Behind its mark."""
         call_id = self.sequence(self.mark(run.id_mark), self.table.add(CALL_ID))
-        marks = (self._maybe(call_id), self._maybe(self.mark(run.arguments_mark)))
+        marks = self.sequence(self._maybe(call_id), self.mark(run.arguments_mark))
+        between = self._maybe(marks)
         calls = (
-            self.sequence(self._literal(tool.name), *marks, self.space, arguments.json)
+            self.sequence(self._literal(tool.name), between, self.space, arguments.json)
             for tool, arguments in zip(self._tools, self._arguments, strict=True)
         )
         return self.sequence(self.space, self.choice(calls))
@@ -125,14 +130,20 @@ class CallRules:
         return self.sequence(self._literal(tool.name), arguments.python)
 
     def _object_of(self, tool: Tool, arguments: _Arguments) -> RuleIndex:
+        return self.table.add(Object(self._members(tool, arguments), is_ordered=False))
+
+    def _bare_object_of(self, tool: Tool, arguments: _Arguments) -> RuleIndex:
+        """Arguments come last: before the name they are those of no call."""
+        return self.table.add(Object(self._members(tool, arguments)))
+
+    def _members(self, tool: Tool, arguments: _Arguments) -> tuple[Property, ...]:
         name = self._literal(json.dumps(tool.name, ensure_ascii=False))
         string = self.table.add(JsonString(max_length=MAX_EXTRA_CHARACTERS))
-        properties = (
+        return (
+            *(Property(key, string) for key in self._syntax.extra_keys),
             Property("name", name, is_required=True),
             Property(self._syntax.arguments_key, arguments.json, is_required=True),
-            *(Property(key, string) for key in self._syntax.extra_keys),
         )
-        return self.table.add(Object(properties, is_ordered=False))
 
     def _arguments_of(self, index: int, tool: Tool) -> _Arguments:
         try:

@@ -1,9 +1,9 @@
 """CallSyntax: how calls are written in a model's text, and what a reply is in which they come.
 
     Run       mark first OBJECT (between OBJECT)* last closing
-    NamedRun  mark NAME [id mark, id] [arguments mark] ARGUMENTS
-    OBJECT    {"name": NAME, "arguments": ARGUMENTS}, its members in any order; NAME(a=1, b="x")
-              where a run's notation is Python's
+    NamedRun  mark NAME [[id mark, id] arguments mark] ARGUMENTS
+    OBJECT    {"name": NAME, "arguments": ARGUMENTS}, its members in any order behind a mark;
+              NAME(a=1, b="x") where a run's notation is Python's
 
 Data only. Knows no parser, and not which model writes how.
 """

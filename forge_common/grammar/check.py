@@ -15,7 +15,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -45,25 +45,38 @@ class Verdict(Struct):
     accepts: bool | None = None
 
 
+class NoCase(Verdict):
+    """Of a line that asks nothing: it is no JSON, or not of the right shape."""
+
+
+class Answer(NamedTuple):
+    line_number: int  # from 1
+    verdict: Verdict
+
+
 class Checker:
     def __init__(self) -> None:
         self._automata = AutomatonStore()
         self._engine = Engine(Vocabulary([bytes([byte]) for byte in range(256)]))
 
-    def check_lines(self, lines: Iterable[str]) -> Iterator[Verdict]:
-        return (self.check_line(line) for line in lines if line.strip())
+    def check_lines(self, lines: Iterable[str]) -> Iterator[Answer]:
+        """One for each line that is not blank."""
+        numbered = enumerate(lines, start=1)
+        return (Answer(number, self.check_line(line)) for number, line in numbered if line.strip())
 
     def check_line(self, line: str) -> Verdict:
         try:
             line.encode()
             case = json.loads(line, parse_float=Decimal)
-        except (RecursionError, ValueError) as error:
-            return Verdict(_leading_id(line), compiled=False, error=_reason(error))
+        except RecursionError:
+            return Verdict(_leading_id(line), compiled=False, error="nested too deep")
+        except ValueError as error:
+            return NoCase(_leading_id(line), compiled=False, error=_reason(error))
         if not isinstance(case, dict):
-            return Verdict(None, compiled=False, error="not a case: no JSON object")
+            return NoCase(None, compiled=False, error="not a case: no JSON object")
         missing = [name for name in ("id", "schema") if name not in case]
         if missing:
-            return Verdict(case.get("id"), compiled=False, error=f"not a case: no `{missing[0]}`")
+            return NoCase(case.get("id"), compiled=False, error=f"not a case: no `{missing[0]}`")
         return self.check(case["id"], case["schema"], case.get("instance", NO_INSTANCE))
 
     def check(self, case_id: object, schema: object, instance: object) -> Verdict:
@@ -95,9 +108,7 @@ def _leading_id(line: str) -> object:
     return json.loads(found[1]) if found else None
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return "nested too deep"
+def _reason(error: ValueError) -> str:
     if isinstance(error, UnicodeEncodeError):
         return f"not UTF-8, at character {error.start}"
     return f"not a case: {error}"

@@ -46,9 +46,8 @@ SPECIAL = {"<tool_call>", "[TOOL_CALLS]", "[ARGS]", "<|python_tag|>", "<|/tool_c
     "<|python_end|>",
 }
 PIECES = ['"name', '": "', '"arguments', '": {', "<think>", "</think>", "now", '"f"', '"}', "}}"]
-SINGLE = (
-    'abcdefghijklmnopqrstuvwxyz0123456789_ \n"{}[]:,;<>/|-.ACDGILORST'  # all that calls are made of
-)
+# All that calls are made of.
+SINGLE = 'abcdefghijklmnopqrstuvwxyz0123456789_ \n"{}[]():=,;<>/|-.`ACDGILORST'
 LONG = LIMITS._replace(max_model_len=256, num_blocks=256, vocab_size=VOCAB_SIZE, max_draft_tokens=8)
 MAX_TOKENS = 110
 CALL_BIAS = 3.0

@@ -158,10 +158,22 @@ STRICT = [
 ]
 
 
-def forced(text: str, **body: Any) -> bool:
+DASHED: list[dict[str, Any]] = [
+    {
+        "type": "function",
+        "function": {
+            "name": "dash",
+            "strict": True,
+            "parameters": {"type": "object", "properties": {"a-b": {"type": "boolean"}}},
+        },
+    }
+]
+
+
+def forced(text: str, *, parser: str = "auto", **body: Any) -> bool:
     """Whether the grammar that the worker is given allows this text."""
     engine = FakeEngine(speaks(CALL))
-    reply = post(engine, CHAT, HELLO | {"tools": TOOLS} | body)
+    reply = post(engine, CHAT, HELLO | {"tools": TOOLS} | body, tool_call_parser=parser)
     assert reply.status == 200, reply.body
     return allows(engine.submitted[0].sampling.grammar, text)
 
@@ -208,8 +220,9 @@ def test_forced_call_is_read_as_a_call() -> None:
         ({"tool_choice": "required", "tools": []}, "tool_choice"),
         ({"tool_choice": {"type": "function", "function": {"name": "sub"}}}, "tool_choice"),
         ({"tool_choice": {"type": "function"}}, "tool_choice"),
-        ({"tool_choice": "required", "parser": "pythonic"}, "tool_choice"),
-        ({"tools": STRICT, "parser": "gemma3"}, "tools[0].function.strict"),
+        ({"tool_choice": "required", "parser": "none"}, "tool_choice"),
+        ({"tools": STRICT, "parser": "none"}, "tools[0].function.strict"),
+        ({"tools": DASHED, "parser": "pythonic"}, "tools[0].function.parameters"),
         ({"tool_choice": "required", "tools": [BAD_SCHEMA]}, "tools[0].function.parameters"),
         ({"tool_choice": "required", "tools": [NO_OBJECT]}, "tools[0].function.parameters"),
     ],
@@ -217,6 +230,43 @@ def test_forced_call_is_read_as_a_call() -> None:
 def test_what_cannot_be_forced_is_said(body: dict[str, Any], param: str) -> None:
     reply = ask(CALL, **body)
     assert (reply.status, reply.error["param"]) in [(400, param), (400, f"{param}.function")]
+
+
+def test_calls_in_python_are_forced_like_others() -> None:
+    for text in ("[add(a=1)]", "[add(a=1), add( a = 2 )]"):
+        assert forced(text, parser="pythonic", tools=STRICT, tool_choice="required")
+    for text in ("[add(a=True)]", "[add()]", "[sub(a=1)]", "add(a=1)", "[add(a=1, b=2)]"):
+        assert not forced(text, parser="pythonic", tools=STRICT, tool_choice="required")
+    assert not forced(
+        "[add(a=1), add(a=2)]",
+        parser="pythonic",
+        tools=STRICT,
+        tool_choice="required",
+        parallel_tool_calls=False,
+    )
+    assert forced("[now()]", parser="pythonic", tool_choice=NAMED)
+    assert not forced("[now(), now()]", parser="pythonic", tool_choice=NAMED)
+
+
+def test_chosen_calls_in_python_are_by_their_schema_too() -> None:
+    code = "Hm.\n```tool_code\nadd(a={})\n```"
+    for parser, text in (("pythonic", "Hm.\n[add(a={})] So."), ("gemma3", code)):
+        assert forced("[1]", parser=parser, tools=STRICT)
+        assert forced(text.format(1), parser=parser, tools=STRICT)
+        assert not forced(text.format('"1"'), parser=parser, tools=STRICT)
+        assert not forced(text.format("1, b=2"), parser=parser, tools=STRICT)
+
+
+def test_argument_that_python_cannot_name_is_told_or_written_as_json() -> None:
+    reply = ask("Hi", parser="pythonic", tools=DASHED)
+    assert "'a-b' cannot be the name of an argument" in reply.error["message"]
+    lenient = [{"type": "function", "function": DASHED[0]["function"] | {"strict": False}}]
+    reply = ask("Hi", parser="pythonic", tools=lenient)
+    assert reply.json["forge"]["ignored"] == ["tools[0].function.parameters"]
+    assert forced("[dash(x=[None])]", parser="pythonic", tools=lenient)
+    for tools in (lenient, DASHED):
+        assert forced('{"name": "dash", "parameters": {"a-b": true}}', parser="gemma3", tools=tools)
+        assert not forced("[dash(", parser="gemma3", tools=tools)
 
 
 LENIENT = [{"type": "function", "function": {"name": "now"}}, BAD_SCHEMA, NO_OBJECT]
@@ -282,5 +332,5 @@ def test_calls_in_thoughts_are_free() -> None:
 
 def test_calls_that_no_grammar_knows_are_left_alone() -> None:
     engine = FakeEngine(speaks("Hi"))
-    post(engine, CHAT, HELLO | {"tools": TOOLS}, tool_call_parser="pythonic")
+    post(engine, CHAT, HELLO | {"tools": TOOLS}, tool_call_parser="none")
     assert engine.submitted[0].sampling.grammar is None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from forge_common.grammar.automata.byte_automaton import ByteAutomaton
 from forge_common.grammar.automata.store import AutomatonStore
@@ -21,6 +22,7 @@ from forge_common.grammar.program import (
     Literals,
     Number,
     Object,
+    ObjectStyle,
     OtherProperties,
     Program,
     Property,
@@ -32,6 +34,18 @@ from forge_common.grammar.program import (
 
 SPACE = b" \t\n\r"
 Ends = frozenset[int]
+
+
+class Punctuation(NamedTuple):
+    opening: bytes
+    closing: bytes
+    behind_key: bytes
+
+
+BY_STYLE: dict[ObjectStyle, Punctuation] = {
+    "json": Punctuation(b"{", b"}", b":"),
+    "keywords": Punctuation(b"(", b")", b"="),
+}
 
 
 def accepts(program: Program, text: bytes, automata: AutomatonStore | None = None) -> bool:
@@ -192,15 +206,16 @@ class Recogniser:
 
     def _object(self, rule: Object, at: int) -> set[int]:
         found: set[int] = set()
+        opening, closing, _ = BY_STYLE[rule.style]
         waiting = [
-            (inner, frozenset[int](), 0, frozenset[bytes]()) for inner in self._opening(b"{", at)
+            (inner, frozenset[int](), 0, frozenset[bytes]()) for inner in self._opening(opening, at)
         ]
         seen = set(waiting)
         while waiting:
             here, used, num_others, keys = waiting.pop()
             num_properties = len(used) + num_others
             if _can_close_object(rule, used, num_properties):
-                found |= self._token(b"}", {here})
+                found |= self._token(closing, {here})
             if num_properties == rule.max_properties:
                 continue
             starts = self._token(b",", {here}) if num_properties else {here}
@@ -223,20 +238,23 @@ class Recogniser:
     ) -> Iterator[tuple[int, int | bytes]]:
         """Ends, each with the property whose value it is; for others their key, if it matters."""
         first = max(used, default=-1) + 1 if rule.is_ordered else 0
+        behind_key = BY_STYLE[rule.style].behind_key
         for index in range(first, len(rule.properties)):
             named = rule.properties[index]
             if index not in used and not (rule.is_ordered and num_others):
-                for end in self._value(named.value, self._token(b":", self._key(named, starts))):
+                keys = self._key(named, rule.style, starts)
+                for end in self._value(named.value, self._token(behind_key, keys)):
                     yield end, index
         for other in rule.others:
             for begin in self._space(starts):
                 for key_end in self.ends(other.key, begin):
                     key = self._text[begin:key_end] if rule.is_distinct else b""
-                    for end in self._value(other.value, self._token(b":", {key_end})):
+                    for end in self._value(other.value, self._token(behind_key, {key_end})):
                         yield end, key
 
-    def _key(self, named: Property, starts: set[int]) -> set[int]:
-        text = json.dumps(named.key, ensure_ascii=False).encode()
+    def _key(self, named: Property, style: ObjectStyle, starts: set[int]) -> set[int]:
+        is_bare = style == "keywords"
+        text = (named.key if is_bare else json.dumps(named.key, ensure_ascii=False)).encode()
         return {at + len(text) for at in self._space(starts) if self._text.startswith(text, at)}
 
     def _any_value(self, at: int) -> Ends:

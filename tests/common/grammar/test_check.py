@@ -80,13 +80,33 @@ def test_without_an_instance_only_the_schema_is_tried() -> None:
     assert not checker.check_line('{"id": 1, "schema": {"type": "text"}}').compiled
 
 
-def test_the_exit_code_says_whether_every_line_was_answered(tmp_path: Path) -> None:
+def test_the_exit_code_says_whether_every_line_was_a_case(tmp_path: Path) -> None:
     path = tmp_path / "cases.jsonl"
-    path.write_bytes(b'{\n{"id": 1, "schema": "\xff"}\n{"id": 2, "schema": true}\n')
-    answered = CliRunner().invoke(main, ["check", str(path)])
-    assert answered.exit_code == 0
-    assert len(answered.output.splitlines()) == 3
-    assert CliRunner().invoke(main, ["check", str(tmp_path / "missing.jsonl")]).exit_code == 2
+    path.write_bytes(b'{\n\n{"id": 1, "schema": "\xff"}\n{"id": 2, "schema": true}\n[]\n')
+    checked = CliRunner().invoke(main, ["check", str(path)])
+    assert checked.exit_code == 2
+    assert [json.loads(line)["id"] for line in checked.stdout.splitlines()] == [None, 1, 2, None]
+    told = checked.stderr.splitlines()
+    assert [line.split(": ")[0] for line in told] == [f"{path}:{number}" for number in (1, 3, 5)]
+
+
+def test_refused_schemas_and_wrong_instances_are_answers(tmp_path: Path) -> None:
+    deep = '{"items":' * 50_000 + "{}" + "}" * 50_000
+    path = tmp_path / "cases.jsonl"
+    path.write_text(
+        '{"id": 1, "schema": {"type": "text"}}\n{"id": 2, "schema": false, "instance": 1}\n'
+        f'{{"id": 3, "schema": {deep}}}\n{{"id": 4, "schema": {{}}, "instance": 1e99999}}\n'
+    )
+    checked = CliRunner().invoke(main, ["check", str(path)])
+    assert (checked.exit_code, checked.stderr) == (0, "")
+    assert len(checked.stdout.splitlines()) == 4
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    for path in (tmp_path / "missing.jsonl", tmp_path):
+        result = CliRunner().invoke(main, ["check", str(path)])
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert str(path) in result.stderr
 
 
 def test_a_line_nested_too_deep_keeps_its_id() -> None:

@@ -123,6 +123,7 @@ def test_named_calls_may_leave_out_what_tells_their_parts_apart() -> None:
         text = "[TOOL_CALLS]add" + between + '{"a": 1}'
         assert accepts(free(NAMED), text + text)
         assert not begins(free(NAMED), text.replace("add", "sub"))
+    assert not begins(free(NAMED), "[TOOL_CALLS]add[CALL_ID]a1{")
 
 
 def test_free_text_ends_where_a_call_begins() -> None:
@@ -163,6 +164,11 @@ def test_object_without_a_mark_is_a_call_from_where_its_arguments_begin() -> Non
         assert accepts(bare, start + '{"type": "x", "name": "add", "arguments": {"a": 1}} Hi')
         assert not begins(bare, start + '{"type": "x", "name": "add", "arguments": {"a": "')
     assert accepts(bare, 'Say {"name": "add", "arguments": "a"}')
+
+
+def test_name_comes_before_the_arguments_where_no_mark_does() -> None:
+    assert accepts(forced(BARE, SPACED), '{"type": "x", "name": "add", "arguments": {"a": 1}}')
+    assert not begins(forced(BARE, SPACED), '{"arguments"')
 
 
 def test_bad_schema_is_refused_with_its_place() -> None:

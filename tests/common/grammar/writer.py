@@ -18,8 +18,9 @@ WRITTEN = bytes(byte for byte in range(0x20, 0x7F) if byte not in b"eE")
 
 
 class Writer:
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, closing: bytes = CLOSING) -> None:
         self._random = Random(seed)
+        self._closing = closing
         self._engine = Engine(Vocabulary([bytes([byte]) for byte in range(256)]))
 
     def write(self, program: Program) -> str:
@@ -40,7 +41,7 @@ class Writer:
 
     def _choose(self, state: State, num_written: int) -> int:
         allowed = self._allowed(state)
-        closing = [byte for byte in allowed if byte in CLOSING]
+        closing = [byte for byte in allowed if byte in self._closing]
         if closing and num_written > CLOSES_AFTER:
             return self._random.choice(closing)
         return self._random.choice([byte for byte in allowed if byte in WRITTEN] or allowed)

@@ -126,6 +126,23 @@ PROGRAMS = {
         Literals((b"1", b"true")),
         Literals((b'"d"',)),
     ),
+    "keywords": program(
+        Object(
+            (Property("a", 1, True), Property("größe", 1), Property("ab", 2)),
+            is_ordered=False,
+            style="keywords",
+        ),
+        Literals((b"1", b"True")),
+        JsonString(max_length=2),
+    ),
+    "open keywords, spaced": program(
+        Object(
+            others=(OtherProperties(1, 2),), max_properties=3, is_distinct=True, style="keywords"
+        ),
+        Text("(?!(?:a|bb)$)[abc]{1,2}"),
+        Literals((b"1", b'"a,b=1"')),
+        whitespace="free",
+    ),
     "tree": tree("compact"),
     "tree, spaced": tree("free"),
     "choice": program(Choice((1, 2, 3)), JsonString(), Literals((b'"a":', b"null")), Number()),
