@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import jsonschema
 import pytest
 
 from forge_api.tools import FORMATS
@@ -104,3 +105,36 @@ def test_hot_calls_are_right_too(demo: LaunchedForge) -> None:
     ]
     assert all(set(reply.names) <= {"calculator"} for reply in replies)
     assert any(reply.names for reply in replies)
+
+
+PLACE = {
+    "type": "object",
+    "properties": {
+        "from": {"type": "string", "maxLength": 8},
+        "days": {"type": "integer", "minimum": 1, "maximum": 14},
+        "is_exact": {"type": ["boolean", "null"]},
+        "parts": {"type": "array", "items": {"enum": [True, None, "x"]}, "maxItems": 3},
+    },
+    "required": ["from", "is_exact"],
+}
+PLACES = [{"type": "function", "function": {"name": "place", "strict": True, "parameters": PLACE}}]
+
+
+def test_hot_calls_in_python_are_right_and_drafts_change_nothing() -> None:
+    forge = start_forge("--tool-call-parser", "pythonic").wait_until_ready()
+    try:
+        for seed in range(4):
+            body = {
+                "tools": PLACES,
+                "tool_choice": {"type": "function", "function": {"name": "place"}},
+                "temperature": 1.5,
+                "seed": seed,
+                "max_tokens": 200,
+                "structured_outputs": {"whitespace": "compact"},
+            }
+            reply = chat(forge, QUESTIONS[0], **body)
+            assert reply == chat(forge, QUESTIONS[0], **body, speculative=False)
+            assert (reply.content, reply.names) == ("", ["place"])
+            jsonschema.validate(json.loads(reply.arguments[0]), PLACE)
+    finally:
+        forge.destroy()
