@@ -170,12 +170,19 @@ DASHED: list[dict[str, Any]] = [
 ]
 
 
-def forced(text: str, *, parser: str = "auto", **body: Any) -> bool:
-    """Whether the grammar that the worker is given allows this text."""
+def grammar_of(*, parser: str = "auto", **body: Any) -> bytes:
+    """What the worker is given."""
     engine = FakeEngine(speaks(CALL))
     reply = post(engine, CHAT, HELLO | {"tools": TOOLS} | body, tool_call_parser=parser)
     assert reply.status == 200, reply.body
-    return allows(engine.submitted[0].sampling.grammar, text)
+    grammar = engine.submitted[0].sampling.grammar
+    assert grammar is not None
+    return grammar
+
+
+def forced(text: str, **body: Any) -> bool:
+    """Whether the grammar that the worker is given allows this text."""
+    return allows(grammar_of(**body), text)
 
 
 def call(name: str, arguments: str) -> str:
@@ -233,28 +240,27 @@ def test_what_cannot_be_forced_is_said(body: dict[str, Any], param: str) -> None
 
 
 def test_calls_in_python_are_forced_like_others() -> None:
-    for text in ("[add(a=1)]", "[add(a=1), add( a = 2 )]"):
-        assert forced(text, parser="pythonic", tools=STRICT, tool_choice="required")
+    several = "[add(a=1), add( a = 2 )]"
+    grammar = grammar_of(parser="pythonic", tools=STRICT, tool_choice="required")
+    for text in ("[add(a=1)]", several):
+        assert allows(grammar, text)
     for text in ("[add(a=True)]", "[add()]", "[sub(a=1)]", "add(a=1)", "[add(a=1, b=2)]"):
-        assert not forced(text, parser="pythonic", tools=STRICT, tool_choice="required")
-    assert not forced(
-        "[add(a=1), add(a=2)]",
-        parser="pythonic",
-        tools=STRICT,
-        tool_choice="required",
-        parallel_tool_calls=False,
-    )
-    assert forced("[now()]", parser="pythonic", tool_choice=NAMED)
-    assert not forced("[now(), now()]", parser="pythonic", tool_choice=NAMED)
+        assert not allows(grammar, text)
+    single = {"parallel_tool_calls": False, "tool_choice": "required"}
+    assert not forced(several, parser="pythonic", tools=STRICT, **single)
+    named_one = grammar_of(parser="pythonic", tool_choice=NAMED)
+    assert allows(named_one, "[now()]")
+    assert not allows(named_one, "[now(), now()]")
 
 
 def test_chosen_calls_in_python_are_by_their_schema_too() -> None:
     code = "Hm.\n```tool_code\nadd(a={})\n```"
     for parser, text in (("pythonic", "Hm.\n[add(a={})] So."), ("gemma3", code)):
-        assert forced("[1]", parser=parser, tools=STRICT)
-        assert forced(text.format(1), parser=parser, tools=STRICT)
-        assert not forced(text.format('"1"'), parser=parser, tools=STRICT)
-        assert not forced(text.format("1, b=2"), parser=parser, tools=STRICT)
+        grammar = grammar_of(parser=parser, tools=STRICT)
+        assert allows(grammar, "[1]")
+        assert allows(grammar, text.format(1))
+        assert not allows(grammar, text.format('"1"'))
+        assert not allows(grammar, text.format("1, b=2"))
 
 
 def test_argument_that_python_cannot_name_is_told_or_written_as_json() -> None:
@@ -265,8 +271,10 @@ def test_argument_that_python_cannot_name_is_told_or_written_as_json() -> None:
     assert reply.json["forge"]["ignored"] == ["tools[0].function.parameters"]
     assert forced("[dash(x=[None])]", parser="pythonic", tools=lenient)
     for tools in (lenient, DASHED):
-        assert forced('{"name": "dash", "parameters": {"a-b": true}}', parser="gemma3", tools=tools)
-        assert not forced("[dash(", parser="gemma3", tools=tools)
+        grammar = grammar_of(parser="gemma3", tools=tools)
+        assert allows(grammar, '{"name": "dash", "parameters": {"a-b": true}}')
+        assert not allows(grammar, '{"name": "dash", "parameters": {"a-b": 1}}')
+        assert not allows(grammar, "[dash(")
 
 
 LENIENT = [{"type": "function", "function": {"name": "now"}}, BAD_SCHEMA, NO_OBJECT]

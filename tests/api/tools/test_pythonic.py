@@ -87,7 +87,7 @@ def test_literals_are_read_as_python_reads_them(written: str, value: object) -> 
         '"open\n"',
         "[1",
         "(]",
-        "[" * 100 + "]" * 100,
+        "[" * 65 + "]" * 65,
         "__import__('os')",
         "[0][0]",
         "1 2",
@@ -126,6 +126,11 @@ def test_numbers_that_json_writes_alike_are_left_as_they_are(number: str) -> Non
     reply = parse(f"[f(a={number}, b=[+{number.lstrip('-')[:9]}, {number}])]")
     first, last = json.loads(reply.arguments[0], parse_int=str, parse_float=str).values()
     assert (first, last[1]) == (number, number)
+
+
+def test_brackets_may_be_64_deep() -> None:
+    deep = "[" * 64 + "]" * 64
+    assert parse(f"[f(a={deep})]").arguments == [f'{{"a": {deep}}}']
 
 
 def test_brackets_without_a_call_are_content_behind_one_too() -> None:
