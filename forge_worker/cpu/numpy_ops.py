@@ -64,6 +64,8 @@ class NumpyStep:
 
 
 class NumpyOps:
+    keeps_blocks = False
+
     def __init__(self, num_threads: int = 1) -> None:
         self._pool = ThreadPool(num_threads)
 

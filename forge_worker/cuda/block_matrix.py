@@ -15,17 +15,27 @@ from typing import NamedTuple
 
 import numpy as np
 
-from forge_common.checkpoint.block_formats import BLOCK_FORMATS
+from forge_common.checkpoint.block_formats import STORED_FORMATS
 from forge_common.device_blocks import GROUP, GROUP_BYTES
 from forge_worker.ops.protocol import Array
 from forge_worker.quantization.fields import Bytes, planes
+from forge_worker.quantization.runs import HEAD_BYTES
 
 MEMBERS, FRAGMENT = 4, 8  # lanes that share a row, and neighbours one of them has
 FRAGMENTS = GROUP // (MEMBERS * FRAGMENT)  # of a lane in a group
 
 # Bytes a group, plane by plane.
 PLANES: Mapping[str, tuple[int, ...]] = MappingProxyType(
-    {"Q8_0": (128, 8), "Q4_0": (64, 8), "Q4_K": (64, 8), "Q6_K": (64, 32, 8, 1)}
+    {
+        "Q8_0": (128, 8),
+        "Q4_0": (64, 8),
+        "Q4_K": (64, 8),
+        "Q6_K": (64, 32, 8, 1),
+        "I4_32": (64, 16),
+        "I4_64": (64, 8),
+        "I4_128": (64, 4),
+        "E4M3_128": (128, 4),
+    }
 )
 Planes = tuple[Bytes, ...]  # of rows: [num_rows, bytes of the plane's row] each
 
@@ -75,17 +85,15 @@ def matrix_bytes(dtype: str, num_rows: int, num_columns: int) -> int:
 
 
 def planes_of(dtype: str, rows: Bytes) -> Planes:
-    """`rows` [n, row_bytes] as a file has them."""
-    number_format = BLOCK_FORMATS[dtype]
+    """`rows` [n, row_bytes] as a StoredTensor has them."""
+    number_format = STORED_FORMATS[dtype]
     blocks = np.ascontiguousarray(rows).reshape(-1, number_format.block_bytes)
     return LAYOUTS[dtype](blocks, len(rows))
 
 
 def _q8_0(blocks: Bytes, num_rows: int) -> Planes:
     integers = (blocks[:, 2:] ^ np.uint8(128)).reshape(num_rows, -1)
-    lanes = _of_lanes(integers, np.uint8(128))  # [n, groups, 4 fragments, 4 members, 8]
-    pieces = lanes.reshape(*lanes.shape[:2], 2, 2, MEMBERS, FRAGMENT).swapaxes(3, 4)
-    return _rows(num_rows, pieces), _scales(blocks[:, :2], num_rows)
+    return _two_pieces(_of_lanes(integers, np.uint8(128))), _scales(blocks[:, :2], num_rows)
 
 
 def _q4_0(blocks: Bytes, num_rows: int) -> Planes:
@@ -111,8 +119,31 @@ def _q6_k(blocks: Bytes, num_rows: int) -> Planes:
     )
 
 
+def _i4(blocks: Bytes, num_rows: int) -> Planes:
+    fields, run = blocks[:, HEAD_BYTES:], 2 * (blocks.shape[1] - HEAD_BYTES)
+    integers = planes(fields, run // 2, 4).reshape(num_rows, -1)
+    heads = blocks[:, :HEAD_BYTES].reshape(num_rows, -1)
+    padding = -heads.shape[1] % (GROUP // run * HEAD_BYTES)
+    return _nibbles(_of_lanes(integers, np.uint8(0))), np.pad(heads, ((0, 0), (0, padding)))
+
+
+def _e4m3(blocks: Bytes, num_rows: int) -> Planes:
+    floats = blocks[:, HEAD_BYTES:].reshape(num_rows, -1)
+    lanes = _of_lanes(floats, np.uint8(0))
+    return _two_pieces(lanes), _rows(num_rows, blocks[:, :HEAD_BYTES])
+
+
 LAYOUTS: Mapping[str, Callable[[Bytes, int], Planes]] = MappingProxyType(
-    {"Q8_0": _q8_0, "Q4_0": _q4_0, "Q4_K": _q4_k, "Q6_K": _q6_k}
+    {
+        "Q8_0": _q8_0,
+        "Q4_0": _q4_0,
+        "Q4_K": _q4_k,
+        "Q6_K": _q6_k,
+        "I4_32": _i4,
+        "I4_64": _i4,
+        "I4_128": _i4,
+        "E4M3_128": _e4m3,
+    }
 )
 
 
@@ -122,6 +153,12 @@ def _of_lanes(integers: Bytes, zero: np.uint8) -> Bytes:
     padding = ((0, 0), (0, -num_columns % GROUP))
     whole = np.pad(integers, padding, constant_values=zero)
     return whole.reshape(num_rows, -1, FRAGMENTS, MEMBERS, FRAGMENT)
+
+
+def _two_pieces(lanes: Bytes) -> Bytes:
+    """Bytes as `_of_lanes` has them: a member's first two fragments, and its last two."""
+    pieces = lanes.reshape(*lanes.shape[:2], 2, 2, MEMBERS, FRAGMENT)
+    return _rows(len(lanes), pieces.swapaxes(3, 4))
 
 
 def _nibbles(lanes: Bytes) -> Bytes:

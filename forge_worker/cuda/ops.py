@@ -100,10 +100,12 @@ class CudaOps:
     def place_router(self, weight: StoredTensor) -> Array:
         return self.place([weight])
 
-    def place_blocks(self, parts: Sequence[StoredTensor]) -> Array | JoinedBlocks:
+    @property
+    def keeps_blocks(self) -> bool:
+        return bool(self._kernels.block_formats)
+
+    def place_blocks(self, parts: Sequence[StoredTensor]) -> JoinedBlocks:
         """Neighbours of one format become one matrix."""
-        if not self._kernels.block_formats:
-            return self.place(parts)
         runs = [list(run) for _, run in groupby(parts, key=attrgetter("dtype"))]
         return JoinedBlocks(tuple(map(self._place_matrix, runs)))
 

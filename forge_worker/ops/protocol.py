@@ -74,6 +74,10 @@ class KVLayer(NamedTuple):
 
 
 class Ops(Protocol):
+    @property
+    def keeps_blocks(self) -> bool:
+        """Whether `place_blocks` keeps what it is given, in the formats of device_blocks.py."""
+
     def place(self, parts: Sequence[StoredTensor]) -> Array:
         """Tensors one below the other, in the precision of the ops: [sum of their rows, ...]."""
 
@@ -82,7 +86,7 @@ class Ops(Protocol):
         small error in it takes other experts."""
 
     def place_blocks(self, parts: Sequence[StoredTensor]) -> Array:
-        """As `place`, for parts in blocks, which ops that compute with such keep as they are."""
+        """As `place`, for parts in blocks, where the ops keep such as they are."""
 
     def place_norm(self, weight: StoredTensor) -> Array:
         """The weight of a norm, in float32 whatever the precision of the ops."""

@@ -17,6 +17,7 @@ class ShardedOps:
         self._ops = ops
         self._communicator = communicator
         self._is_first = communicator.shard.rank == 0
+        self.keeps_blocks = ops.keeps_blocks
         self.place = ops.place
         self.place_blocks = ops.place_blocks
         self.place_norm = ops.place_norm

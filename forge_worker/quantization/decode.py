@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from forge_common.checkpoint.block_formats import BLOCK_FORMATS
+from forge_common.checkpoint.block_formats import STORED_FORMATS
 from forge_worker.quantization.fields import Bytes, Floats
 from forge_worker.quantization.iq4 import decode_iq4_nl, decode_iq4_xs
 from forge_worker.quantization.q2_k import decode_q2_k
@@ -21,6 +21,7 @@ from forge_worker.quantization.q4_k import decode_q4_k, decode_q5_k
 from forge_worker.quantization.q5 import decode_q5_0, decode_q5_1
 from forge_worker.quantization.q6_k import decode_q6_k
 from forge_worker.quantization.q8 import decode_q8_0, decode_q8_k
+from forge_worker.quantization.runs import decode_e4m3, decode_i4
 
 DecodeBlocks = Callable[[Bytes], Floats]  # [n, block_bytes] -> [n, block_elements]
 SLAB_ELEMENTS = 2**16  # what is made on the way stays in a core's cache
@@ -40,13 +41,17 @@ DECODERS: Mapping[str, DecodeBlocks] = MappingProxyType(
         "Q8_K": decode_q8_k,
         "IQ4_NL": decode_iq4_nl,
         "IQ4_XS": decode_iq4_xs,
+        "I4_32": decode_i4,
+        "I4_64": decode_i4,
+        "I4_128": decode_i4,
+        "E4M3_128": decode_e4m3,
     }
 )
 
 
 def decode(dtype: str, rows: Bytes, out: Floats) -> None:
     """Blocks [..., row_bytes] to `out` float32 [..., elements], a slab at a time."""
-    number_format, decode_blocks = BLOCK_FORMATS[dtype], DECODERS[dtype]
+    number_format, decode_blocks = STORED_FORMATS[dtype], DECODERS[dtype]
     raw = rows.reshape(-1, rows.shape[-1])
     flat = out.reshape(-1, out.shape[-1])
     num_rows = max(1, SLAB_ELEMENTS // max(1, out.shape[-1]))

@@ -16,14 +16,16 @@ import numpy as np
 
 from forge_common.backend_memory import kept_tensors
 from forge_common.checkpoint import Checkpoint, TensorInfo
-from forge_common.checkpoint.block_formats import BLOCK_FORMATS
-from forge_common.device_blocks import kept_blocks
+from forge_common.checkpoint.block_formats import STORED_FORMATS
+from forge_common.checkpoint.tensor_info import PackedWeight
+from forge_common.device_blocks import NO_BLOCKS, kept_blocks, run_format
 from forge_common.errors import ModelError
 from forge_common.sharding import WHOLE_MODEL, Shard, num_kv_parts
 from forge_worker.ops.protocol import Array
 from forge_worker.parallel.sharding import Sharding, own_part
 from forge_worker.weights.head_order import Order, reorder
 from forge_worker.weights.names import Shape, expected_tensors, is_harmless
+from forge_worker.weights.packed_runs import read_runs
 from forge_worker.weights.packed_tensor import read_packed
 from forge_worker.weights.stored_tensor import (
     BlockDtype,
@@ -53,6 +55,9 @@ class TensorPart(NamedTuple):
 class Placing(Protocol):
     """As much of Ops as weights need."""
 
+    @property
+    def keeps_blocks(self) -> bool: ...
+
     def place(self, parts: Sequence[StoredTensor]) -> Array: ...
 
     def place_router(self, weight: StoredTensor) -> Array: ...
@@ -81,7 +86,8 @@ class WeightLoader:
         self._bytes_total = sum(checkpoint.tensors[name].num_bytes for name in expected)
         self._bytes_done = 0
         self._read: set[str] = set()
-        self._kept = kept_blocks(kept_tensors(checkpoint)).tensors
+        kept = kept_blocks(kept_tensors(checkpoint)) if ops.keeps_blocks else NO_BLOCKS
+        self._kept = kept.tensors
 
     def load(self, name: str, sharding: Sharding = Sharding.WHOLE) -> Array:
         return self.load_joined([TensorPart(name, sharding)])
@@ -122,12 +128,19 @@ class WeightLoader:
         """Mapped, or where several tensors tell it, made of them."""
         tensor = self._checkpoint.tensors[name]
         if tensor.packed is not None:
-            return read_packed(self._checkpoint, tensor, tensor.packed)
+            return self._read_packed(tensor, tensor.packed)
         return StoredTensor(READABLE[tensor.dtype], self._checkpoint.array(name))
+
+    def _read_packed(self, tensor: TensorInfo, packed: PackedWeight) -> StoredTensor:
+        """In runs where it is kept so."""
+        runs = run_format(packed, tensor.shape[1]) if tensor.name in self._kept else None
+        if runs is None:
+            return read_packed(self._checkpoint, tensor, packed)
+        return read_runs(self._checkpoint, tensor, packed, runs)
 
     def _placing(self, names: Iterable[str], own: Sequence[StoredTensor]) -> Place:
         """In blocks what may be kept in them, and is not cut within one."""
-        is_kept = self._kept.issuperset(names) and all(part.dtype in BLOCK_FORMATS for part in own)
+        is_kept = self._kept.issuperset(names) and all(part.dtype in STORED_FORMATS for part in own)
         return self._ops.place_blocks if is_kept else self._ops.place
 
     def _own(self, whole: StoredTensor, part: TensorPart) -> StoredTensor:

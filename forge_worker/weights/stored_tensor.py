@@ -3,6 +3,7 @@
     F32, F16    an array of them, [...]
     BF16        their bits, uint16 [...]
     Q8_0, ...   blocks, uint8 [..., row_bytes], of a format in `quantization/`
+    I4_32, ...  runs, uint8 [rows, row_bytes]: what a GPU keeps of weights told by several tensors
 
 Knows formats of numbers, not names, files or devices.
 """
@@ -14,7 +15,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from forge_common.checkpoint.block_formats import BLOCK_FORMATS
+from forge_common.checkpoint.block_formats import STORED_FORMATS
+from forge_common.device_blocks import RunFormatName
 from forge_worker.forward_inputs import FloatArray
 from forge_worker.quantization.decode import decode
 
@@ -34,7 +36,7 @@ BlockDtype: TypeAlias = Literal[
     "IQ4_NL",
     "IQ4_XS",
 ]
-StoredDtype: TypeAlias = PlainDtype | BlockDtype
+StoredDtype: TypeAlias = PlainDtype | BlockDtype | RunFormatName
 BFLOAT16_SHIFT = 16  # bfloat16 is the upper half of a float32
 
 
@@ -45,16 +47,16 @@ class StoredTensor(NamedTuple):
     @property
     def shape(self) -> tuple[int, ...]:
         """Of the numbers."""
-        if self.dtype not in BLOCK_FORMATS:
+        if self.dtype not in STORED_FORMATS:
             return self.array.shape
-        number_format = BLOCK_FORMATS[self.dtype]
+        number_format = STORED_FORMATS[self.dtype]
         num_blocks = self.array.shape[-1] // number_format.block_bytes
         return (*self.array.shape[:-1], num_blocks * number_format.block_elements)
 
 
 def widen(stored: StoredTensor, out: FloatArray) -> None:
     """Write the numbers to `out`, exactly, with at most a slab of them between."""
-    if stored.dtype in BLOCK_FORMATS:
+    if stored.dtype in STORED_FORMATS:
         decode(stored.dtype, stored.array, out)
     elif stored.dtype == "BF16":
         widened = out.view(np.uint32)
@@ -66,9 +68,9 @@ def widen(stored: StoredTensor, out: FloatArray) -> None:
 
 def cut_between_blocks(stored: StoredTensor, num_parts: int) -> StoredTensor:
     """`stored` itself where its rows fall into `num_parts` of whole blocks, else widened."""
-    if stored.dtype not in BLOCK_FORMATS or stored.array.ndim == 1:
+    if stored.dtype not in STORED_FORMATS or stored.array.ndim == 1:
         return stored
-    num_blocks = stored.array.shape[-1] // BLOCK_FORMATS[stored.dtype].block_bytes
+    num_blocks = stored.array.shape[-1] // STORED_FORMATS[stored.dtype].block_bytes
     if num_blocks % num_parts == 0:
         return stored
     wide = np.empty(stored.shape, np.float32)

@@ -61,6 +61,8 @@ class NumberChoice(NamedTuple):
 
 
 class NativeOps:
+    keeps_blocks = False  # of device_blocks.py; it has tiles of its own
+
     def __init__(self, kernels: Kernels, choice: NumberChoice, num_threads: int) -> None:
         self.kernels = kernels
         self._choice = choice

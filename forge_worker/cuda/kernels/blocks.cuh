@@ -1,4 +1,4 @@
-// Weights in blocks, as the device keeps them: integers of 8, 6 or 4 bits, and their scales.
+// Weights in blocks, as the device keeps them: numbers of 8, 6 or 4 bits, and their scales.
 //
 // A row is groups of 128 numbers, the last one filled up with zeros. What a group consists of lies
 // in planes, each for all rows and their groups:
@@ -10,6 +10,9 @@
 //                                                   scales and least values as ggml packs them
 //   Q6_K   4 · 16 bytes, bits 3-0 of n + 32         4 · 8 bytes, bits 5-4; 8 scales of 8 bits;
 //                                                   of two groups: f16 d
+//   I4_R   4 · 16 bytes                             of each R numbers a word: bits 31-8 of a float,
+//                                                   the scale; zero point
+//   E4M3_128   2 · 4 · 16 bytes                     float scale
 //
 // Of each 32 numbers that share a place in the fragments of mma, member t of four lanes has numbers
 // 8t .. 8t + 7 (skinny.cu). Its numbers of a whole group are its own 16 bytes, one piece or two:
@@ -199,6 +202,106 @@ struct Q6_K {
         values[1] = (lifted<1>(bytes) - (LIFTED + 32)) * scale;
         values[2] = (lifted<2>(bytes) - (LIFTED + 32)) * scale;
         values[3] = (lifted<3>(bytes) - (LIFTED + 32)) * scale;
+    }
+};
+
+// ---------------------------------------------------------------- runs: quantization/runs.py
+
+constexpr float LIFTED_HIGH = 128;  // as LIFTED, of bytes 8 bits further up, which are below 128
+
+template <int I>
+__device__ __forceinline__ float lifted_high(uint32_t bytes)
+{
+    return __uint_as_float(byte_permute<0x7044 | I << 8>(bytes, 0x43000000u));
+}
+
+// As scale4. The scale may have 16 bits, a zero point 8: the shift has no more than a float then.
+__device__ __forceinline__ void scale_high4(uint32_t bytes, float scale, float shift, float* values)
+{
+    values[0] = __fmaf_rn(lifted_high<0>(bytes), scale, shift);
+    values[1] = __fmaf_rn(lifted_high<1>(bytes), scale, shift);
+    values[2] = __fmaf_rn(lifted_high<2>(bytes), scale, shift);
+    values[3] = __fmaf_rn(lifted_high<3>(bytes), scale, shift);
+}
+
+template <int RUN>
+struct Integers4 {
+    static constexpr int NUM_RUNS = GROUP_K / RUN;
+
+    uint4 integers;
+    uint32_t heads[NUM_RUNS];
+
+    __device__ __forceinline__ void load(const uint8_t* memory, int64_t num_groups, int64_t group,
+                                         int member)
+    {
+        integers = __ldcs(pieces_of(memory, group * 4 + member));
+        const uint8_t* of_group = memory + num_groups * 64 + group * NUM_RUNS * 4;
+        if constexpr (NUM_RUNS == 1) {
+            heads[0] = __ldg(reinterpret_cast<const uint32_t*>(of_group));
+        } else if constexpr (NUM_RUNS == 2) {
+            const uint2 pair = __ldg(reinterpret_cast<const uint2*>(of_group));
+            heads[0] = pair.x;
+            heads[1] = pair.y;
+        } else {
+            const uint4 all = __ldg(reinterpret_cast<const uint4*>(of_group));
+            heads[0] = all.x;
+            heads[1] = all.y;
+            heads[2] = all.z;
+            heads[3] = all.w;
+        }
+    }
+
+    template <int I>
+    __device__ __forceinline__ void numbers(int, float (&values)[FRAGMENT]) const
+    {
+        const uint32_t head = heads[I * FRAGMENT_K / RUN];
+        const float scale = __uint_as_float(head & 0xffffff00u);
+        const float shift = (LIFTED - LIFTED_HIGH - lifted<0>(head)) * scale;
+        const uint32_t bytes = word<I>(integers);
+        scale_high4(low_nibbles(bytes), scale, shift, values);
+        scale_high4(high_nibbles(bytes), scale, shift, values + 4);
+    }
+};
+
+using I4_32 = Integers4<32>;
+using I4_64 = Integers4<64>;
+using I4_128 = Integers4<128>;
+
+// No GPU is asked to know E4M3: with a bit more of exponent, its bits are those of a float16, for a
+// number 256 times as small. A product with the scale is rounded once.
+struct E4M3_128 {
+    uint4 floats[2];
+    float scale;
+
+    __device__ __forceinline__ void load(const uint8_t* memory, int64_t num_groups, int64_t group,
+                                         int member)
+    {
+        floats[0] = __ldcs(pieces_of(memory, group * 8 + member));
+        floats[1] = __ldcs(pieces_of(memory, group * 8 + 4 + member));
+        scale = 256 * __ldg(reinterpret_cast<const float*>(memory + num_groups * 128) + group);
+    }
+
+    template <int I>
+    __device__ __forceinline__ void numbers(int, float (&values)[FRAGMENT]) const
+    {
+        scale_floats4(word<I % 2 * 2>(floats[I / 2]), values);
+        scale_floats4(word<I % 2 * 2 + 1>(floats[I / 2]), values + 4);
+    }
+
+    __device__ __forceinline__ void scale_floats4(uint32_t bytes, float* values) const
+    {
+        const uint32_t first = halves(byte_permute<0x1404>(bytes, 0));
+        const uint32_t last = halves(byte_permute<0x3424>(bytes, 0));
+        values[0] = half_of<0>(first) * scale;
+        values[1] = half_of<1>(first) * scale;
+        values[2] = half_of<0>(last) * scale;
+        values[3] = half_of<1>(last) * scale;
+    }
+
+    // Of bytes in the upper halves of 16 bits.
+    __device__ static __forceinline__ uint32_t halves(uint32_t pair)
+    {
+        return (pair & 0x80008000u) | (pair >> 1 & 0x3f803f80u);
     }
 };
 

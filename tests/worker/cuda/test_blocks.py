@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from forge_common.checkpoint.block_formats import RUN_FORMATS
 from forge_common.device_blocks import GROUP_BYTES
 from forge_worker.cuda import weight_upload
 from forge_worker.cuda.block_matrix import PLANES, BlockMatrix, JoinedBlocks, matrix_bytes
@@ -30,14 +31,23 @@ from tests.worker.cuda.test_skinny import (
     gate_magnitude,
     make,
 )
+from tests.worker.quantization import run_blocks
 
 BF16 = Precision.BFLOAT16
 HALVES = [BF16, Precision.FLOAT16]
 # Of 32 numbers and of 256; rows end inside a group, inside a round of all warps, and after some.
-SHAPES = [
+FILE_SHAPES = [
     *((name, shape) for name in ("Q8_0", "Q4_0") for shape in ((40, 32), (19, 2208))),
     *((name, shape) for name in ("Q4_K", "Q6_K") for shape in ((40, 256), (19, 2304))),
 ]
+RUN_SHAPES = [
+    *(("I4_32", shape) for shape in ((40, 32), (19, 2208))),
+    *((name, shape) for name in ("I4_128", "E4M3_128") for shape in ((40, 128), (19, 2304))),
+]
+# Products take a compiler long, and runs of 64 are those of 32 and 128 but for how they are loaded.
+PRODUCT_SHAPES = [*FILE_SHAPES, *RUN_SHAPES]
+PRODUCT_FORMATS = [name for name in GROUP_BYTES if name != "I4_64"]
+SHAPES = [*PRODUCT_SHAPES, ("I4_64", (40, 64)), ("I4_64", (19, 2240))]
 
 
 class Blocks(NamedTuple):
@@ -48,7 +58,8 @@ class Blocks(NamedTuple):
 
 def blocks_on(device: Device, dtype: str, weight: Floats, precision: Precision = BF16) -> Blocks:
     """`weight` float32, as it is after `dtype`."""
-    stored = StoredTensor(dtype, encode(dtype, weight))  # type: ignore[arg-type]
+    write = run_blocks.encoded if dtype in RUN_FORMATS else encode
+    stored = StoredTensor(dtype, write(dtype, weight))  # type: ignore[arg-type]
     wide = np.empty(weight.shape, np.float32)
     widen(stored, wide)
     return Blocks(stored, placed(device, stored), precision.rounded(wide))
@@ -67,6 +78,8 @@ def placed(device: Device, stored: StoredTensor) -> BlockMatrix:
 
 def random_bytes(dtype: str, blocks: Blocks) -> StoredTensor:
     """Every integer and every scale, whatever an encoder would choose."""
+    if dtype in RUN_FORMATS:
+        return StoredTensor(dtype, run_blocks.drawn(dtype, *blocks.stored.shape))  # type: ignore[arg-type]
     raw = np.random.default_rng(5).integers(0, 256, blocks.stored.array.shape, np.uint8)
     halves = {"Q8_0": (34, [0]), "Q4_0": (18, [0]), "Q4_K": (144, [0, 2]), "Q6_K": (210, [208])}
     num_bytes, places = halves[dtype]
@@ -152,12 +165,23 @@ def bench_of(
     return Bench(problem._replace(weight=blocks.rounded), kernels, weights)
 
 
+@pytest.mark.parametrize("num_rows", [1, 8, MAX_ROWS])
 @pytest.mark.parametrize(
-    ("num_rows", "precision"), [(1, BF16), (MAX_ROWS, BF16), (3, Precision.FLOAT16)]
+    ("dtype", "shape"), [*PRODUCT_SHAPES, ("Q4_0", (200, 576)), ("I4_128", (200, 640))]
 )
-@pytest.mark.parametrize(("dtype", "shape"), [*SHAPES, ("Q4_0", (200, 576))])
 def test_product_is_that_of_the_widened_weight(
-    device: Device, dtype: str, shape: tuple[int, int], num_rows: int, precision: Precision
+    device: Device, dtype: str, shape: tuple[int, int], num_rows: int
+) -> None:
+    assert_product(device, num_rows, dtype, shape, BF16)
+
+
+@pytest.mark.parametrize(("dtype", "shape"), FILE_SHAPES)
+def test_so_it_is_in_float16(device: Device, dtype: str, shape: tuple[int, int]) -> None:
+    assert_product(device, 3, dtype, shape, Precision.FLOAT16)
+
+
+def assert_product(
+    device: Device, num_rows: int, dtype: str, shape: tuple[int, int], precision: Precision
 ) -> None:
     problem, kernels, weights = bench_of(device, num_rows, dtype, shape, precision)
     out = empty_on(device, (num_rows, shape[0]), precision.dtype)
@@ -167,7 +191,7 @@ def test_product_is_that_of_the_widened_weight(
 
 
 @pytest.mark.parametrize("num_rows", [2, 11])
-@pytest.mark.parametrize(("dtype", "shape"), SHAPES)
+@pytest.mark.parametrize(("dtype", "shape"), PRODUCT_SHAPES)
 def test_product_is_added_scaled_and_scored(
     device: Device, dtype: str, shape: tuple[int, int], num_rows: int
 ) -> None:
@@ -184,7 +208,7 @@ def test_product_is_added_scaled_and_scored(
 
 
 @pytest.mark.parametrize("num_rows", [MAX_NORM_ROWS])
-@pytest.mark.parametrize(("dtype", "shape"), SHAPES)
+@pytest.mark.parametrize(("dtype", "shape"), PRODUCT_SHAPES)
 def test_norm_and_gate_are_fused(
     device: Device, dtype: str, shape: tuple[int, int], num_rows: int
 ) -> None:
@@ -201,7 +225,7 @@ def test_norm_and_gate_are_fused(
     assert_close(found, gate(product * scale), allowed, UNIT_ROUNDOFF[BF16])
 
 
-@pytest.mark.parametrize("dtype", GROUP_BYTES)
+@pytest.mark.parametrize("dtype", PRODUCT_FORMATS)
 def test_bits_of_a_row_do_not_depend_on_the_others(device: Device, dtype: str) -> None:
     problem, kernels, weights = bench_of(device, MAX_ROWS, dtype, (72, 1280))
     found = []

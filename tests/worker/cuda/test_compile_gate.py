@@ -47,6 +47,7 @@ WITH_EXPERTS = (
 MIXTRAL = experts_of(8, 2, 14336)
 QWEN_MOE = experts_of(128, 8, 768)
 BLOCKS = KeptBlocks(tuple(GROUP_BYTES))
+RUNS = KeptBlocks(("I4_128", "E4M3_128"))
 ODD_BLOCK_SIZE = 1000  # no power of two: a slot's block is found by a division
 
 # A multiprocessor has 65536 registers. By how the names of kernels begin; the first that fits.
@@ -84,8 +85,10 @@ def jobs() -> Iterator[Job]:
     odd = sizes_of(LLAMA_1B, Precision.BFLOAT16, block_size=ODD_BLOCK_SIZE)
     for sizes in (odd, capped(sizes_of(WITH_256, Precision.BFLOAT16))):
         yield from (Job(source, HOPPER[0]) for source in kernel_sources(sizes))
-    in_blocks = sizes_of(LLAMA_8B, Precision.BFLOAT16)._replace(blocks=BLOCKS)
-    yield from (Job(source, HOPPER[0]) for source in kernel_sources(in_blocks))
+    for blocks, architectures in ((BLOCKS, HOPPER), (RUNS, ARCHITECTURES)):
+        in_blocks = sizes_of(LLAMA_8B, Precision.BFLOAT16)._replace(blocks=blocks)
+        for source in kernel_sources(in_blocks):
+            yield from (Job(source, architecture) for architecture in architectures)
     for precision, architectures in WITH_EXPERTS:
         for experts in (MIXTRAL, QWEN_MOE):
             for source in kernel_sources(with_experts(sizes_of(LLAMA_8B, precision), experts)):

@@ -27,6 +27,7 @@ from tests.quantized_files import (
     save,
     write_pair,
 )
+from tests.worker.weights.test_packed_runs import KeepingOps
 
 INTS = {"num_bits": 4, "strategy": "group", "group_size": 32, "actorder": "group"}
 BYTES = {"num_bits": 8, "strategy": "channel", "symmetric": False}
@@ -76,9 +77,10 @@ def test_changed_claims_load_or_are_refused(
 def outcome(directory: Path) -> str:
     try:
         with Checkpoint.open(directory) as checkpoint:
-            loader = WeightLoader(checkpoint, NumpyOps(), lambda *_: None)
-            for name in checkpoint.tensors:
-                loader.load(name)
+            for ops in (NumpyOps(), KeepingOps()):
+                loader = WeightLoader(checkpoint, ops, lambda *_: None)
+                for name in checkpoint.tensors:
+                    loader.load(name)
     except ModelError as error:
         return "refused" if "\n" not in str(error) else str(error)
     return "loaded"

@@ -17,7 +17,7 @@ def random_blocks(
 ) -> StoredTensor:
     """Scales of either sign about 0.01, or all `scale`."""
     number_format = BLOCK_FORMATS[dtype]
-    generator = np.random.default_rng([num_rows, num_columns, number_format.type_id])
+    generator = np.random.default_rng([num_rows, num_columns, number_format.block_bytes])
     num_blocks = num_rows * num_columns // number_format.block_elements
     blocks = generator.integers(0, 256, (num_blocks, number_format.block_bytes), np.uint8)
     for place in SCALE_PLACES[dtype]:
