@@ -1,6 +1,6 @@
 """Products: every matrix product of a model, with the work beside it, by the quickest way.
 
-Weights are numbers of the precision, or blocks that are kept as the files have them. Up to 16 rows
+Weights are numbers of the precision, or blocks that keep the bits of the files. Up to 16 rows
 of a 16-bit precision go through kernels that read each weight once and fuse what is around it
 (skinny.py). More rows, and float32, go through the library (gemm.py), with the norm and
 the gate as kernels of their own; blocks are widened into a scratch for that, a weight at a time.

@@ -3,7 +3,7 @@
 Strict both ways before a single weight is read: a missing tensor, a surplus one and a wrong shape
 are errors. What is placed is a view of the mapped file, so that numbers go straight from there to
 where they stay, joined projections too, and a rank reads no more than its part. Knows names and
-bytes, not layers, and no number format.
+bytes, not layers, and of number formats only which a GPU keeps.
 """
 
 from __future__ import annotations

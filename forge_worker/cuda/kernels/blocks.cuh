@@ -215,7 +215,7 @@ __device__ __forceinline__ float lifted_high(uint32_t bytes)
     return __uint_as_float(byte_permute<0x7044 | I << 8>(bytes, 0x43000000u));
 }
 
-// As scale4. The scale may have 16 bits, a zero point 8: the shift has no more than a float then.
+// As scale4. The scale has 11 bits, 128 and a zero point 9 together: the shift is exact for each.
 __device__ __forceinline__ void scale_high4(uint32_t bytes, float scale, float shift, float* values)
 {
     values[0] = __fmaf_rn(lifted_high<0>(bytes), scale, shift);
