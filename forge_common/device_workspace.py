@@ -59,11 +59,23 @@ def activations(config: ModelConfig, limits: StepLimits, element_bytes: int) -> 
 
 
 def layer_elements(config: ModelConfig, num_tokens: int) -> int:
-    heads = 2 * config.num_heads + 2 * config.num_kv_heads  # q|k|v, and what attention makes of q
+    attended = num_tokens * config.num_heads * config.head_dim
+    return max(attended_start(config, num_tokens) + attended, gated_elements(config, num_tokens))
+
+
+def attended_start(config: ModelConfig, num_tokens: int) -> int:
+    """Where in the layer buffer attention's output lies: behind what still lives beside it."""
+    projected = num_tokens * (config.num_heads + 2 * config.num_kv_heads) * config.head_dim
+    if not config.norms.is_shared:
+        return projected
+    return aligned(max(projected, gated_elements(config, num_tokens)))
+
+
+def gated_elements(config: ModelConfig, num_tokens: int) -> int:
     dense = 3 * num_dense_rows(config, num_tokens) * config.intermediate_size
     room = expert_room(config, num_tokens)
     chosen = 0 if room is None else room.num_choices * room.experts.intermediate_size
-    return max(num_tokens * heads * config.head_dim, dense, chosen)
+    return max(dense, chosen)
 
 
 def num_dense_rows(config: ModelConfig, num_tokens: int) -> int:

@@ -23,6 +23,7 @@ class LayerNorms(Struct, frozen=True):
     after_attention: str | None = None
     before_mlp: str | None = "post_attention_layernorm"
     after_mlp: str | None = None
+    is_shared: bool = False  # both parts read what came into the layer, normed once
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -60,7 +61,11 @@ class Family(Struct, frozen=True, kw_only=True):
     reads_multipliers: bool = False
     reads_softcaps: bool = False
     scales_embedding: bool = False  # by the root of hidden_size
+    default_logit_scale: float | None = None  # `logit_scale` multiplies logits
+    centres_norms: bool = False  # LayerNorm without bias, with `layer_norm_eps`
     turns_part: bool = False  # of each head, by `partial_rotary_factor`
+    turns_neighbours: bool = False  # dimensions 2i and 2i + 1 of a head, not i and i + half
+    turns_windows_only: bool = False  # layers that see everything turn nothing
     skips_rotation: bool = False  # in the layers that `no_rope_layers` marks by 0
     experts: ExpertNames | None = None
     renormalises_experts: bool = False  # whatever `norm_topk_prob` says
@@ -155,6 +160,19 @@ _FAMILIES = (
         reads_sliding_window=True,
         needs_use_sliding_window=True,
         skips_rotation=True,
+        tied_by_default=True,
+    ),
+    Family(
+        architecture="Cohere2ForCausalLM",
+        default_layer_types=4,
+        reads_attention_bias=True,
+        reads_sliding_window=True,
+        default_window=4096,
+        default_logit_scale=0.0625,
+        centres_norms=True,
+        norms=LayerNorms(before_mlp=None, is_shared=True),
+        turns_neighbours=True,
+        turns_windows_only=True,
         tied_by_default=True,
     ),
     Family(

@@ -48,10 +48,8 @@ def ropes(stated: StatedConfig, family: Family, head_dim: int, source: str) -> t
         raise ModelError(
             f"{source}: rope parameters: `partial_rotary_factor` is none of {family.architecture}"
         )
-    if family.skips_rotation:
-        still = without_rotation(full)
-        return tuple(full if turns else still for turns in _turning_layers(stated))
-    return (full,) * stated.num_hidden_layers
+    still = without_rotation(full)
+    return tuple(full if turns else still for turns in _turning_layers(stated, family))
 
 
 def _kinds(stated: StatedConfig, family: Family) -> list[LayerKind]:
@@ -78,7 +76,11 @@ def _with_fields_beside(parameters: dict[str, Any], stated: StatedConfig) -> dic
     return parameters
 
 
-def _turning_layers(stated: StatedConfig) -> list[bool]:
+def _turning_layers(stated: StatedConfig, family: Family) -> list[bool]:
+    if family.turns_windows_only:
+        return [window is not None for window in sliding_windows(stated, family)]
+    if not family.skips_rotation:
+        return [True] * stated.num_hidden_layers
     if stated.no_rope_layers is not None:
         return [bool(turns) for turns in stated.no_rope_layers]
     interval = stated.no_rope_layer_interval

@@ -69,6 +69,7 @@ class ModelConfig(Struct, frozen=True, kw_only=True):
     norms: LayerNorms = LayerNorms()
     norm_offset: float = 0.0
     has_fused_projections: bool = False
+    turns_neighbours: bool = False  # as checkpoints have Q and K
     activation: Activation = "silu"
     attention_scale: float | None = None  # of Q·K; None: 1 / sqrt(head_dim)
     attention_softcap: float | None = None  # scores become cap · tanh(score / cap)
@@ -130,7 +131,7 @@ def resolve(stated: StatedConfig, family: Family, source: str) -> ModelConfig:
         num_heads=stated.num_attention_heads,
         num_kv_heads=num_kv_heads,
         head_dim=head_dim,
-        rms_norm_eps=stated.rms_norm_eps,
+        rms_norm_eps=stated.layer_norm_eps if family.centres_norms else stated.rms_norm_eps,
         ropes=layer_facts.ropes(stated, family, head_dim, source),
         sliding_windows=layer_facts.sliding_windows(stated, family),
         max_position_embeddings=stated.max_position_embeddings,
@@ -143,11 +144,12 @@ def resolve(stated: StatedConfig, family: Family, source: str) -> ModelConfig:
         norms=family.norms,
         norm_offset=family.norm_offset,
         has_fused_projections=family.has_fused_projections,
+        turns_neighbours=family.turns_neighbours,
         activation=_activation(stated),
         attention_scale=_attention_scale(stated, family),
         attention_softcap=stated.attn_logit_softcapping if family.reads_softcaps else None,
         logit_softcap=stated.final_logit_softcapping if family.reads_softcaps else None,
-        logit_scale=1 / stated.logits_scaling if family.reads_multipliers else 1.0,
+        logit_scale=_logit_scale(stated, family),
         embedding_scale=_embedding_scale(stated, family),
         residual_scale=stated.residual_multiplier if family.reads_multipliers else 1.0,
         layer_experts=_layer_experts(stated, family, source),
@@ -193,6 +195,12 @@ def _attention_scale(stated: StatedConfig, family: Family) -> float | None:
     if family.reads_softcaps:
         return 1 / math.sqrt(stated.query_pre_attn_scalar or 256.0)
     return None
+
+
+def _logit_scale(stated: StatedConfig, family: Family) -> float:
+    if family.default_logit_scale is not None:
+        return stated.logit_scale or family.default_logit_scale
+    return 1 / stated.logits_scaling if family.reads_multipliers else 1.0
 
 
 def _embedding_scale(stated: StatedConfig, family: Family) -> float:

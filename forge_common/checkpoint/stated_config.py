@@ -37,6 +37,7 @@ class StatedConfig(Struct, frozen=True, kw_only=True):
     head_dim: HeadDim | None = None
     max_position_embeddings: NumPositions
     rms_norm_eps: Epsilon = 1e-6
+    layer_norm_eps: Epsilon = 1e-5
     rope_theta: Theta | None = None
     rope_local_base_freq: Theta | None = None
     rope_scaling: dict[str, Any] | None = None
@@ -61,7 +62,8 @@ class StatedConfig(Struct, frozen=True, kw_only=True):
     embedding_multiplier: Multiplier = 1.0
     attention_multiplier: Multiplier = 1.0
     residual_multiplier: Multiplier = 1.0
-    logits_scaling: Multiplier = 1.0
+    logits_scaling: Multiplier = 1.0  # divides them
+    logit_scale: Multiplier | None = None
     num_experts: NumExperts | None = None
     num_local_experts: NumExperts | None = None
     num_experts_per_tok: NumExperts = 2

@@ -153,6 +153,9 @@ class NumpyOps:
     def clear(self, residual: FloatArray) -> None:
         residual.fill(0)
 
+    def centre(self, residual: FloatArray) -> None:
+        residual -= residual.mean(axis=1, keepdims=True)
+
     def rotate_and_store(
         self,
         qkv: FloatArray,

@@ -15,8 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from forge_common.checkpoint import ModelConfig
 from forge_common.device_workspace import (
     GEMM_WORKSPACE_BYTES,
+    attended_start,
     layer_elements,
     num_dense_rows,
     num_partial_rows,
@@ -105,17 +107,26 @@ def _buffers(sizes: EngineSizes, arena: Arena) -> Buffers:
     config, num_tokens, dtype = sizes.config, sizes.max_tokens, sizes.precision.dtype
     num_rows, hidden = sizes.limits.max_batch_size, config.hidden_size
     logits = (num_rows, config.vocab_size)
+    residual = arena.take((num_tokens, hidden), np.float32)
+    final = arena.take((num_tokens + num_rows, hidden), dtype)
+    layer = arena.take((layer_elements(config, num_tokens),), dtype)
     return Buffers(
         Activations(
-            residual=arena.take((num_tokens, hidden), np.float32),
-            hidden=arena.take((num_tokens + num_rows, hidden), dtype),
-            layer=arena.take((layer_elements(config, num_tokens),), dtype),
+            residual=residual,
+            hidden=final,
+            layer=layer,
+            attended=_attended(config, layer, num_tokens),
             partial=arena.take((num_partial_rows(config, num_tokens), hidden), np.float32),
             logits=arena.take(logits, np.float32),
         ),
         normed=arena.take((num_tokens, hidden), dtype),
         processed_logits=arena.take(logits, np.float32),
     )
+
+
+def _attended(config: ModelConfig, layer: Array, num_tokens: int) -> Array:
+    start, width = attended_start(config, num_tokens), config.num_heads * config.head_dim
+    return layer[start : start + num_tokens * width].reshape(num_tokens, width)
 
 
 def _kernels(site: Site, buffers: Buffers, library: ProductLibrary, live_counts: Array) -> Kernels:
@@ -126,7 +137,6 @@ def _kernels(site: Site, buffers: Buffers, library: ProductLibrary, live_counts:
         norm=RmsNormKernels(device, precision, config.hidden_size),
         rotary=_rotary(site),
         attention=_attention(site),
-        attended_width=config.num_heads * config.head_dim,
         products=products,
         experts=_experts(site, buffers, products, live_counts),
         logit_cap=LogitCap(device, config.logit_softcap),

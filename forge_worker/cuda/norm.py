@@ -1,4 +1,4 @@
-"""The residual stream on the device, normed, read as it is, and added to: kernels/norm.cu.
+"""The residual stream on the device, normed, centred, read as it is, added to: kernels/norm.cu.
 
 Knows no layer.
 """
@@ -55,6 +55,11 @@ class RmsNormKernels:
         self._require_weight(norm.weight)
         arguments = (residual, partial, norm.weight, np.float32(norm.eps), scale)
         self._launch("join_rms_norm", arguments, len(partial))
+
+    def centre(self, residual: Array) -> None:
+        """Queue residual [T, hidden] -= the mean of each of its rows."""
+        self._require_rows("residual", residual, len(residual))
+        self._launch("centre", (residual,), len(residual))
 
     def gather_norm(
         self, residual: Array, logit_rows: Array, weight: Array, eps: float, out: Array

@@ -1,10 +1,14 @@
 """CudaOps: the operations of a decoder on a GPU, each a kernel or two of ours or a product.
 
 Results stand in buffers cut from the arena once, at addresses that graphs remember; those of
-attention and of the gated part share one place, since they never live at the same time:
+attention and of the gated part share one place, since they do not live at the same time:
 
     layer buffer   [ q|k|v of T tokens    | attended ]
-                   [ gate|up of T tokens       | gated      ]
+                   [ gated of T tokens  | gate|up    ]
+
+but where the two parts stand side by side, what attention made lives on:
+
+    layer buffer   [ q|k|v, then gated | gate|up | attended ]
 
 A step is prepared by the runner, on the device. Knows no requests and no scheduling.
 """
@@ -53,6 +57,7 @@ class Activations(NamedTuple):
     residual: Array  # float32 [max_tokens, hidden_size]
     hidden: Array  # [max_tokens + max_rows, hidden_size]
     layer: Array  # flat
+    attended: Array  # [max_tokens, num_heads · head_dim], in `layer`
     partial: Array  # float32 [max_tokens, hidden_size], where a model needs it
     logits: Array  # float32 [max_rows, vocab_size]
 
@@ -64,7 +69,6 @@ class Kernels(NamedTuple):
     norm: RmsNormKernels
     rotary: Rotary
     attention: PagedAttention
-    attended_width: int  # num_heads · head_dim
     products: Products
     experts: MixedExperts | None  # of a model that has some
     logit_cap: LogitCap
@@ -89,7 +93,6 @@ class CudaOps:
         self._kernels = kernels
         self._activations = activations
         self._upload = upload
-        self._attended_width = kernels.attended_width
 
     def place(self, parts: Sequence[StoredTensor]) -> Array:
         num_rows = sum(len(part.array) for part in parts)
@@ -149,7 +152,7 @@ class CudaOps:
         return residual
 
     def norm_linear(self, residual: Array, norm: RmsNorm | None, weights: LinearWeights) -> Array:
-        out = self._in_layer(0, len(residual), len(weights.weight))
+        out = self._in_layer(len(residual), len(weights.weight))
         self._kernels.products.norm_linear(residual, norm, weights, out)
         return out
 
@@ -161,7 +164,7 @@ class CudaOps:
         activation: Activation,
     ) -> Array:
         """`activation` is that of the config, for which the kernels were made."""
-        out = self._in_layer(0, len(residual), len(gate_up.weight) // 2)
+        out = self._in_layer(len(residual), len(gate_up.weight) // 2)
         self._kernels.products.norm_gated(residual, norm, gate_up, out)
         return out
 
@@ -192,6 +195,9 @@ class CudaOps:
     def clear(self, residual: Array) -> None:
         self._device.fill_zero(residual)
 
+    def centre(self, residual: Array) -> None:
+        self._kernels.norm.centre(residual)
+
     def rotate_and_store(
         self,
         qkv: Array,
@@ -207,7 +213,7 @@ class CudaOps:
     def attention(
         self, query: Array, step: DeviceStep, kv_layer: KVLayer, window: int | None
     ) -> Array:
-        out = self._in_layer(query.size, len(query), self._attended_width)
+        out = self._activations.attended[: len(query)]
         self._kernels.attention(query, step, kv_layer, window, out)
         return out
 
@@ -224,7 +230,6 @@ class CudaOps:
         self._kernels.logit_cap(logits)
         return logits
 
-    def _in_layer(self, start: int, num_rows: int, width: int) -> Array:
-        """Rows of the layer buffer, from its element `start` on."""
-        end = start + num_rows * width
-        return self._activations.layer[start:end].reshape(num_rows, width)
+    def _in_layer(self, num_rows: int, width: int) -> Array:
+        """Rows at the beginning of the layer buffer."""
+        return self._activations.layer[: num_rows * width].reshape(num_rows, width)

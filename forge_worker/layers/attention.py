@@ -20,7 +20,7 @@ class Attention:
         own = f"{layer_prefix(layer)}self_attn."
         output = (Projection(f"{own}o_proj", Sharding.INPUTS),)
         self.rope = config.ropes[layer]
-        order = head_order(config.head_dim, self.rope.num_dims)
+        order = head_order(config.head_dim, self.rope.num_dims, config.turns_neighbours)
         self.norm = load_norm(config, loader, layer, config.norms.before_attention)
         self.qkv_proj = load_linear(loader, _qkv(config, own, order), config.has_qkv_bias)
         self.o_proj = load_linear(loader, output, config.has_attention_output_bias)
@@ -30,9 +30,15 @@ class Attention:
         self.ops = ops
 
     def add_to(self, residual: Array, step: Step, kv_layer: KVLayer) -> None:
+        self.join(residual, self.attended(residual, step, kv_layer))
+
+    def attended(self, residual: Array, step: Step, kv_layer: KVLayer) -> Array:
+        """What `join` then adds: [T, num_heads · head_dim]."""
         qkv = self.ops.norm_linear(residual, self.norm, self.qkv_proj)
         query = self.ops.rotate_and_store(qkv, self.head_norms, self.rope, step, kv_layer)
-        attended = self.ops.attention(query, step, kv_layer, self.window)
+        return self.ops.attention(query, step, kv_layer, self.window)
+
+    def join(self, residual: Array, attended: Array) -> None:
         self.ops.add_linear(residual, attended, self.o_proj, self.joining)
 
 

@@ -23,7 +23,13 @@ class GatedMlp:
         self.ops = ops
 
     def add_to(self, residual: Array) -> None:
-        gated = self.ops.norm_gated(residual, self.norm, self.gate_up_proj, self.activation)
+        self.join(residual, self.gated(residual))
+
+    def gated(self, residual: Array) -> Array:
+        """What `join` then adds: [T, intermediate_size]."""
+        return self.ops.norm_gated(residual, self.norm, self.gate_up_proj, self.activation)
+
+    def join(self, residual: Array, gated: Array) -> None:
         self.ops.add_linear(residual, gated, self.down_proj, self.joining)
 
 

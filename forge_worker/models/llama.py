@@ -7,6 +7,8 @@ Composition only: knows no device and no arithmetic.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from forge_common.checkpoint import ModelConfig
 from forge_worker.kv_cache import KVCache
 from forge_worker.layers.attention import Attention
@@ -33,16 +35,30 @@ class DecoderLayer:
         self.mlp.add_to(residual)
 
 
+class Layer(Protocol):
+    def add_to(self, residual: Array, step: Step, kv_layer: KVLayer) -> None: ...
+
+
+class MakeLayer(Protocol):
+    def __call__(
+        self, config: ModelConfig, loader: WeightLoader, ops: Ops, layer: int
+    ) -> Layer: ...
+
+
 class LlamaForCausalLM:
     """`config` is that of the part which `loader` loads: all of the model, or one rank's."""
 
-    def __init__(self, config: ModelConfig, loader: WeightLoader, ops: Ops) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        loader: WeightLoader,
+        ops: Ops,
+        make_layer: MakeLayer = DecoderLayer,
+    ) -> None:
         self.config = config
         self.ops = ops
         self.embed_tokens = loader.load(EMBEDDING)
-        self.layers = [
-            DecoderLayer(config, loader, ops, layer) for layer in range(config.num_layers)
-        ]
+        self.layers = [make_layer(config, loader, ops, n) for n in range(config.num_layers)]
         final_norm = loader.load_norm(FINAL_NORM, scale=config.logit_scale)
         self.norm = RmsNorm(final_norm, config.rms_norm_eps)
         self.lm_head = (
@@ -56,6 +72,10 @@ class LlamaForCausalLM:
         residual = self.ops.embed(self.embed_tokens, step)
         for layer, kv_layer in zip(self.layers, kv_cache.layers, strict=True):
             layer.add_to(residual, step, kv_layer)
+        return self.final(residual, step)
+
+    def final(self, residual: Array, step: Step) -> Array:
+        """What `hidden` returns, of the states behind the last layer."""
         return self.ops.final_norm(residual, self.norm, step)
 
     def logits(self, hidden: Array) -> Array:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from forge_common.checkpoint import ModelConfig
 from forge_worker.kv_cache import KVCache
+from forge_worker.models.cohere2 import Cohere2ForCausalLM
 from forge_worker.models.llama import LlamaForCausalLM
 from forge_worker.ops.protocol import Array, Ops, Step
 from forge_worker.weights.loader import WeightLoader
@@ -50,6 +51,7 @@ MODEL_CLASSES: Mapping[str, ModelClass] = MappingProxyType(
         "Olmo2ForCausalLM": LlamaForCausalLM,  # norms behind the parts, and over all of Q and of K
         "GraniteForCausalLM": LlamaForCausalLM,  # multipliers
         "SmolLM3ForCausalLM": LlamaForCausalLM,  # layers that turn nothing
+        "Cohere2ForCausalLM": Cohere2ForCausalLM,  # parts side by side, layer norms
         "MixtralForCausalLM": LlamaForCausalLM,  # experts
         "Qwen3MoeForCausalLM": LlamaForCausalLM,  # experts, head norms
     }

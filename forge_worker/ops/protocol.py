@@ -147,6 +147,12 @@ class Ops(Protocol):
     def clear(self, residual: Array) -> None:
         """Overwrite all of `residual` with zeros."""
 
+    def centre(self, residual: Array) -> None:
+        """Take from each row of `residual`, which is overwritten, its mean.
+
+        The RMS norm of what is left is the layer norm of the row (Ba et al. 2016).
+        """
+
     def rotate_and_store(
         self, qkv: Array, norms: HeadNorms | None, rope: Rope, step: Step, kv_layer: KVLayer
     ) -> Array:

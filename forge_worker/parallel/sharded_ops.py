@@ -26,6 +26,7 @@ class ShardedOps:
         self.scrub = ops.scrub
         self.begin_step = ops.begin_step
         self.clear = ops.clear
+        self.centre = ops.centre
         self.embed = ops.embed
         self.norm_linear = ops.norm_linear
         self.norm_gated = ops.norm_gated

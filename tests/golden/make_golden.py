@@ -23,6 +23,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from transformers import (
+    Cohere2Config,
+    Cohere2ForCausalLM,
     Gemma2Config,
     Gemma2ForCausalLM,
     Gemma3ForCausalLM,
@@ -208,6 +210,19 @@ RECIPES = (
             "num_experts": 6,
             "num_hidden_layers": 3,
             "mlp_only_layers": [1],
+        },
+    ),
+    Recipe(
+        "cohere2",
+        Cohere2ForCausalLM,
+        Cohere2Config,
+        {
+            "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+            "num_hidden_layers": 3,
+            "sliding_window": 12,
+            "logit_scale": 0.25,
+            "pad_token_id": 0,
+            "tie_word_embeddings": True,
         },
     ),
 )

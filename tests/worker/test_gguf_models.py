@@ -66,6 +66,12 @@ REAL = {
         "norm_topk_prob": True,
     },
     "SmolLM3ForCausalLM": {"num_hidden_layers": 4},
+    "Cohere2ForCausalLM": {
+        "num_hidden_layers": 4,
+        "sliding_window": 4,
+        "layer_norm_eps": 1e-3,
+        "logit_scale": 0.5,
+    },
 }
 
 

@@ -140,6 +140,16 @@ _ARCHITECTURES = (
         name="granite", family="GraniteForCausalLM", keys=_GRANITE_KEYS, pairs_heads=True
     ),
     GgufArchitecture(name="smollm3", family="SmolLM3ForCausalLM", pairs_heads=True),
+    GgufArchitecture(
+        name="cohere2",
+        family="Cohere2ForCausalLM",
+        layer_tensors={**_ATTENTION, **_MLP, "attn_norm": "input_layernorm"},
+        keys={
+            "attention.sliding_window": "sliding_window",
+            "attention.layer_norm_epsilon": "layer_norm_eps",
+            "logit_scale": "logit_scale",
+        },
+    ),
 )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from forge_worker.cpu.native.activations import compile_gate, compile_join, compile_prepare
+from forge_worker.cpu.native.centring import compile_centre
 from forge_worker.cpu.native.embedding import compile_embed
 from forge_worker.cpu.native.formats import FORMATS
 from forge_worker.cpu.native.gemm import Gemm, compile_gemm
@@ -55,6 +56,9 @@ class Kernels:
     def join(self) -> Kernel:
         return self._once("join", compile_join)
 
+    def centre(self) -> Kernel:
+        return self._once("centre", compile_centre)
+
     def compile_all(self, formats: Iterable[FormatName]) -> None:
         """What steps on weights of these formats may need, so that none waits for a compiler."""
         for name in formats:
@@ -64,6 +68,7 @@ class Kernels:
         self.prepare("float32")
         self.gate()
         self.join()
+        self.centre()
         self.sample()
 
     def activation(self, name: FormatName) -> ActivationKind:

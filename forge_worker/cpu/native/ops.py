@@ -21,6 +21,7 @@ from forge_common.weight_format import FormatName, WeightChoice
 from forge_worker.cpu.native.activations import bits_of
 from forge_worker.cpu.native.attention import AttentionShape, NativeAttention, compile_attention
 from forge_worker.cpu.native.buffers import FLOAT_BYTES, Buffers
+from forge_worker.cpu.native.centring import CentreArguments
 from forge_worker.cpu.native.embedding import EmbedArguments
 from forge_worker.cpu.native.experts import Experts
 from forge_worker.cpu.native.gates import GATE_CODES
@@ -199,6 +200,10 @@ class NativeOps:
 
     def clear(self, residual: FloatArray) -> None:
         residual.fill(0)
+
+    def centre(self, residual: FloatArray) -> None:
+        arguments = CentreArguments(residual.ctypes.data, residual.strides[0], residual.shape[1])
+        self.launcher.launch(self.kernels.centre(), arguments, self._step.num_tokens)
 
     def rotate_and_store(
         self,

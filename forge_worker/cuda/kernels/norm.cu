@@ -2,7 +2,7 @@
 //
 //     out[row] = x / sqrt(mean(x²) + eps) · weight,  x = residual[row]
 //
-// and how rows leave the stream without one, and come back to it.
+// and how rows leave the stream without one, come back to it, and lose their mean in it.
 //
 //   grid   one block a row of `out`, or of `partial`
 //   block  BLOCK_THREADS along x; a thread keeps its share of the row in registers
@@ -10,8 +10,8 @@
 //          out: ELEMENT [rows, HIDDEN_SIZE]; logit_rows: int32 [rows]
 //   macros ELEMENT, HIDDEN_SIZE (divisible by 8), BLOCK_THREADS (whole warps)
 //
-// Memory bounds it. Bytes a row, e those of an ELEMENT: (4 + e) · HIDDEN_SIZE, and 12 · HIDDEN_SIZE
-// to join. The weight stays in the cache, and is asked for before the barrier, so that nobody waits
+// Memory bounds it. Bytes a row, e those of an ELEMENT: (4 + e) · HIDDEN_SIZE, 12 · HIDDEN_SIZE to
+// join, and 8 · HIDDEN_SIZE to centre. The weight stays in the cache, and is asked for before the barrier, so that nobody waits
 // for it behind it.
 //
 // Sums are float, in an order that depends on HIDDEN_SIZE and BLOCK_THREADS alone: a row gives the
@@ -82,6 +82,19 @@ __device__ __forceinline__ float sum_of_squares(const Share& share)
     return sum;
 }
 
+__device__ __forceinline__ float sum_of(const Share& share)
+{
+    float sum = 0.0f;
+#pragma unroll
+    for (int round = 0; round < NUM_ROUNDS; ++round) {
+#pragma unroll
+        for (int i = 0; i < WIDTH; ++i) {
+            sum += share.vectors[round][i];
+        }
+    }
+    return sum;
+}
+
 __device__ __forceinline__ void apply_norm(Share& x, const float* weight, float eps)
 {
     const Share scale = load_share(weight);
@@ -145,6 +158,23 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
 {
     const int64_t offset = row_offset(blockIdx.x);
     add_share(residual + offset, load_share(partial + offset), scale);
+}
+
+// Each row without its mean: the RMS norm of what is left is the row's layer norm (Ba et al. 2016,
+// arXiv:1607.06450).
+extern "C" __global__ void __launch_bounds__(BLOCK_THREADS) centre(float* __restrict__ residual)
+{
+    float* row = residual + row_offset(blockIdx.x);
+    Share x = load_share(row);
+    const float mean = block_sum<BLOCK_THREADS>(sum_of(x)) / HIDDEN_SIZE;
+#pragma unroll
+    for (int round = 0; round < NUM_ROUNDS; ++round) {
+#pragma unroll
+        for (int i = 0; i < WIDTH; ++i) {
+            x.vectors[round][i] -= mean;
+        }
+    }
+    store_share(row, x);
 }
 
 // For parts that nothing norms on the way in.

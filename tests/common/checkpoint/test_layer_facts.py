@@ -43,6 +43,12 @@ def test_every_fourth_layer_of_smollm_3_turns_nothing(tmp_path: Path) -> None:
     assert [rope.num_dims for rope in config.ropes] == [4, 4, 4, 0] * 3
 
 
+def test_every_fourth_layer_of_cohere_2_sees_everything_and_turns_nothing(tmp_path: Path) -> None:
+    config = config_of(tmp_path, "Cohere2ForCausalLM", sliding_window=7)
+    assert config.sliding_windows == (7, 7, 7, None) * 3
+    assert [rope.num_dims for rope in config.ropes] == [4, 4, 4, 0] * 3
+
+
 @pytest.mark.parametrize("architecture", ["Phi3ForCausalLM", "MixtralForCausalLM"])
 def test_families_without_a_stated_window_have_none(tmp_path: Path, architecture: str) -> None:
     config = config_of(tmp_path, architecture, num_local_experts=2)

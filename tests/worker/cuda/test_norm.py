@@ -124,6 +124,15 @@ def test_a_partial_sum_is_added_as_it_is_where_nothing_norms_it(device: Device) 
     np.testing.assert_array_equal(case.joined(device, Joining(None, 0.5)), halved)
 
 
+@pytest.mark.parametrize("hidden_size", [8, 576, 16384])
+def test_rows_lose_their_mean_in_place(device: Device, hidden_size: int) -> None:
+    residual = Case(3, hidden_size, BF16).residual + np.float32(5)
+    placed = on_device(device, residual)
+    RmsNormKernels(device, BF16, hidden_size).centre(placed)
+    exact = residual - residual.mean(axis=1, keepdims=True, dtype=np.float64)
+    np.testing.assert_allclose(to_host(device, placed), exact, rtol=0, atol=2e-5)
+
+
 @pytest.mark.parametrize("precision", list(Precision))
 def test_rows_are_rounded_where_nothing_norms_them(device: Device, precision: Precision) -> None:
     case = Case(3, 576, precision)

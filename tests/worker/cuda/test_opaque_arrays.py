@@ -18,7 +18,7 @@ WISHES = {"temperature": 0.8, "top_p": 0.9, "repetition_penalty": 1.2, "seed": 5
 
 
 @pytest.mark.parametrize("precision", [Precision.FLOAT32, Precision.BFLOAT16])
-@pytest.mark.parametrize("name", ["qwen3", "qwen3_moe", "gemma2", "olmo2"])
+@pytest.mark.parametrize("name", ["qwen3", "qwen3_moe", "gemma2", "olmo2", "cohere2"])
 def test_model_runs_on_arrays_that_the_host_cannot_read(name: str, precision: Precision) -> None:
     outputs = []
     for device in (OpaqueDevice(), EmulatedDevice()):

@@ -43,6 +43,7 @@ MODELS = Path(__file__).parents[2] / "golden" / "models"
 
 
 FAMILIES = sorted(path.name for path in MODELS.iterdir() if not path.name.endswith("16"))
+WITH_ALL_OPERATIONS = ["qwen3", "gemma2", "olmo2", "granite", "cohere2", "mixtral", "qwen3_moe"]
 PROMPT = [3, 14, 15, 9, 26, 53, 58, 9, 79, 32, 38]
 NUM_TOKENS = 24
 SAMPLED = {"temperature": 0.9, "top_p": 0.95, "frequency_penalty": 0.3, "seed": 11}
@@ -195,7 +196,7 @@ def test_deterministic_mode_gives_the_same_however_a_request_is_run(
     assert sequence.output == first
 
 
-@pytest.mark.parametrize("name", ["qwen3", "gemma2", "olmo2", "granite", "mixtral", "qwen3_moe"])
+@pytest.mark.parametrize("name", WITH_ALL_OPERATIONS)
 def test_graphs_equal_kernel_by_kernel(device: Device, name: str) -> None:
     engine = on_device(device, name)
     first = output_of(engine, **SAMPLED)
@@ -323,7 +324,7 @@ def test_a_chunk_that_is_not_a_number_is_told_before_it_samples(
 
 
 @pytest.mark.parametrize("precision", list(Precision))
-@pytest.mark.parametrize("name", ["qwen3", "gemma2", "olmo2", "granite", "mixtral", "qwen3_moe"])
+@pytest.mark.parametrize("name", WITH_ALL_OPERATIONS)
 def test_plan_of_the_arena_is_exact(device: Device, name: str, precision: Precision) -> None:
     """But for what weights and KV arrays may leave free between them."""
     path = MODELS / name

@@ -25,6 +25,7 @@ FAMILIES: dict[str, dict[str, object]] = {
     "tied": {"tie_word_embeddings": True},
     "mistral": {"architectures": ["MistralForCausalLM"], "sliding_window": 9},
     "qwen2": {"architectures": ["Qwen2ForCausalLM"], "num_key_value_heads": 2},
+    "cohere2": {"architectures": ["Cohere2ForCausalLM"], "sliding_window": 9},
     "qwen3": {"architectures": ["Qwen3ForCausalLM"], "head_dim": 8, "tie_word_embeddings": True},
 }
 NUM_STEPS = 32

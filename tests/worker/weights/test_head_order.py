@@ -15,6 +15,17 @@ HEAD_DIM = 16
 @pytest.mark.parametrize("num_turned", [0, HEAD_DIM])
 def test_heads_that_are_turned_whole_or_not_at_all_stay(num_turned: int) -> None:
     assert head_order(HEAD_DIM, num_turned) is None
+    assert head_order(HEAD_DIM, 0, pairs_neighbours=True) is None
+
+
+@pytest.mark.parametrize("num_turned", [4, 12, HEAD_DIM])
+def test_neighbours_come_apart(num_turned: int) -> None:
+    order = head_order(HEAD_DIM, num_turned, pairs_neighbours=True)
+    assert order is not None
+    assert sorted(order) == list(range(HEAD_DIM))
+    pairs = zip(order[: HEAD_DIM // 2], order[HEAD_DIM // 2 :], strict=True)
+    turned = list(pairs)[: num_turned // 2]
+    assert turned == [(2 * i, 2 * i + 1) for i in range(num_turned // 2)]
 
 
 @pytest.mark.parametrize("num_turned", [2, 4, 12, 14])

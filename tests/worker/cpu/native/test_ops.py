@@ -105,6 +105,14 @@ def test_add_linear(
 
 
 @pytest.mark.parametrize("num_tokens", BATCHES)
+def test_rows_lose_their_mean(ops: NativeOps, num_tokens: int) -> None:
+    residual = residual_of(ops, num_tokens) + np.float32(5)
+    exact = residual - residual.mean(axis=1, keepdims=True, dtype=np.float64)
+    ops.centre(residual)
+    assert_close(residual, exact.astype(np.float32))
+
+
+@pytest.mark.parametrize("num_tokens", BATCHES)
 def test_experts_are_mixed(ops: NativeOps, num_tokens: int) -> None:
     residual = residual_of(ops, num_tokens)
     own_norm, norm = norms(ops)
