@@ -5,6 +5,8 @@ LLVM ends the process where it cannot select an instruction, so that each set mu
 
 from __future__ import annotations
 
+import re
+
 import llvmlite.binding as llvm
 import pytest
 from llvmlite import ir
@@ -78,3 +80,10 @@ def test_bytes_are_multiplied_by_the_best_instruction(
 def test_avx2_with_byte_products_uses_them() -> None:
     instructions = instruction_set("avx2", frozenset({"avxvnni"}))
     assert "vpdpbusd" in assembly("q8_0", instructions, "alderlake")
+
+
+@pytest.mark.parametrize("name", list(FORMATS))
+def test_neon_is_all_that_is_taken_of_processors_that_have_more(name: FormatName) -> None:
+    """What a set does not name is not taken, though the processor's name implies it."""
+    text = assembly(name, instruction_set("neon", frozenset()), "neoverse-v1")
+    assert not re.search(r"\bz\d+\.[bhsdq]\b|\b[uds]?dot\b|\b[us]mmla\b|\bbfdot\b", text)
