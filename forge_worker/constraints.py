@@ -16,6 +16,7 @@ import math
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import partial
 from time import process_time, thread_time
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from forge_common.grammar.errors import GrammarTooLarge
 from forge_common.protocol.message import Failure
 from forge_common.sampling import SamplingParams
+from forge_worker.cpu_cores import LendCore
 from forge_worker.followed_grammar import FollowedGrammar, failure_of
 from forge_worker.masks import Masks, NoMasks, PendingMasks
 from forge_worker.sampler.grammar_mask import MaskWords
@@ -64,9 +66,15 @@ class _Long(NamedTuple):
 
 
 class Constraints:
-    def __init__(self, make_engine: Callable[[], Engine], pace: Pace | None = None) -> None:
+    def __init__(
+        self,
+        make_engine: Callable[[], Engine],
+        pace: Pace | None = None,
+        lend_core: LendCore = nullcontext,
+    ) -> None:
         """`make_engine` is called when the first grammar comes: it reads a whole vocabulary."""
         self._make_engine = make_engine
+        self._lend_core = lend_core
         self._engine: Engine | None = None
         self._pace = pace or Pace()
         self._grammars: dict[int, FollowedGrammar] = {}
@@ -101,31 +109,29 @@ class Constraints:
         except Exception as error:
             return failure_of(error)
         self._grammars[row] = grammar
-        began_s = thread_time()
-        failure = self._catch_up(row)
-        self._left_s -= thread_time() - began_s
-        return failure
+        return self._catch_up(row)
 
     def clear(self, row: int) -> None:
         self._grammars.pop(row, None)
-        for place in [place for place, long in self._long.items() if long.row == row]:
-            self._drop(place)
+        self._drop_work_of(row)
 
     def advance(self, rows: Iterable[int], token_ids: Iterable[int]) -> dict[int, Failure]:
-        """Each of `rows` was given its next token; returns by row why one cannot go on."""
+        """Each of `rows` was given its next token; returns by row why one cannot go on.
+
+        Tokens are followed where the next mask is worked out, beside a forward pass. One that may
+        be the last is followed now: there may be no next mask to refuse it.
+        """
         problems: dict[int, Failure] = {}
         if not self._grammars:
             return problems
-        began_s = thread_time()
         for row, token_id in zip(rows, token_ids, strict=True):
             grammar = self._grammars.get(row)
             if grammar is not None:
                 grammar.push(token_id)
                 grammar.debt_s = max(grammar.debt_s - self._pace.forgiven_s, 0.0)
-                problem = self._catch_up(row)
+                problem = self._catch_up(row) if grammar.may_be_over else None
                 if problem is not None:
                     problems[row] = problem
-        self._left_s -= thread_time() - began_s
         return problems
 
     def masks(self, rows: Iterable[int]) -> Masks:
@@ -145,19 +151,24 @@ class Constraints:
     def forced(self, row: int, max_bytes: int) -> Forced | None:
         """How a row that has a grammar must go on; None where that cannot be found out."""
         grammar = self._grammars[row]
-        state = grammar.state
-        if state is None:
+        if grammar.takes_long:
             return None
         try:
-            return self._attempt(grammar, partial(state.forced, max_bytes))
+            return self._attempt(grammar, partial(grammar.forced, max_bytes))
         except (Exception, TakesLong):  # the next mask will meet it again, and say what it is
             return None
+        finally:
+            self._left_s -= self._slices.spent_s
 
     def begin_masks(self, rows: Sequence[int]) -> PendingMasks:
         """The same on another thread, until whose result is taken nothing else may be asked."""
         if self._grammars.keys().isdisjoint(rows):
             return NoMasks()
-        return self._thread.submit(self.masks, rows)
+        return self._thread.submit(self._masks_on_lent_core, rows)
+
+    def _masks_on_lent_core(self, rows: Sequence[int]) -> Masks:
+        with self._lend_core():
+            return self.masks(rows)
 
     def _ready_engine(self) -> Engine:
         if self._engine is None:
@@ -167,13 +178,15 @@ class Constraints:
 
     def _catch_up(self, row: int) -> Failure | None:
         """What is not done in time is when the row's mask is asked for."""
-        grammar = self._grammars[row]
+        grammar, began_s = self._grammars[row], thread_time()
         try:
             self._attempt(grammar, grammar.catch_up)
         except TakesLong:
             grammar.takes_long = True
         except Exception as error:
             return self._fail(row, error)
+        finally:
+            self._left_s -= thread_time() - began_s
         return None
 
     def _attempt_all(self, rows: Sequence[int], found: Masks) -> list[int]:
@@ -188,10 +201,10 @@ class Constraints:
 
     def _is_cheap(self, row: int, found: Masks) -> bool:
         grammar = self._grammars[row]
-        refused = self._refused.get(grammar.place) if self._refused else None
-        if refused is not None:
-            found.errors[row] = refused
-            self.clear(row)
+        if grammar.failure is None and self._refused:
+            grammar.failure = self._refused.get(grammar.place)
+        if grammar.failure is not None:
+            found.errors[row] = grammar.failure
             return True
         if grammar.takes_long:
             return False
@@ -261,6 +274,10 @@ class Constraints:
             return True
         return False
 
+    def _drop_work_of(self, row: int) -> None:
+        for place in [place for place, long in self._long.items() if long.row == row]:
+            self._drop(place)
+
     def _drop(self, place: bytes) -> None:
         self._slices.drop(self._long.pop(place).work)
 
@@ -269,10 +286,11 @@ class Constraints:
 
     def _fail(self, row: int, error: Exception) -> Failure:
         """What was too much is so again, though half of it is worked out by now."""
-        failure = failure_of(error)
+        grammar = self._grammars[row]
+        grammar.failure = failure = failure_of(error)
         if isinstance(error, GrammarTooLarge):
-            self._refused[self._grammars[row].place] = failure
+            self._refused[grammar.place] = failure
             if len(self._refused) > MAX_REFUSED:
                 self._refused.popitem(last=False)
-        self.clear(row)
+        self._drop_work_of(row)
         return failure

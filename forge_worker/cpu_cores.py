@@ -13,11 +13,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from forge_common.config import DeviceSettings
 from forge_common.errors import ConfigError
+
+LendCore = Callable[[], AbstractContextManager[None]]
+"""Inside, a core is free for what is to be worked out beside a model's step."""
 
 GROUPS_OF_PROCESS = Path("/proc/self/cgroup")
 GROUPS = Path("/sys/fs/cgroup")

@@ -29,6 +29,7 @@ from forge_worker.sampler.grammar_mask import MaskWords
 
 if TYPE_CHECKING:  # it is imported when the first grammar comes
     from forge_common.grammar.engine import Engine, State
+    from forge_common.grammar.engine.state import Forced
 
 TOO_COSTLY = "grammar_too_costly"
 INVALID_GRAMMAR = "invalid_grammar"
@@ -48,6 +49,7 @@ class FollowedGrammar:
     ) -> None:
         self.debt_s = 0.0  # what it cost beyond what its tokens were good for
         self.takes_long = False  # what is asked of it now: an attempt was in vain
+        self.failure: Failure | None = None  # why it cannot go on
         self._engine = engine
         self._program = params.grammar or b""
         self._ahead = deque(output_token_ids)  # known, and not followed yet
@@ -78,15 +80,19 @@ class FollowedGrammar:
         return self._state
 
     @property
-    def state(self) -> State | None:
-        """Where the sequence stands; None where it is not followed as far yet."""
-        return None if self._ahead else self._state
+    def may_be_over(self) -> bool:
+        """By its last token; nothing is said of how many it may have."""
+        return self._token_ids[-1] in self._ends
 
     def mask(self) -> MaskWords:
         """What may come next, as `catch_up`."""
         state = self.catch_up()
         words = self._with_own_ends(state, state.mask())
         return words if self._also_allowed is None else words & self._also_allowed
+
+    def forced(self, max_bytes: int) -> Forced:
+        """How it must go on, as `catch_up`."""
+        return self.catch_up().forced(max_bytes)
 
     def _start(self) -> State:
         try:

@@ -42,7 +42,7 @@ def load_on_host(config: WorkerConfig, path: Path, on_progress: OnProgress) -> L
         max_draft_tokens=MAX_DRAFT_TOKENS,
     )
     logger.info("loaded %s in %.2f s", path, perf_counter() - started)
-    constraints = Constraints(engine_for(path))
+    constraints = Constraints(engine_for(path), lend_core=loaded.lend_core)
     runner = ModelRunner(model, kv_cache, limits, constraints, loaded.make_sampler)
     return LoadedModel(runner, limits)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from forge_common.config import DeviceSettings
 from forge_common.instruction_set import host_instruction_set
 from forge_common.sharding import shard_config
 from forge_worker.cpu.numpy_ops import NumpyOps
-from forge_worker.cpu_cores import available_threads
+from forge_worker.cpu_cores import LendCore, available_threads
 from forge_worker.models.registry import MODEL_CLASSES, Model
 from forge_worker.ops.protocol import Ops
 from forge_worker.parallel.communicator import Communicator, SingleRank
@@ -21,10 +22,12 @@ from forge_worker.weights.loader import OnProgress, WeightLoader
 
 
 class HostModel(NamedTuple):
-    """A model on the host, and what draws its tokens with the same instructions."""
+    """A model on the host, what draws its tokens with the same instructions, and who lends a core
+    of those that it computes on."""
 
     model: Model
     make_sampler: MakeSampler
+    lend_core: LendCore = nullcontext
 
 
 def load_model(
@@ -54,7 +57,9 @@ def load_host_model(
     native = native_ops(instructions, device, num_threads)
     model = load_shard(path, native, SingleRank(), on_progress, max_model_len)
     native.compile()
-    return HostModel(recorded(model, native), make_native_sampler(native))
+    has_spare_core = num_threads < available_threads()
+    lend_core = nullcontext if has_spare_core else native.pool.lent_core
+    return HostModel(recorded(model, native), make_native_sampler(native), lend_core)
 
 
 def load_shard(

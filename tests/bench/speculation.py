@@ -79,7 +79,7 @@ class ScriptedModel:
     """Any model, whose likeliest token at each position is the one of a script."""
 
     def __init__(self, loaded: HostModel) -> None:
-        model, self.make_sampler = loaded
+        model, self.make_sampler = loaded.model, loaded.make_sampler
         self.config: ModelConfig = model.config
         self.ops: Any = _OverheardOps(model.ops)
         self.script: list[int] = []

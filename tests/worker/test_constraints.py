@@ -86,10 +86,38 @@ def test_what_is_no_grammar_fails_its_sequence_alone(program: bytes, reason: str
 def test_token_that_is_not_allowed_ends_the_sequence_that_drew_it() -> None:
     found = constraints()
     assert found.set(0, params(YES_OR_NO), ids("x")) == NOT_ALLOWED
+    for row in (0, 1):
+        found.set(row, params(YES_OR_NO), [])
+    found.advance([0, 1], [*ids("x"), *ids("y")])
+    for _ in range(2):  # it has a grammar still: nobody may take it for one that has none
+        masks = found.masks([0, 1])
+        assert set(masks.words) == {1}
+        assert masks.errors == {0: NOT_ALLOWED}
+    assert found.forced(0, 9) is None
+
+
+def test_end_that_is_not_allowed_is_refused_at_once() -> None:
+    found = constraints()
+    for row in (0, 1):
+        found.set(row, params(YES_OR_NO, eos_token_ids=(END,)), [])
+    assert found.advance([0, 1], [END, *ids("y")]) == {0: NOT_ALLOWED}
+    assert found.masks([0, 1]).errors == {0: NOT_ALLOWED}
+
+
+def test_what_is_forced_is_seen_from_the_last_token_on() -> None:
+    found = constraints()
     found.set(0, params(YES_OR_NO), [])
-    found.set(1, params(YES_OR_NO), [])
-    assert found.advance([0, 1], [*ids("x"), *ids("y")]) == {0: NOT_ALLOWED}
-    assert set(found.masks([0, 1]).words) == {1}
+    found.advance([0], ids("n"))
+    forced = found.forced(0, 9)
+    assert forced is not None
+    assert forced.text == b"o"
+
+
+def test_row_that_was_given_up_is_free_for_another() -> None:
+    found = constraints()
+    found.set(0, params(YES_OR_NO), ids("x"))
+    found.set(0, params(YES_OR_NO), ids("y"))
+    assert allowed(found, 0) == set(ids("e"))
 
 
 def test_masks_may_be_worked_out_on_another_thread_meanwhile() -> None:

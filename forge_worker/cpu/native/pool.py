@@ -8,13 +8,15 @@
 Tasks are taken one at a time, so that a thread that lost its core costs one task's delay. Helpers
 are Python threads that stay inside one call; between runs they spin for some tens of microseconds,
 since the next run of a step is close, then sleep on a condition of the C library, so that idle
-costs nothing. Knows nothing of what a task computes, nor in which order tasks are done.
+costs nothing. A helper's core can be lent to other work of this process. Knows nothing of what a
+task computes, nor in which order tasks are done.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from threading import Thread
 
@@ -78,6 +80,17 @@ class NativePool:
     def run_all(self, launches: Launches) -> None:
         """One after the other, each begun when the one before it is done."""
         self._code.run(self._address, launches.address, launches.count, self.num_threads)
+
+    @contextmanager
+    def lent_core(self) -> Iterator[None]:
+        """Inside, one helper takes no tasks, so that its core is free for something else: a thread
+        more than there are cores would put one off its core in the midst of a task, and whoever
+        waits for that task with it. Of one thread at a time."""
+        self._code.lend(self._address, 1)
+        try:
+            yield
+        finally:
+            self._code.lend(self._address, 0)
 
     def reserve_scratch(self, num_bytes: int) -> None:
         """See to it that every task finds at least so much; what was there is lost."""

@@ -34,6 +34,7 @@ DONE = 2 * LINE
 SLEEPING = 3 * LINE  # how many helpers
 WAITING = 4 * LINE  # 1 while the caller sleeps
 STOP = 5 * LINE
+NUM_LENT = STOP + 8  # cores: so many helpers, the first, take no tasks
 DOOR_BYTES = 4 * LINE  # a mutex and a condition of the C library: at most two lines each
 CONDITION = 2 * LINE
 HELPERS = 6 * LINE
@@ -60,6 +61,7 @@ class PoolCode(NamedTuple):
     prepare: Callable[[int], None]  # (control)
     run: Callable[[int, int, int, int], None]  # (control, launches, num_launches, num_threads)
     serve: Callable[[int, int], None]  # (control, index of the helper); returns when stopped
+    lend: Callable[[int, int], None]  # (control, how many cores; 0 takes all back)
     stop: Callable[[int], None]  # (control)
 
 
@@ -173,18 +175,34 @@ def has_news(control: int) -> bool:
 
 
 @inlined
-def sleep_until_news(control: int) -> None:
+def is_lent(control: int, index: int) -> bool:
+    return index <= read_shared(control + NUM_LENT)  # type: ignore[no-any-return]
+
+
+@inlined
+def sleep_until_news(control: int, index: int) -> None:
     lock(control + HELPERS)
     add_shared(control + SLEEPING, 1)
-    while not has_news(control):
+    while not has_news(control) and not is_lent(control, index):
         sleep_at(control + HELPERS)
     add_shared(control + SLEEPING, -1)
+    unlock(control + HELPERS)
+
+
+@inlined
+def wait_while_lent(control: int, index: int) -> None:
+    """Not counted among those that sleep: no run need wake it."""
+    lock(control + HELPERS)
+    while is_lent(control, index) and read_shared(control + STOP) == 0:
+        sleep_at(control + HELPERS)
     unlock(control + HELPERS)
 
 
 def serve(control: int, index: int) -> None:
     spins = 0
     while read_shared(control + STOP) == 0:
+        if is_lent(control, index):
+            wait_while_lent(control, index)
         counter = read_shared(control + COUNTER)
         if counter & TASKS_LEFT != 0:
             spins = 0
@@ -195,8 +213,13 @@ def serve(control: int, index: int) -> None:
             spins += 1
             pause()
         else:
-            sleep_until_news(control)
+            sleep_until_news(control, index)
             spins = 0
+
+
+def lend(control: int, num_cores: int) -> None:
+    write_shared(control + NUM_LENT, num_cores)
+    wake(control + HELPERS)
 
 
 def stop(control: int) -> None:
@@ -218,6 +241,7 @@ def compile_pool_code() -> PoolCode:
         _callable(compile_function(prepare, "pool-prepare", 1), 1),
         _callable(compile_function(run, "pool-run", 4), 4),
         _callable(compile_function(serve, "pool-serve", 2), 2),
+        _callable(compile_function(lend, "pool-lend", 2), 2),
         _callable(compile_function(stop, "pool-stop", 1), 1),
     )
 

@@ -28,7 +28,7 @@ from forge_common.protocol.scheduler_worker import NewSequence, RunBatch, Schedu
 from forge_common.sampling import SamplingParams
 from forge_worker.blas_environment import prepare_blas
 from forge_worker.constraints import UNHURRIED, Constraints
-from forge_worker.cpu_cores import available_threads
+from forge_worker.cpu_cores import LendCore, available_threads
 from forge_worker.grammar_engine import spare_collections
 from forge_worker.kv_cache import allocate_kv_cache
 from forge_worker.model_runner import ModelRunner
@@ -72,7 +72,9 @@ def measure() -> StepTimes:
         settings = DeviceSettings(backend="cpu", threads=available_threads())
         loaded = load_host_model(Path(directory), settings, lambda done, total: None)
         plain = Steps(loaded, no_grammars(), [None] * NUM_SEQUENCES)
-        constrained = Steps(loaded, _constraints(), list(islice(_grammars(), NUM_SEQUENCES)))
+        constrained = Steps(
+            loaded, _constraints(loaded.lend_core), list(islice(_grammars(), NUM_SEQUENCES))
+        )
         pairs = [(plain.step(), constrained.step()) for _ in range(NUM_STEPS)][NUM_WARM_UPS:]
     return StepTimes(
         median(without.wall_s for without, _ in pairs),
@@ -82,13 +84,13 @@ def measure() -> StepTimes:
     )
 
 
-def _constraints() -> Constraints:
+def _constraints(lend_core: LendCore) -> Constraints:
     tokens = bpe.load(bpe.file_of_size(SHAPE_110M.vocab_size))
     padding = [b""] * (SHAPE_110M.vocab_size - len(tokens.tokens))
     engine = GrammarEngine(Vocabulary([*tokens.tokens, *padding], [tokens.end_id]))
     engine.warm()
     spare_collections()
-    return Constraints(lambda: engine, UNHURRIED)
+    return Constraints(lambda: engine, UNHURRIED, lend_core)
 
 
 def _grammars() -> Iterator[bytes]:

@@ -29,6 +29,18 @@ def use_scratch(arguments: int, task: int, scratch: int) -> None:
     add_shared(read_long(arguments), wrong)
 
 
+def tell_scratch(arguments: int, task: int, scratch: int) -> None:
+    """Long enough that a helper comes in time; each thread has a scratch of its own."""
+    for _ in range(20_000):
+        add_shared(scratch, 1)
+    write_long(read_long(arguments) + 8 * task, scratch)
+
+
+@pytest.fixture(scope="module")
+def telling() -> Kernel:
+    return compile_kernel(tell_scratch, "tell_scratch")
+
+
 @pytest.fixture(scope="module")
 def counting() -> Kernel:
     return compile_kernel(count, "count")
@@ -88,6 +100,57 @@ def test_threads_have_scratch_of_their_own() -> None:
     pool.reserve_scratch(2**16)
     pool.run(kernel, Record([wrong.ctypes.data, 2**13]), 500)
     assert wrong[0] == 0
+
+
+def num_threads_used(pool: NativePool, telling: Kernel) -> int:
+    used = np.zeros(200, np.int64)
+    pool.run(telling, Record([used.ctypes.data]), len(used))
+    assert used.all()
+    return len(set(used.tolist()))
+
+
+def test_helper_whose_core_is_lent_takes_no_tasks(telling: Kernel) -> None:
+    pool = NativePool(2)
+    for _ in range(5):
+        with pool.lent_core():
+            time.sleep(0.02)  # it may have been about to take one
+            assert num_threads_used(pool, telling) == 1
+    deadline = time.monotonic() + 10
+    while num_threads_used(pool, telling) == 1:
+        assert time.monotonic() < deadline, "the helper does not come back"
+
+
+def test_core_may_be_lent_while_others_run(counting: Kernel) -> None:
+    pool, is_over = NativePool(3), threading.Event()
+
+    def borrow() -> None:
+        while not is_over.is_set():
+            with pool.lent_core():
+                pass
+
+    borrower = threading.Thread(target=borrow)
+    borrower.start()
+    counters = np.zeros(64, np.int64)
+    for _ in range(2000):
+        pool.run(counting, Record([counters.ctypes.data]), 64)
+    is_over.set()
+    borrower.join()
+    assert (counters == 2000 * np.arange(1, 65)).all()
+
+
+def test_helper_that_is_away_uses_no_time(counting: Kernel) -> None:
+    pool = NativePool(2)
+    with pool.lent_core():
+        time.sleep(0.05)
+        before = time.process_time()
+        time.sleep(0.2)
+        assert time.process_time() - before < 0.05
+
+
+def test_one_thread_has_no_core_to_lend(telling: Kernel) -> None:
+    pool = NativePool(1)
+    with pool.lent_core():
+        assert num_threads_used(pool, telling) == 1
 
 
 def test_helpers_end_with_their_pool(counting: Kernel) -> None:
