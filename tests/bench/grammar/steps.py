@@ -1,7 +1,9 @@
 """What grammars add to a step: 64 sequences of the 110 M model, each under a schema of its own.
 
 The same sequences are stepped with and without grammars in turns. With them every state is new, as
-the texts of random weights are; so this is the worst that a server meets, not the usual.
+the texts of random weights are; so this is the worst that a server meets, not the usual. Both have
+their blocks in one KV cache, as all that a worker runs: with another cache than the last step's, a
+model has to launch its kernels one by one.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from forge_worker.blas_environment import prepare_blas
 from forge_worker.constraints import UNHURRIED, Constraints
 from forge_worker.cpu_cores import LendCore, available_threads
 from forge_worker.grammar_engine import spare_collections
-from forge_worker.kv_cache import allocate_kv_cache
+from forge_worker.kv_cache import KVCache, allocate_kv_cache
 from forge_worker.model_runner import ModelRunner
 from forge_worker.models.load import HostModel, load_host_model
 from forge_worker.sequence_mirror import Limits
@@ -42,6 +44,7 @@ from tests.worker.fakes import no_grammars
 NUM_SEQUENCES = 64
 BLOCK_SIZE = 16
 BLOCKS_A_SEQUENCE = 4
+NUM_BLOCKS = NUM_SEQUENCES * BLOCKS_A_SEQUENCE  # of one kind of sequences
 PROMPT_TOKENS = 4
 NUM_STEPS = 44
 NUM_WARM_UPS = 3
@@ -71,10 +74,12 @@ def measure() -> StepTimes:
         write_random_model(Path(directory), SHAPE_110M)
         settings = DeviceSettings(backend="cpu", threads=available_threads())
         loaded = load_host_model(Path(directory), settings, lambda done, total: None)
-        plain = Steps(loaded, no_grammars(), [None] * NUM_SEQUENCES)
-        constrained = Steps(
-            loaded, _constraints(loaded.lend_core), list(islice(_grammars(), NUM_SEQUENCES))
-        )
+        constraints = _constraints(loaded.lend_core)
+        kv_cache = new_kv_cache(loaded)
+        plain = Steps(loaded, no_grammars(), Blocks(kv_cache, 0))
+        constrained = Steps(loaded, constraints, Blocks(kv_cache, NUM_BLOCKS))
+        plain.begin([None] * NUM_SEQUENCES)
+        constrained.begin(list(islice(_grammars(), NUM_SEQUENCES)))
         pairs = [(plain.step(), constrained.step()) for _ in range(NUM_STEPS)][NUM_WARM_UPS:]
     return StepTimes(
         median(without.wall_s for without, _ in pairs),
@@ -100,23 +105,37 @@ def _grammars() -> Iterator[bytes]:
         yield msgspec.msgpack.encode(compile_spec(JsonSchema(schema)))
 
 
-class Steps:
-    """One more token for each sequence a call."""
+class Blocks(NamedTuple):
+    """A part of a KV cache: so many as NUM_SEQUENCES need, from `first` on."""
 
-    def __init__(
-        self, loaded: HostModel, constraints: Constraints, grammars: list[bytes | None]
-    ) -> None:
+    kv_cache: KVCache
+    first: int
+
+
+def new_kv_cache(loaded: HostModel) -> KVCache:
+    model = loaded.model
+    return allocate_kv_cache(model.config, model.ops, 2 * NUM_BLOCKS, BLOCK_SIZE)
+
+
+class Steps:
+    """`begin`, then one more token for each sequence a call."""
+
+    def __init__(self, loaded: HostModel, constraints: Constraints, blocks: Blocks) -> None:
         limits = Limits(
             max_batch_size=NUM_SEQUENCES,
             max_model_len=BLOCK_SIZE * BLOCKS_A_SEQUENCE,
             vocab_size=SHAPE_110M.vocab_size,
-            num_blocks=NUM_SEQUENCES * BLOCKS_A_SEQUENCE,
+            num_blocks=2 * NUM_BLOCKS,
             block_size=BLOCK_SIZE,
         )
-        model = loaded.model
-        cache = allocate_kv_cache(model.config, model.ops, limits.num_blocks, BLOCK_SIZE)
-        self._runner = ModelRunner(model, cache, limits, constraints, loaded.make_sampler)
+        self._runner = ModelRunner(
+            loaded.model, blocks.kv_cache, limits, constraints, loaded.make_sampler
+        )
+        self._first_block = blocks.first
         self._num_computed = 0
+        self._new: list[NewSequence] = []
+
+    def begin(self, grammars: list[bytes | None]) -> None:
         self._new = [_sequence(index, grammar) for index, grammar in enumerate(grammars)]
         self.step()
 
@@ -139,7 +158,8 @@ class Steps:
     def _new_blocks(self, index: int) -> list[int]:
         if self._num_computed:
             return []
-        return list(range(index * BLOCKS_A_SEQUENCE, (index + 1) * BLOCKS_A_SEQUENCE))
+        first = self._first_block + index * BLOCKS_A_SEQUENCE
+        return list(range(first, first + BLOCKS_A_SEQUENCE))
 
 
 def _sequence(index: int, grammar: bytes | None) -> NewSequence:
