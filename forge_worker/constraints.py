@@ -5,9 +5,9 @@ is worked out a slice at a time, over several steps, and its row gets no token m
 whatever a grammar costs, its own sequence waits, and which tokens come does not depend on it. What
 a step may spend is refilled step by step and saved up to a burst; rows that cost most come last.
 
-Masks are worked out on a thread of their own, so that they can be while the model computes; nothing
-else is asked of the engine meanwhile. Whatever goes wrong with a grammar, its sequence fails and no
-other. Knows nothing of logits, requests or schemas.
+Tokens are followed and masks worked out on a thread of their own while the model computes, on a
+core that is lent for it; nothing else is asked of the engine meanwhile. Whatever goes wrong with a
+grammar, its sequence fails and no other. Knows nothing of logits, requests or schemas.
 """
 
 from __future__ import annotations
