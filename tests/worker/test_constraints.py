@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 
@@ -10,7 +13,16 @@ from forge_common.sampling import SamplingParams
 from forge_worker.constraints import Constraints
 from forge_worker.followed_grammar import NOT_ALLOWED
 from forge_worker.sampler.grammar_mask import forbidden_tokens
-from tests.worker.grammars import END, PERSON, VOCAB_SIZE, Literals, constraints, grammar, tokens
+from tests.worker.grammars import (
+    END,
+    PERSON,
+    VOCAB_SIZE,
+    Literals,
+    constraints,
+    engine,
+    grammar,
+    tokens,
+)
 
 
 def params(grammar: bytes | None, **changed: object) -> SamplingParams:
@@ -126,3 +138,22 @@ def test_masks_may_be_worked_out_on_another_thread_meanwhile() -> None:
     words, errors, delayed = found.begin_masks([0, 5]).result()
     assert list(words) == [0]
     assert (errors, delayed) == ({}, set())
+
+
+def test_core_is_lent_only_while_masks_are_worked_out_beside_a_step() -> None:
+    said: list[str] = []
+
+    @contextmanager
+    def lend_core() -> Iterator[None]:
+        said.append("lent")
+        yield
+        said.append("back")
+
+    found = Constraints(engine, lend_core=lend_core)
+    found.set(0, params(YES_OR_NO), [])
+    found.masks([0])
+    assert said == []
+    assert set(found.begin_masks([0]).result().words) == {0}
+    assert said == ["lent", "back"]
+    found.begin_masks([5]).result()
+    assert said == ["lent", "back"]
