@@ -49,7 +49,7 @@ def leaf_key(document: Document, conjunction: Conjunction) -> LeafKey | None:
 
 
 def _is_leaf(schema: Mapping[str, object]) -> bool:
-    if not schema.keys() <= KEYWORDS:
+    if not schema.keys() <= KEYWORDS or isinstance(schema.get("const"), list):
         return False
     kind = schema.get("type")
     if isinstance(kind, str):

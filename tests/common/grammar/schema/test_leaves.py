@@ -60,6 +60,7 @@ def test_words_that_say_nothing_do_not_count() -> None:
         {"type": ["string", "array"]},
         {"enum": [[1]]},
         {"const": {"a": 1}},
+        {"const": [1]},
         {"anyOf": [{"type": "string"}]},
         {"type": "string", "not": {"const": "a"}},
         {"$ref": "#", "type": "string"},
@@ -84,6 +85,14 @@ def test_a_store_that_has_seen_a_leaf_gives_the_same_program() -> None:
         schema = {"type": "object", "properties": {"a": leaf, "b": {"items": leaf}}}
         programs = [compile_schema(schema, SchemaOptions(), kept) for kept in (store, store, None)]
         assert programs[0] == programs[1] == programs[2]
+
+
+def test_a_list_is_no_leaf_since_its_rule_calls_others() -> None:
+    store = AutomatonStore()
+    for before in ({}, {"b": {"enum": ["b"]}, "c": {"type": "null"}}):
+        schema = {"type": "object", "properties": {**before, "a": {"const": [1]}}}
+        kept, anew = (compile_schema(schema, SchemaOptions(), one) for one in (store, None))
+        assert kept == anew
 
 
 def test_a_leaf_is_refused_again_and_where_it_stands() -> None:
