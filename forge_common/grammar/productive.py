@@ -18,21 +18,20 @@ from forge_common.grammar.program import (
     AnyValue,
     Array,
     Choice,
-    FreeText,
     Item,
     JsonString,
-    Literals,
     Number,
     Object,
     Program,
+    RegularRule,
     Repeat,
     RuleIndex,
     Text,
 )
 from forge_common.grammar.program import Sequence as SequenceRule
-from forge_common.grammar.rule_graph import Callees, reachable, renumbered
+from forge_common.grammar.rule_graph import Callees, callees, reachable, renumbered
 
-RegularRule = Text | JsonString | Number
+IsProductive = Callable[[RegularRule], bool]
 
 
 def productive(program: Program, automata: AutomatonStore) -> Program:
@@ -45,14 +44,17 @@ def productive_structures(program: Program) -> Program:
     return _productive(program, lambda _: True)
 
 
-def _productive(program: Program, is_regular_productive: Callable[[RegularRule], bool]) -> Program:
-    live = _LiveRules(program.rules, is_regular_productive)
+def _productive(program: Program, is_regular_productive: IsProductive) -> Program:
     graph = reachable(program)
+    live = _LiveRules(program.rules, is_regular_productive)
     live.find(graph)
     left: list[AnyRule] = list(program.rules)
     for index, called in graph.items():
-        left[index] = live.without_dead(index, called)
-    return renumbered(replace(program, rules=tuple(left)))
+        rule = live.without_dead(index, called)
+        if rule is not left[index]:
+            left[index] = rule
+            graph[index] = callees(rule)
+    return renumbered(Program(tuple(left), program.root, program.whitespace), graph)
 
 
 def is_empty(program: Program) -> bool:
@@ -70,9 +72,7 @@ class _NumItems(NamedTuple):
 
 
 class _LiveRules:
-    def __init__(
-        self, rules: Sequence[AnyRule], is_regular_productive: Callable[[RegularRule], bool]
-    ) -> None:
+    def __init__(self, rules: Sequence[AnyRule], is_regular_productive: IsProductive) -> None:
         self._rules = rules
         self._is_regular_productive = is_regular_productive
         self._live: set[RuleIndex] = set()
@@ -130,14 +130,14 @@ class _LiveRules:
 
     def _is_productive(self, rule: AnyRule) -> bool:
         match rule:
-            case AnyValue() | Literals() | FreeText():
-                return True
-            case Text() | JsonString() | Number():
+            case RegularRule():
                 return self._is_regular_productive(rule)
+            case AnyValue():
+                return True
             case Choice():
-                return any(map(self.is_live, rule.alternatives))
+                return not self._live.isdisjoint(rule.alternatives)
             case SequenceRule():
-                return all(map(self.is_live, rule.parts))
+                return self._live.issuperset(rule.parts)
             case Repeat():
                 has_counts = rule.max_count is None or rule.min_count <= rule.max_count
                 return has_counts and (rule.min_count == 0 or self.is_live(rule.part))
@@ -147,10 +147,13 @@ class _LiveRules:
                 return self._is_object_productive(rule)
 
     def _is_object_productive(self, rule: Object) -> bool:
-        if not all(self.is_live(named.value) for named in rule.properties if named.is_required):
-            return False
+        required = [named.value for named in rule.properties if named.is_required]
         most = rule.max_properties
-        if most is not None and sum(named.is_required for named in rule.properties) > most:
+        if not self._live.issuperset(required):
+            return False
+        if rule.min_properties == 0 and most is None:
+            return True
+        if most is not None and len(required) > most:
             return False
         if most is not None and rule.min_properties > most:
             return False
@@ -218,6 +221,8 @@ def _is_regular_productive(rule: RegularRule, automata: AutomatonStore) -> bool:
             return not automata.is_string_empty(rule)
         case Number():
             return not automata.number(rule).is_empty
+        case _:
+            return True  # literals and free text
 
 
 def _least_of(first: int | None, second: int | None) -> int | None:

@@ -27,13 +27,17 @@ class Rule(Struct, frozen=True, tag=True, array_like=True, forbid_unknown_fields
     """One of the classes below."""
 
 
-class Literals(Rule, frozen=True):
+class RegularRule(Rule, frozen=True):
+    """One that is decided byte by byte: it calls no others."""
+
+
+class Literals(RegularRule, frozen=True):
     """One of these texts, whole."""
 
     texts: Annotated[tuple[bytes, ...], Meta(min_length=1)]
 
 
-class Text(Rule, frozen=True):
+class Text(RegularRule, frozen=True):
     """Plain text that matches a regular expression as a whole: no JSON, nothing is escaped."""
 
     pattern: PatternText
@@ -63,7 +67,7 @@ FreeStart = Literal["reply", "thoughts", "content", "sequence"]
 FreeEnd = Literal["anywhere", "behind mark", "before object", "before list"]
 
 
-class FreeText(Rule, frozen=True):
+class FreeText(RegularRule, frozen=True):
     """What a model writes as it likes, special tokens too, as long as no call begins in it.
 
     It starts where a reply does, within its thoughts, behind them, or behind calls that another
@@ -83,7 +87,7 @@ class Pattern(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     is_negated: bool = False
 
 
-class JsonString(Rule, frozen=True):
+class JsonString(RegularRule, frozen=True):
     """A JSON string whose value has so many code points, matches every pattern, and is none of
     `excluded`. Patterned strings are written with the shortest escapes, free ones with any;
     canonical ones in one way only, so that equal strings are equal texts."""
@@ -95,7 +99,7 @@ class JsonString(Rule, frozen=True):
     is_canonical: bool = False
 
 
-class Number(Rule, frozen=True):
+class Number(RegularRule, frozen=True):
     """A JSON number within exact bounds, a multiple of every one of `multiples_of` and of none
     of `no_multiples_of`.
 

@@ -6,7 +6,7 @@ Knows nothing of what rules allow.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -16,17 +16,23 @@ from forge_common.grammar.program import (
     Choice,
     Item,
     Object,
+    OtherProperties,
     Program,
+    Property,
+    RegularRule,
     Repeat,
     RuleIndex,
 )
 from forge_common.grammar.program import Sequence as SequenceRule
 
 Callees = tuple[RuleIndex, ...]
+Numbers = Mapping[RuleIndex, RuleIndex] | Sequence[RuleIndex]
 
 
 def callees(rule: AnyRule) -> Callees:
     match rule:
+        case RegularRule():
+            return ()
         case Choice():
             return rule.alternatives
         case SequenceRule():
@@ -57,21 +63,24 @@ def reachable(program: Program) -> dict[RuleIndex, Callees]:
     return found
 
 
-def renumbered(program: Program) -> Program:
-    """Root first; without rules that nobody reaches, and without choices of one."""
+def renumbered(program: Program, graph: Mapping[RuleIndex, Callees]) -> Program:
+    """Root first; without rules that nobody reaches, and without choices of one.
+
+    `graph` says whom each rule calls that is reached, as `reachable` does.
+    """
     rules = program.rules
-    targets = [_target(rules, index) for index in range(len(rules))]
-    order = [targets[program.root]]
+    new: dict[RuleIndex, RuleIndex] = {}
+    order = [_target(rules, program.root)]
     numbers = {order[0]: 0}
     for index in order:
-        for callee in callees(rules[index]):
-            to = targets[callee]
+        for callee in graph[index]:
+            to = _target(rules, callee)
             if to not in numbers:
                 numbers[to] = len(order)
                 order.append(to)
-    new = [numbers.get(target, 0) for target in targets]
-    left = tuple(with_callees(rules[index], new) for index in order)
-    return replace(program, rules=left, root=0)
+            new[callee] = numbers[to]
+    left = [with_callees(rules[index], new) if graph[index] else rules[index] for index in order]
+    return Program(tuple(left), 0, program.whitespace)
 
 
 def _target(rules: Sequence[AnyRule], index: RuleIndex) -> RuleIndex:
@@ -83,36 +92,32 @@ def _target(rules: Sequence[AnyRule], index: RuleIndex) -> RuleIndex:
     return index
 
 
-def with_callees(rule: AnyRule, new: Sequence[RuleIndex]) -> AnyRule:
+def with_callees(rule: AnyRule, new: Numbers) -> AnyRule:
     """The same rule, calling `new[index]` where it called `index`."""
     match rule:
+        case RegularRule():
+            return rule
         case Choice():
-            return Choice(tuple(dict.fromkeys(new[index] for index in rule.alternatives)))
+            return Choice(tuple(dict.fromkeys([new[index] for index in rule.alternatives])))
         case SequenceRule():
-            return SequenceRule(tuple(new[index] for index in rule.parts))
+            return SequenceRule(tuple([new[index] for index in rule.parts]))
         case Repeat():
             return replace(rule, part=new[rule.part])
         case Array():
+            prefix = tuple([_new_item(item, new) for item in rule.prefix])
             rest = None if rule.rest is None else _new_item(rule.rest, new)
-            return replace(
-                rule, prefix=tuple(_new_item(item, new) for item in rule.prefix), rest=rest
-            )
+            return replace(rule, prefix=prefix, rest=rest)
         case Object():
-            return replace(
-                rule,
-                properties=tuple(
-                    replace(named, value=new[named.value]) for named in rule.properties
-                ),
-                others=tuple(
-                    replace(other, key=new[other.key], value=new[other.value])
-                    for other in rule.others
-                ),
-            )
+            properties = [
+                Property(one.key, new[one.value], one.is_required) for one in rule.properties
+            ]
+            others = [OtherProperties(new[one.key], new[one.value]) for one in rule.others]
+            return replace(rule, properties=tuple(properties), others=tuple(others))
         case _:
             return rule
 
 
-def _new_item(item: Item, new: Sequence[RuleIndex]) -> Item:
+def _new_item(item: Item, new: Numbers) -> Item:
     return Item(
         None if item.other is None else new[item.other],
         None if item.matching is None else new[item.matching],

@@ -29,16 +29,14 @@ MAX_UNIQUE = 4096  # texts that are counted
 
 
 class ArrayRules:
-    def __init__(self, rules: RuleTable, callees: Callees, regular: Regular) -> None:
+    def __init__(
+        self, rules: RuleTable, callees: Callees, regular: Regular, unfinished: list[RuleIndex]
+    ) -> None:
+        """To `unfinished` go unique arrays whose items are not written in one way yet."""
         self._regular = regular
         self._rules = rules
         self._callees = callees
-        self._unfinished: list[RuleIndex] = []
-
-    def take_unfinished(self) -> list[RuleIndex]:
-        """Unique arrays made since, whose items are not written in one way yet."""
-        taken, self._unfinished = self._unfinished, []
-        return taken
+        self._unfinished = unfinished
 
     def make(self, branch: ArrayBranch) -> RuleIndex:
         least, most = branch.num_items.minimum, branch.num_items.maximum

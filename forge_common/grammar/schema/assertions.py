@@ -31,6 +31,7 @@ from forge_common.grammar.schema.facts import (
 from forge_common.grammar.schema.json_values import Kind, number_text
 from forge_common.grammar.schema.keywords import UNEVALUATED
 from forge_common.grammar.schema.reader import MAX_COUNT, SchemaReader
+from forge_common.grammar.schema.references import References
 from forge_common.grammar.schema.regular import Regular
 
 STANDARD_FORMATS = frozenset({"regex", "idn-email", "idn-hostname"})  # those not in FORMATS
@@ -68,10 +69,11 @@ class Dependency(NamedTuple):
 class Assertions:
     """Reads keywords; the same for what has to be fulfilled and what must not be."""
 
-    def __init__(self, document: Document, regular: Regular) -> None:
+    def __init__(self, document: Document, references: References, regular: Regular) -> None:
         self._document = document
         self._regular = regular
-        self._evaluations = Evaluations(document, self.reference)
+        self._evaluations = Evaluations(document, references.at)
+        self.references = references
 
     def reader(self, place: Place) -> SchemaReader:
         reader = SchemaReader(self._document, place)
@@ -82,39 +84,11 @@ class Assertions:
         return reader
 
     def _is_beyond_us(self, reader: SchemaReader, keyword: str) -> bool:
-        if self.conjunction(reader.child(keyword)) == everything():
+        if self.references.conjunction(reader.child(keyword)) == everything():
             return False
         always, ever = self._evaluations.always(reader), self._evaluations.ever(reader)
         is_of_items = keyword == "unevaluatedItems"
         return not (always.has_items_of(ever) if is_of_items else always.has_properties_of(ever))
-
-    def conjunction(self, place: Place) -> Conjunction:
-        """What a value has to fulfil for this schema alone."""
-        place = self.referred(place)
-        schema = self._document.schema(place)
-        if isinstance(schema, bool):
-            return everything() if schema else nothing()
-        return frozenset({Term(place)}) if schema else everything()
-
-    def reference(self, reader: SchemaReader, keyword: str) -> Place:
-        resolve = {
-            "$ref": self._document.resolve,
-            "$dynamicRef": self._document.resolve_dynamic,
-            "$recursiveRef": self._document.resolve_recursive,
-        }[keyword]
-        with reader.at(keyword):
-            return resolve(reader.place, reader.text(keyword))
-
-    def referred(self, place: Place) -> Place:
-        """Where a schema leads that is a reference and nothing else."""
-        seen: set[Place] = set()
-        while place not in seen:
-            seen.add(place)
-            schema = self._document.schema(place)
-            if isinstance(schema, bool) or "$ref" not in schema or len(schema) > 1:
-                break
-            place = self.reference(SchemaReader(self._document, place), "$ref")
-        return place
 
     def kinds(self, reader: SchemaReader) -> frozenset[Kind]:
         value = reader.raw("type")
@@ -166,15 +140,15 @@ class Assertions:
         if isinstance(value, list):
             prefix_keyword, rest_keyword = "items", "additionalItems"
         prefix = reader.children(prefix_keyword) if prefix_keyword in reader else []
-        conjunctions = [self.conjunction(place) for place in prefix]
+        conjunctions = [self.references.conjunction(place) for place in prefix]
         rest = everything()
         if rest_keyword in reader:
-            rest = self.conjunction(reader.child(rest_keyword))
+            rest = self.references.conjunction(reader.child(rest_keyword))
         elif "unevaluatedItems" in reader:
             evaluated = self._evaluations.always(reader)
             conjunctions += [everything()] * (evaluated.num_items - len(prefix))
             if not evaluated.has_all_items:
-                rest = self.conjunction(reader.child("unevaluatedItems"))
+                rest = self.references.conjunction(reader.child("unevaluatedItems"))
         if not prefix and not rest:
             return None
         return Items(tuple(conjunctions), rest)
@@ -192,10 +166,10 @@ class Assertions:
         additional, elsewhere = self._additional(reader)
         if not named and not patterns and not additional:
             return None
-        own = [NamedProperty(name, self.conjunction(place)) for name, place in named]
+        own = [NamedProperty(name, self.references.conjunction(place)) for name, place in named]
         own_patterns = [
             PatternProperty(
-                self.pattern(reader, "patternProperties", text), self.conjunction(place)
+                self.pattern(reader, "patternProperties", text), self.references.conjunction(place)
             )
             for text, place in patterns
         ]
@@ -207,10 +181,10 @@ class Assertions:
 
     def _additional(self, reader: SchemaReader) -> _Additional:
         if "additionalProperties" in reader:
-            return _Additional(self.conjunction(reader.child("additionalProperties")))
+            return _Additional(self.references.conjunction(reader.child("additionalProperties")))
         if "unevaluatedProperties" in reader:
             evaluated = self._evaluations.elsewhere(reader)
-            value = self.conjunction(reader.child("unevaluatedProperties"))
+            value = self.references.conjunction(reader.child("unevaluatedProperties"))
             if value and not evaluated.has_all_properties:
                 return _Additional(value, evaluated)
         return _Additional(everything())

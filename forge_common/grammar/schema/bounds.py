@@ -47,14 +47,13 @@ def bounded_objects(root: object) -> list[Mapping[str, object]]:
         num_values += sum(map(len, level))
         if depth > MAX_DEPTH or num_values > MAX_VALUES:
             _refuse(root)
-        inner: list[Any] = []
-        for container in level:
-            members = container
-            if isinstance(container, dict):
-                found.append(container)
-                members = container.values()
-            inner += [member for member in members if isinstance(member, CONTAINERS)]
-        level = inner
+        found += [container for container in level if isinstance(container, dict)]
+        level = [
+            member
+            for container in level
+            for member in (container.values() if isinstance(container, dict) else container)
+            if isinstance(member, CONTAINERS)
+        ]
         depth += 1
     return found
 

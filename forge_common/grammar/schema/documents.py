@@ -76,6 +76,10 @@ class Document:
         """A schema without the words that say nothing about values."""
         return self._known[place]
 
+    def known(self, schema: Mapping[str, object]) -> Mapping[str, object]:
+        """The same of one whose place need not be known."""
+        return known_keywords(schema, self.draft)
+
     def place(self, pointer: str) -> Place:
         place = self._places.get(pointer)
         if place is None:
@@ -89,24 +93,12 @@ class Document:
             child = self._add_place(pointer, look_up(self._schemas[place], path))
         return child
 
-    def members(self, place: Place, keyword: str, values: Mapping[str, object]) -> list[Place]:
-        """Of a keyword that holds `values`, a schema for each name, in their order."""
-        prefix = self._pointers[place] + pointer_token(keyword)
-        places = self._places
-        found = []
-        for name, value in values.items():
-            pointer = prefix + pointer_token(name)
-            member = places.get(pointer)
-            found.append(self._add_place(pointer, value) if member is None else member)
-        return found
-
     def _add_place(self, pointer: str, schema: object) -> Place:
         if not isinstance(schema, dict | bool):
             raise GrammarError("not a schema", pointer=pointer)
         place = self._places[pointer] = len(self._schemas)
         self._schemas.append(schema)
-        known = schema if isinstance(schema, bool) else known_keywords(schema, self.draft)
-        self._known.append(known)
+        self._known.append(schema if isinstance(schema, bool) else self.known(schema))
         self._pointers.append(pointer)
         return place
 

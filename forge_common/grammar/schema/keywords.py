@@ -78,6 +78,9 @@ KEYWORDS: Mapping[str, Draft] = {
     "$dynamicRef": Draft.DRAFT_2020,
     "prefixItems": Draft.DRAFT_2020,
 }
+KNOWN: Mapping[Draft, frozenset[str]] = {
+    draft: frozenset(word for word, first in KEYWORDS.items() if first <= draft) for draft in Draft
+}
 UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
 
 HOLDS_SCHEMA = frozenset(
@@ -126,13 +129,12 @@ def draft_of(schema: object, otherwise: Draft) -> Draft:
 
 def known_keywords(schema: Mapping[str, object], draft: Draft) -> Mapping[str, object]:
     """What is left of a schema without the words that say nothing about values."""
-    if "$ref" in schema and draft <= Draft.DRAFT_7:
+    if draft <= Draft.DRAFT_7 and "$ref" in schema:
         return {"$ref": schema["$ref"]}  # its siblings are ignored there
-    return {
-        keyword: value
-        for keyword, value in schema.items()
-        if keyword in KEYWORDS and KEYWORDS[keyword] <= draft
-    }
+    known = KNOWN[draft]
+    if schema.keys() <= known:
+        return schema
+    return {keyword: value for keyword, value in schema.items() if keyword in known}
 
 
 def subschemas(schema: Mapping[str, object]) -> Iterator[Subschema]:

@@ -115,7 +115,7 @@ class NegativeMeanings:
         return Meaning(choices=(tuple(dict.fromkeys(violations)),))
 
     def _reference(self, reader: SchemaReader, keyword: str) -> Violations:
-        return violated(self._assertions.reference(reader, keyword))
+        return violated(self._assertions.references.at(reader, keyword))
 
     def _type(self, reader: SchemaReader) -> Violations:
         return [Alternative(kinds=EVERY_KIND - self._assertions.kinds(reader))]
@@ -193,7 +193,7 @@ class NegativeMeanings:
         return [
             on_objects(Required((name,)), Properties((NamedProperty(name, opposite),)))
             for name, place in reader.named_children("properties")
-            for opposite in opposites(self._assertions.conjunction(place))
+            for opposite in opposites(self._assertions.references.conjunction(place))
         ]
 
     def _pattern_properties(self, reader: SchemaReader) -> Violations:
@@ -220,7 +220,7 @@ class NegativeMeanings:
         ]
 
     def _names(self, reader: SchemaReader) -> Violations:
-        conjunction = self._assertions.conjunction(reader.child("propertyNames"))
+        conjunction = self._assertions.references.conjunction(reader.child("propertyNames"))
         if is_nothing(conjunction):
             return [on_objects(NumProperties(1))]
         return [

@@ -80,7 +80,7 @@ class PositiveMeanings:
 
     def _terms(self, reader: SchemaReader) -> list[Term]:
         references = [keyword for keyword in REFERENCES if keyword in reader]
-        terms = [Term(self._assertions.reference(reader, keyword)) for keyword in references]
+        terms = [Term(self._assertions.references.at(reader, keyword)) for keyword in references]
         if "allOf" in reader:
             terms += map(Term, reader.children("allOf"))
         if "not" in reader:
@@ -90,7 +90,7 @@ class PositiveMeanings:
     def _choices(self, reader: SchemaReader) -> list[Choice]:
         choices: list[Choice] = []
         if "anyOf" in reader:
-            places = map(self._assertions.referred, reader.children("anyOf"))
+            places = map(self._assertions.references.referred, reader.children("anyOf"))
             choices.append(any_of(tuple(dict.fromkeys(places))))
         if "if" in reader and ("then" in reader or "else" in reader):
             choices.append(_if(reader))
@@ -155,7 +155,9 @@ class PositiveMeanings:
         if "required" in reader:
             facts.append(Required(reader.texts("required")))
         if "propertyNames" in reader:
-            facts.append(Names(self._assertions.conjunction(reader.child("propertyNames"))))
+            facts.append(
+                Names(self._assertions.references.conjunction(reader.child("propertyNames")))
+            )
         return facts
 
 
