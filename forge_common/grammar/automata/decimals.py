@@ -44,11 +44,11 @@ def parse_decimal(text: str) -> Decimal:
     match = DECIMAL.fullmatch(text)
     if not match or not (match[2] or match[3]):
         raise GrammarError("not a decimal number")
-    sign, whole, fraction, exponent = match[1], match[2], match[3] or "", match[4] or "0"
+    sign, whole, fraction, exponent = match[1], match[2], match[3] or "", match[4]
     digits = (whole + fraction).lstrip("0")
     if not digits:
         return Decimal(is_negative=False, digits="", point=0)
-    point = len(digits) - len(fraction) + _parse_exponent(exponent)
+    point = len(digits) - len(fraction) + (_parse_exponent(exponent) if exponent else 0)
     if abs(point) > MAX_EXPONENT:
         raise GrammarTooLarge(f"a number's exponent is beyond {MAX_EXPONENT}")
     return Decimal(sign == "-", digits.rstrip("0"), point)

@@ -189,14 +189,15 @@ def _begin(conditions: Sequence[AnyCondition], is_negative: bool) -> frozenset[_
 
 class NumberText(ByteAutomaton):
     def __init__(self, rule: Number) -> None:
-        self._ways = _ways(rule)
+        self._rule = rule
+        self._bounds = _bounds(rule)
         self._budget = Budget(max_states=MAX_STATES)
-        self._is_sure_to_have_values = is_sure_to_have_values(rule)
+        self._is_empty = not is_sure_to_have_values(rule) and super().is_empty
 
     @cached_property
     def _states(self) -> LazyStates[NumberState]:
-        """Made when the first digit may come: most grammars are at an end before."""
-        return LazyStates(NumberSpace(self._ways, self._budget), self._budget)
+        """Made when the first digit may come, or where it takes them to tell if there are any."""
+        return LazyStates(NumberSpace(_ways(self._rule, self._bounds), self._budget), self._budget)
 
     @property
     def start(self) -> int:
@@ -212,7 +213,7 @@ class NumberText(ByteAutomaton):
 
     @property
     def is_empty(self) -> bool:
-        return not self._is_sure_to_have_values and super().is_empty
+        return self._is_empty
 
     def row(self, state: int) -> Row:
         return self._states.edges(state)
@@ -224,10 +225,9 @@ class NumberText(ByteAutomaton):
         return True
 
 
-def _ways(rule: Number) -> list[_Way]:
+def _ways(rule: Number, bounds: Sequence[_Bound]) -> list[_Way]:
     further: list[AnyCondition] = [Multiple(parse_decimal(step)) for step in rule.multiples_of]
     further += [Negated(Multiple(parse_decimal(step))) for step in rule.no_multiples_of]
-    bounds = _bounds(rule)
     plain: list[AnyCondition] = [*starmap(Comparison, bounds), *further]
     if rule.is_fractional:
         plain.append(Fractional())
@@ -258,6 +258,6 @@ def _bounds(rule: Number) -> list[_Bound]:
         (rule.exclusive_minimum, MORE_THAN),
         (rule.maximum, AT_MOST),
         (rule.exclusive_maximum, LESS_THAN),
-        *((excluded, UNEQUAL) for excluded in rule.excluded),
+        *[(excluded, UNEQUAL) for excluded in rule.excluded],
     ]
     return [_Bound(parse_decimal(text), allowed) for text, allowed in bounds if text is not None]

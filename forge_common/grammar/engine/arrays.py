@@ -9,7 +9,7 @@ if an end can be reached from it. Knows no other rules than by their places.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from enum import Enum
+from enum import StrEnum
 from typing import NamedTuple
 
 from forge_common.grammar.engine.places import (
@@ -25,7 +25,7 @@ ANY_NUMBER = Contains(min_count=0)
 OPEN, CLOSE, COMMA = b"[],"
 
 
-class Phase(Enum):
+class Phase(StrEnum):  # hashed as fast as text
     BEFORE = "before"
     FIRST = "first"
     NEXT = "next"

@@ -12,24 +12,16 @@ from typing import NamedTuple, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from forge_common.grammar.engine.arrays import ArrayMachine
-from forge_common.grammar.engine.components import (
-    Component,
-    Facts,
-    Flags,
-    Member,
-    Reference,
-    array_plan,
-    flags_of,
-    object_plan,
-)
+from forge_common.grammar.engine.arrays import ArrayMachine, ArrayPlan
+from forge_common.grammar.engine.component_facts import Facts, Flags, flags_of, object_plan
+from forge_common.grammar.engine.components import Component, Member, Reference
 from forge_common.grammar.engine.distinct_keys import (
     DistinctObject,
     KeyShelf,
     key_heads,
     most_keys,
 )
-from forge_common.grammar.engine.object_plans import Progress
+from forge_common.grammar.engine.object_plans import ObjectPlan, Progress
 from forge_common.grammar.engine.objects import PUNCTUATION, Entry, ObjectMachine, Properties
 from forge_common.grammar.engine.places import Place, PlaceShelf, ReadingPlace, Structure
 from forge_common.grammar.engine.reader_shelf import ReaderShelf
@@ -81,52 +73,49 @@ class Builder:
         productive = self._facts.productive
         children: list[list[Place | None]] = [[] for _ in self._component]
         places: list[Place | None] = []
-        for rank, member in enumerate(self._component):
-            flags = flags_of(member, productive, lambda place: place is not None)
-            places.append(self._place(rank, flags, children[rank]) if productive[rank] else None)
+        for rank, is_productive in enumerate(productive):
+            places.append(self._place(rank, children[rank]) if is_productive else None)
         for found, member in zip(children, self._component, strict=True):
             found += [places[one] if isinstance(one, int) else one for one in member.references]
         for array in self._unchecked:
             array.check()
         return tuple(places)
 
-    def _place(self, rank: int, flags: Flags, children: Sequence[Place | None]) -> Place:
-        match self._component[rank].rule:
-            case Choice():
+    def _place(self, rank: int, children: Sequence[Place | None]) -> Place:
+        match self._component[rank].rule, self._facts.plans[rank]:
+            case Object() as rule, ObjectPlan() as plan:
+                return self._object(rule, plan, rank, children)
+            case Array(is_unique=True) as rule, _:
+                return self._unique_array(rule, self._component[rank].references, children)
+            case Array() as rule, ArrayPlan() as plan:
+                return _start(ArrayMachine(rule, plan, children, self._whitespace, self._shelf))
+            case Choice(), _:
                 return _start(ChoiceMachine(children, self._facts.nullable[rank], self._shelf))
-            case SequenceRule():
+            case SequenceRule(), _:
                 are_nullable = self._are_nullable(self._component[rank])
                 return _start(SequenceMachine(children, are_nullable, self._shelf))
-            case Repeat(min_count=fewest, max_count=most):
+            case Repeat(min_count=fewest, max_count=most), _:
                 (is_nullable,) = self._are_nullable(self._component[rank])
                 times = Times(fewest, most)
                 return _start(RepeatMachine(children, is_nullable, times, self._shelf))
-            case Array(is_unique=True) as rule:
-                return self._unique_array(rule, self._component[rank].references, children)
-            case Array() as rule:
-                plan = array_plan(rule, flags)
-                return _start(ArrayMachine(rule, plan, children, self._whitespace, self._shelf))
-            case Object() as rule:
-                return self._object(rule, flags, rank, children)
-            case rule:
+            case rule, _:
                 raise TypeError(f"{rule} is no structure")
 
     def _object(
-        self, rule: Object, flags: Flags, rank: int, children: Sequence[Place | None]
+        self, rule: Object, plan: ObjectPlan, rank: int, children: Sequence[Place | None]
     ) -> Place:
+        flags = self._facts.references[rank]
         named, others = self._named(rule, flags), self._others(rule, flags)
         punctuation = PUNCTUATION[rule.style]
         if not rule.is_distinct or not others:
-            plan = object_plan(rule, flags)
             found = Properties(plan, named + others, children, len(named), punctuation)
             return _start(ObjectMachine(found, self._whitespace, self._shelf))
         references = self._component[rank].references
         heads = key_heads(others, references, len(named))
-        limited = replace(rule, max_others=most_keys(heads, rule.max_others))
-        plan = object_plan(limited, flags)
-        if not plan.can_finish(Progress()):
+        limited = object_plan(replace(rule, max_others=most_keys(heads, rule.max_others)), flags)
+        if not limited.can_finish(Progress()):
             raise GrammarError("there are not so many different keys")
-        found = Properties(plan, named + others, children, len(named), punctuation)
+        found = Properties(limited, named + others, children, len(named), punctuation)
         shelves = (self._shelf, self._distinct_keys)
         return _start(DistinctObject(found, heads, self._whitespace, shelves))
 

@@ -12,26 +12,24 @@ from typing import NamedTuple
 import msgspec
 
 from forge_common.grammar.engine.building import Builder, Places, Shelves
-from forge_common.grammar.engine.components import Component, Member, components, find_facts
+from forge_common.grammar.engine.component_facts import find_facts
+from forge_common.grammar.engine.components import Component, Member, components
 from forge_common.grammar.engine.distinct_keys import KeyShelf
 from forge_common.grammar.engine.memory import Memory, Table
 from forge_common.grammar.engine.places import Place, PlaceShelf
 from forge_common.grammar.engine.reader_shelf import ReaderShelf
-from forge_common.grammar.engine.rules import named_rules, numbered
+from forge_common.grammar.engine.rules import numbered
 from forge_common.grammar.engine.unique_arrays import UniqueShelf
 from forge_common.grammar.errors import GrammarError
 from forge_common.grammar.program import (
     ANY_VALUE,
     AnyValue,
-    FreeText,
-    JsonString,
-    Literals,
-    Number,
     Program,
+    RegularRule,
     RuleIndex,
-    Text,
     Whitespace,
 )
+from forge_common.grammar.rule_graph import callees
 
 STEPS_OF_A_RULE = 20
 MACHINE_BYTES = 1000
@@ -67,10 +65,10 @@ class Compiler:
 
     def _root(self, program: Program) -> Place:
         places: dict[RuleIndex, Place | None] = {}
-        children = [named_rules(rule) for rule in program.rules]
+        children = list(map(callees, program.rules))
         for indices in components(program.root, children):
             rule = program.rules[indices[0]]
-            if isinstance(rule, Literals | Text | FreeText | JsonString | Number):
+            if isinstance(rule, RegularRule):
                 places[indices[0]] = self._readers.find(rule)
                 continue
             ranks = {index: rank for rank, index in enumerate(indices)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 
@@ -99,10 +100,7 @@ class OrderedPlan(ObjectPlan):
 
     def __init__(self, is_required: Sequence[bool], counts: Counts) -> None:
         super().__init__(is_required, counts)
-        self._num_required_from = [0]
-        for is_one in reversed(is_required):
-            self._num_required_from.append(self._num_required_from[-1] + is_one)
-        self._num_required_from.reverse()
+        self._num_required_from = [*accumulate(reversed(is_required), initial=0)][::-1]
 
     def _left(self, seen: int) -> Left:
         return Left(self._num_required_from[seen], self._num_named - seen)

@@ -11,7 +11,7 @@ no other rules than by their places.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from enum import Enum
+from enum import StrEnum
 from string import ascii_letters
 from typing import NamedTuple
 
@@ -29,7 +29,7 @@ from forge_common.grammar.program import ObjectStyle
 (COMMA,) = b","
 
 
-class Phase(Enum):
+class Phase(StrEnum):  # hashed as fast as text
     BEFORE = "before"
     FIRST = "first"
     NEXT = "next"

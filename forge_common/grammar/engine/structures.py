@@ -9,7 +9,7 @@ must and may still come. Knows no JSON.
 from __future__ import annotations
 
 from collections.abc import Sequence as Many
-from enum import Enum
+from enum import StrEnum
 from typing import NamedTuple
 
 from forge_common.grammar.engine.places import (
@@ -21,7 +21,7 @@ from forge_common.grammar.engine.places import (
 )
 
 
-class ChoiceLocal(Enum):
+class ChoiceLocal(StrEnum):  # hashed as fast as text
     BEFORE = "before"
     BEHIND = "behind"
 

@@ -11,7 +11,7 @@ An item is followed only while it can become one that is not there yet. Knows no
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import Enum
+from enum import StrEnum
 from typing import NamedTuple
 
 from forge_common.grammar.automata.literals import LiteralTexts
@@ -29,7 +29,7 @@ PLACE_BYTES = 400
 OPEN, CLOSE, COMMA = b"[],"
 
 
-class Phase(Enum):
+class Phase(StrEnum):  # hashed as fast as text
     BEFORE = "before"
     FIRST = "first"
     NEXT = "next"

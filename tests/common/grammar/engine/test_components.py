@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from forge_common.grammar.engine.components import Member, components, find_facts
+from forge_common.grammar.engine.component_facts import find_facts
+from forge_common.grammar.engine.components import Member, components
 from forge_common.grammar.engine.memory import Steps
-from forge_common.grammar.engine.rules import named_rules, numbered
+from forge_common.grammar.engine.rules import numbered
 from forge_common.grammar.errors import GrammarError, GrammarTooLarge
 from forge_common.grammar.program import (
     Array,
@@ -24,13 +25,14 @@ from forge_common.grammar.program import (
     Repeat,
     Sequence,
 )
+from forge_common.grammar.rule_graph import callees
 from tests.common.grammar.engine.programs import PROGRAMS, program
 
 LETTER = Literals((b"a",))
 
 
 def in_order(grammar: Program) -> Iterator[list[int]]:
-    return components(grammar.root, [named_rules(rule) for rule in grammar.rules])
+    return components(grammar.root, [callees(rule) for rule in grammar.rules])
 
 
 def test_children_come_first_and_circles_come_whole() -> None:
@@ -46,7 +48,7 @@ def test_every_rule_that_is_reached_is_there_once_behind_its_children(name: str)
         assert done.isdisjoint(found)
         done.update(found)
         for index in found:
-            assert done.issuperset(named_rules(grammar.rules[index]))
+            assert done.issuperset(callees(grammar.rules[index]))
     assert grammar.root in done
 
 
@@ -114,4 +116,4 @@ def test_left_recursion_is_found_behind_what_may_be_empty() -> None:
 def test_facts_cost_steps() -> None:
     with pytest.raises(GrammarTooLarge):
         find_facts((Member(Choice(tuple(range(100))), (None,) * 100),), Steps(max_steps=50))
-    assert named_rules(JsonString()) == ()
+    assert callees(JsonString()) == ()
