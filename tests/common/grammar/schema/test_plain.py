@@ -15,7 +15,28 @@ from forge_common.grammar.schema.plain import PlainRules, plain_leaf
 COUNTS = (0, 1, 2, 5, 2.0, -1, True, None, "2", 2**60, 1.5)
 BOUNDS = (-3, 0, 0, 4, 9, 2.5, True, "x", 2**70)
 TEXTS = ("a", "b", "é", '"', "\ud800", 1, None)
+TYPES = (
+    "string",
+    "integer",
+    "number",
+    "boolean",
+    "null",
+    "object",
+    "array",
+    ["null"],
+    "text",
+    None,
+)
 KEYS = ("a", "b", "a/b", "x~y", "é", "\ud800", "")
+OTHERS: tuple[Any, ...] = (
+    True,
+    False,
+    {},
+    {"$ref": "#"},
+    {"$ref": "#/properties/b"},
+    {"$ref": "#/no"},
+    7,
+)
 OPTIONS = (SchemaOptions(), SchemaOptions("any", "free"))
 
 
@@ -26,16 +47,16 @@ class Schemas:
         self._random = random
 
     def any(self, depth: int = 0) -> Any:
-        kinds = (self._string, self._number, self._enum)
-        nested = (self._object, self._object, self._array) if depth < 3 else ()
+        kinds = (self._string, self._number, self._enum, self._bare, self._constant)
+        nested = (self._object, self._object, self._array, self._map) if depth < 3 else ()
         schema = self._random.choice((*kinds, *nested))(depth + 1)
         if self._happens(0.05):
             schema[self._random.choice(("format", "not", "pattern"))] = self._random.choice(
                 ("date", {}, 1)
             )
-        return (
-            self._random.choice((True, False, {}, {"$ref": "#"})) if self._happens(0.05) else schema
-        )
+        if self._happens(0.1):
+            schema["title"] = "an annotation"
+        return self._random.choice(OTHERS) if self._happens(0.05) else schema
 
     def _happens(self, share: float) -> bool:
         return self._random.random() < share
@@ -57,6 +78,16 @@ class Schemas:
     def _enum(self, depth: int) -> dict[str, Any]:
         texts = self._random.choices(TEXTS, k=self._random.randint(0, 4))
         return {"enum": texts, **self._some(type=("string", "string", "integer", None))}
+
+    def _bare(self, depth: int) -> dict[str, Any]:
+        return {"type": self._random.choice(TYPES)}
+
+    def _constant(self, depth: int) -> dict[str, Any]:
+        constant = self._random.choice((*TEXTS, True, [1]))
+        return {"const": constant, **self._some(type=("string", "string", "null"))}
+
+    def _map(self, depth: int) -> dict[str, Any]:
+        return {"type": "object", "additionalProperties": self.any(depth)}
 
     def _array(self, depth: int) -> dict[str, Any]:
         schema = {"type": "array", **self._some(minItems=COUNTS, maxItems=COUNTS)}
@@ -90,13 +121,26 @@ def test_plain_schemas_come_to_the_rules_of_the_general_way(
     assert any(isinstance(one, Program) for one in straight)
 
 
+def test_plain_schemas_never_ask_the_general_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("forge_common.grammar.schema.general.GeneralRules.make")
+    leaves = [{"type": "string", "title": "x"}, {"type": "boolean"}, {"const": "a"}, True]
+    lists = {"type": "array", "items": {"type": "object", "additionalProperties": leaves[0]}}
+    named = {f"{number}": leaf for number, leaf in enumerate([*leaves, lists, {"$ref": "#"}])}
+    schema = {"type": "object", "properties": named, "additionalProperties": False}
+    assert isinstance(outcome(schema, SchemaOptions()), Program)
+
+
 @pytest.mark.parametrize(
     "schema",
     [
         {"type": "string", "maxLength": 3},
         {"type": "integer", "minimum": -1, "maximum": 5},
         {"type": "number"},
+        {"type": "boolean"},
+        {"type": "null"},
         {"enum": ["a", "b"]},
+        {"const": "a"},
+        {"type": "string", "const": "a"},
     ],
 )
 def test_usual_leaves_are_read_straight(schema: dict[str, Any]) -> None:
@@ -116,6 +160,12 @@ def test_usual_leaves_are_read_straight(schema: dict[str, Any]) -> None:
         {"enum": ["a", 1]},
         {"enum": []},
         {"type": "integer", "enum": ["a"]},
+        {"type": None, "enum": ["a"]},
+        {"const": 1},
+        {"const": "\ud800"},
+        {"type": "object"},
+        {"type": ["string"]},
+        {},
     ],
 )
 def test_whatever_else_a_leaf_says_is_left_to_the_general_way(schema: dict[str, Any]) -> None:
