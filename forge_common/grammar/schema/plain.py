@@ -15,7 +15,7 @@ from typing import TypeGuard
 
 import msgspec
 
-from forge_common.grammar.errors import GrammarError
+from forge_common.grammar.errors import GrammarError, GrammarTooLarge
 from forge_common.grammar.program import (
     AnyRule,
     Array,
@@ -69,6 +69,8 @@ class PlainRules:
             return None
         try:
             return self._choice(term.place, schema)
+        except GrammarTooLarge:
+            raise  # it costs enough once
         except GrammarError:
             return None
 
