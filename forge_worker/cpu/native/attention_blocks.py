@@ -10,6 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from forge_worker.cpu.native.attention_fetching import (
+    ahead_of_keys,
+    ahead_of_values,
+    list_groups,
+)
 from forge_worker.cpu.native.attention_ir import (
     GROUP_SCORES_BYTES,
     MAX_BLOCK_ROWS,
@@ -83,15 +88,17 @@ def make_attend_block(code: BlockCode) -> KernelCode:
         head_offset = (read_long(tile + FIRST_HEAD) + head) * read_long(step + HEAD_BYTES)
         values = read_long(layer + VALUES) + head_offset
         row = head * rows_of_head(step, tile) + first_row
-        begin_group = begin // LANES
+        begin_group, end_group = begin // LANES, (end + LANES - 1) // LANES
+        list_groups(layer, tile, scratch, head, first_row, begin_group, end_group)
+        ahead = ahead_of_values(scratch, begin_group, end_group)
         call_scores(
             read_long(step + SCORES_FUNCTION),
             compiled_rows(num_rows),
-            (end + LANES - 1) // LANES - begin_group,
+            end_group - begin_group,
             queries_at(step, scratch, row),
             read_long(layer + KEYS) + head_offset,
-            values,
             scratch + OFFSETS + 8 * begin_group,
+            ahead_of_keys(scratch),
             scratch + SCORES + begin_group * GROUP_SCORES_BYTES,
             read_long(step + HEAD_DIM),
         )
@@ -104,13 +111,13 @@ def make_attend_block(code: BlockCode) -> KernelCode:
             clear_row(scratch + SPAN_SUMS + index * SUMS_STRIDE, read_long(step + HEAD_DIM))
             if low < high:
                 weigh_row(step, scratch, values, index, low, high)
-                add_lanes(layer, scratch, head_offset, index, 1, low, min(begin, high))
-        add_lanes(layer, scratch, head_offset, 0, compiled_rows(num_rows), begin, end)
+                add_lanes(step, scratch, values, ahead, index, 1, low, min(begin, high))
+        add_lanes(step, scratch, values, ahead, 0, compiled_rows(num_rows), begin, end)
         for index in range(num_rows):
             position = (first_row + index) // group
             low, high = begin_in_span(scratch, position, span), end_in_span(scratch, position, span)
             if low < high:
-                add_lanes(layer, scratch, head_offset, index, 1, max(end, low), high)
+                add_lanes(step, scratch, values, ahead, index, 1, max(end, low), high)
                 merge_row(step, scratch, index, row + index)
 
     return attend_block
@@ -118,10 +125,17 @@ def make_attend_block(code: BlockCode) -> KernelCode:
 
 @inlined
 def add_lanes(
-    layer: int, scratch: int, head_offset: int, row: int, num_rows: int, begin: int, end: int
+    step: int,
+    scratch: int,
+    values: int,
+    ahead: int,
+    row: int,
+    num_rows: int,
+    begin: int,
+    end: int,
 ) -> None:
     """Add the weighted values of lanes begin .. end - 1 to the span's sums of rows from `row`."""
-    step, lane = read_long(layer + STEP), begin
+    lane = begin
     while lane < end:
         group, first_lane = lane // LANES, lane % LANES
         end_lane = min(end - group * LANES, read_long(scratch + GROUP_LANES + 8 * group))
@@ -137,9 +151,9 @@ def add_lanes(
                 first_lane,
                 end_lane,
                 scratch + SCORES + row * SCORES_STRIDE,
-                read_long(layer + VALUES) + head_offset,
-                read_long(layer + KEYS) + head_offset,
+                values,
                 scratch + OFFSETS,
+                ahead,
                 scratch + SPAN_SUMS + row * SUMS_STRIDE,
                 read_long(step + HEAD_DIM),
             )

@@ -33,25 +33,24 @@ SCORES_STRIDE = (GROUPS_PER_SPAN + 4) * GROUP_SCORES_BYTES  # from a row to the 
 SUMS_STRIDE = 256 * 4
 LINES_AT_ONCE = 4  # of a group's head_dim lines of 16 keys
 MIN_ROWS_FOR_REST = 4  # with as many sums under way at once a core is busy
-RUNS_AHEAD = 2  # how far before their use a first span's keys are fetched
 MAX_VECTORS = 4
 NUM_OFFSETS = 2 * GROUPS_PER_SPAN + MAX_VECTORS
-NEAREST_CACHE, SECOND_CACHE = 3, 2
+NEAREST_CACHE = 3
 CACHE_LINE_BYTES = 64
 
 
 class Scores(NamedTuple):
     """scores [rows, groups, 16] = queries · keys.
 
-    Groups are computed a few at a time, and fetched ahead: NUM_OFFSETS of a span are looked at.
+    Groups are computed a few at a time: up to MAX_VECTORS - 1 more are looked at.
     """
 
     rows: Value  # one of ROWS_OF_BLOCKS
     groups: Value
     queries: Value  # [head_dim, rows] float32
     keys: Value  # of the head: groups lie at these bytes + offset
-    values: Value  # of the head, to be fetched for what comes after
     offsets: Value  # int64
+    ahead: Value  # of each group, the address of another one to be fetched meanwhile
     scores: Value  # float32; rows SCORES_STRIDE bytes apart
     head_dim: Value
 
@@ -66,8 +65,8 @@ class Sums(NamedTuple):
     end_lane: Value
     weights: Value  # [rows, groups, 16] float32; rows SCORES_STRIDE bytes apart
     values: Value  # of the head
-    keys: Value  # of the head: those of the next span are fetched
-    offsets: Value  # [NUM_OFFSETS] int64
+    offsets: Value  # int64
+    ahead: Value  # of each group, the address of another one to be fetched meanwhile
     sums: Value  # float32; rows SUMS_STRIDE bytes apart
     head_dim: Value
 
@@ -101,9 +100,8 @@ def emit_all_scores(
 def _emit_scores(e: Emitter, numbers: KVNumbers, call: Scores, tile: Tile, first: Value) -> None:
     """Of as many groups as the tile has vectors, from the first."""
     width, line_bytes = tile.num_vectors, LANES * numbers.num_bytes
-    groups = _groups(e, call, call.keys, first, width)
-    ahead = _groups(e, call, call.keys, e.at(first, RUNS_AHEAD * width), width)
-    ahead += _groups(e, call, call.values, first, width)
+    groups = [e.at(call.keys, offset) for offset in _longs(e, call.offsets, first, width)]
+    ahead = _longs(e, call.ahead, first, width)
     totals = _variables(e, tile, lambda *_: splat_constant(FLOATS, 0.0))
     with e.counting(e.builder.udiv(call.head_dim, long(LINES_AT_ONCE))) as turn:
         begin = e.times(turn, LINES_AT_ONCE)
@@ -125,10 +123,9 @@ def _emit_scores(e: Emitter, numbers: KVNumbers, call: Scores, tile: Tile, first
         e.store(total, e.at(scores, offset), 4)
 
 
-def _groups(e: Emitter, call: Scores, head: Value, first: Value, count: int) -> list[Value]:
-    """Addresses of groups of keys or of values."""
-    offsets = e.at(call.offsets, e.times(first, 8))
-    return [e.at(head, e.load(e.at(offsets, 8 * index), LONG)) for index in range(count)]
+def _longs(e: Emitter, array: Value, first: Value, count: int) -> list[Value]:
+    place = e.at(array, e.times(first, 8))
+    return [e.load(e.at(place, 8 * index), LONG) for index in range(count)]
 
 
 def emit_all_sums(e: Emitter, numbers: KVNumbers, call: Sums, rows: int, num_vectors: int) -> None:
@@ -156,16 +153,16 @@ def _emit_sums(e: Emitter, numbers: KVNumbers, call: Sums, tile: Tile, column: V
     vector_bytes = tile.lanes * numbers.num_bytes
     with e.counting(b.sub(call.end_group, call.first_group)) as index:
         group = b.add(call.first_group, index)
-        values = e.at(call.values, e.load(e.at(call.offsets, e.times(group, 8)), LONG))
-        values = e.at(values, e.times(column, numbers.num_bytes))
+        (offset,) = _longs(e, call.offsets, group, 1)
+        values = e.at(call.values, offset, e.times(column, numbers.num_bytes))
         weights = e.at(call.weights, e.times(group, GROUP_SCORES_BYTES))
-        next_offset = e.at(call.offsets, e.times(group, 8), 8 * GROUPS_PER_SPAN)
-        ahead = e.at(call.keys, e.load(next_offset, LONG), e.times(column, numbers.num_bytes))
+        (ahead,) = _longs(e, call.ahead, group, 1)
+        ahead = e.at(ahead, e.times(column, numbers.num_bytes))
         with e.counting(b.sub(call.end_lane, call.first_lane)) as lanes:
             lane = b.add(call.first_lane, lanes)
             line = e.at(values, b.mul(lane, line_bytes))
             for fetched in range(0, tile.num_vectors * vector_bytes, CACHE_LINE_BYTES):
-                e.prefetch(e.at(ahead, b.mul(lane, line_bytes), fetched), SECOND_CACHE)
+                e.prefetch(e.at(ahead, b.mul(lane, line_bytes), fetched), NEAREST_CACHE)
             vectors = [
                 numbers.widen(e, e.at(line, v * vector_bytes), tile.lanes)
                 for v in range(tile.num_vectors)

@@ -55,12 +55,12 @@ def compile_products(numbers: KVNumbers, num_registers: int, name: str) -> Produ
         groups: int,
         queries: int,
         keys: int,
-        values: int,
         offsets: int,
+        ahead: int,
         scores: int,
         head_dim: int,
     ) -> None:
-        emit_scores(rows, groups, queries, keys, values, offsets, scores, head_dim)
+        emit_scores(rows, groups, queries, keys, offsets, ahead, scores, head_dim)
 
     def sums(
         rows: int,
@@ -70,8 +70,8 @@ def compile_products(numbers: KVNumbers, num_registers: int, name: str) -> Produ
         end_lane: int,
         weights: int,
         values: int,
-        keys: int,
         offsets: int,
+        ahead: int,
         sums: int,
         head_dim: int,
     ) -> None:
@@ -83,8 +83,8 @@ def compile_products(numbers: KVNumbers, num_registers: int, name: str) -> Produ
             end_lane,
             weights,
             values,
-            keys,
             offsets,
+            ahead,
             sums,
             head_dim,
         )

@@ -1,8 +1,9 @@
 """Which tile of attention is which task of a step: computed once a step for each window.
 
 A chunk is cut into tiles of as many queries as keep a core busy with keys that it has at hand; a
-tile covers several key heads where one alone would be less work than taking the task. The most
-work comes first, so that threads end together. Knows lengths, not where anything lies in memory.
+tile covers several key heads where one alone would be less work than taking the task, or where
+there are tasks enough: each begins with keys that nobody fetched for it. The most work comes first,
+so that threads end together. Knows lengths, not where anything lies in memory.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from forge_worker.forward_inputs import ForwardInputs
 Longs = npt.NDArray[np.int64]
 
 TILE_ROWS = 192  # a multiple of the rows of a block
-WORK_PER_TASK = 2**11  # scores
+WORK_PER_TASK = 2**11  # scores, at least
+MANY_TASKS = 64  # a step's work needs no finer parts
 MAX_MOVE = 64  # positions: a plan that is so old shares work out almost as well as a new one
 
 
@@ -78,8 +80,10 @@ def plan_tasks(inputs: ForwardInputs, heads: HeadCounts, window: int | None) -> 
         seen = np.minimum(seen, window + tiles[:, 3])
     rows = tiles[:, 3] * heads.group_size
     max_heads = np.minimum(heads.max_tile_rows // _filled(rows), heads.num_kv_heads)
-    num_heads = np.clip(WORK_PER_TASK // (seen * rows), 1, max_heads)
-    order = np.argsort(-seen * rows * num_heads, kind="stable")
+    work = seen * rows
+    work_per_task = max(WORK_PER_TASK, work.sum() * heads.num_kv_heads // MANY_TASKS)
+    num_heads = np.clip(work_per_task // work, 1, max_heads)
+    order = np.argsort(-work * num_heads, kind="stable")
     tiles, num_heads = tiles[order], num_heads[order]
     num_parts = -(-heads.num_kv_heads // num_heads)
     tile, part = _enumerated(num_parts)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from forge_worker.cpu.native.attention_ir import (
     GROUPS_PER_SPAN,
     MAX_BLOCK_ROWS,
+    MAX_VECTORS,
     NUM_OFFSETS,
     SCORES_STRIDE,
     SUMS_STRIDE,
@@ -44,11 +45,13 @@ from forge_worker.cpu.native.memory import read_float, read_int, read_long, writ
 LANES = 16
 SPAN_LANES = GROUPS_PER_SPAN * LANES
 MAX_POSITIONS = 192
+MAX_LISTED = 3 * GROUPS_PER_SPAN + MAX_VECTORS  # to be fetched
 
 # Places in a thread's scratch, in bytes.
 OFFSETS = 0  # of the groups of the span and the next, from the start of a head
 GROUP_LANES = OFFSETS + 8 * NUM_OFFSETS  # how many lanes of each are tokens
-BEGINS = GROUP_LANES + 8 * NUM_OFFSETS  # of each position the first lane that it sees
+LISTED = GROUP_LANES + 8 * NUM_OFFSETS  # addresses of groups: see attention_fetching.py
+BEGINS = LISTED + 8 * MAX_LISTED  # of each position the first lane that it sees
 ENDS = BEGINS + 8 * MAX_POSITIONS
 SPAN_MASSES = ENDS + 8 * MAX_POSITIONS
 SCORES = SPAN_MASSES + 64
