@@ -13,7 +13,6 @@ from typing import NamedTuple
 from forge_worker.cpu.native.attention_fetching import (
     ahead_of_keys,
     ahead_of_values,
-    list_groups,
 )
 from forge_worker.cpu.native.attention_ir import (
     GROUP_SCORES_BYTES,
@@ -89,8 +88,7 @@ def make_attend_block(code: BlockCode) -> KernelCode:
         values = read_long(layer + VALUES) + head_offset
         row = head * rows_of_head(step, tile) + first_row
         begin_group, end_group = begin // LANES, (end + LANES - 1) // LANES
-        list_groups(layer, tile, scratch, head, first_row, begin_group, end_group)
-        ahead = ahead_of_values(scratch, begin_group, end_group)
+        ahead = ahead_of_values(tile, scratch, span, head)
         call_scores(
             read_long(step + SCORES_FUNCTION),
             compiled_rows(num_rows),
@@ -98,7 +96,7 @@ def make_attend_block(code: BlockCode) -> KernelCode:
             queries_at(step, scratch, row),
             read_long(layer + KEYS) + head_offset,
             scratch + OFFSETS + 8 * begin_group,
-            ahead_of_keys(scratch),
+            ahead_of_keys(tile, scratch, span, head) + 8 * begin_group,
             scratch + SCORES + begin_group * GROUP_SCORES_BYTES,
             read_long(step + HEAD_DIM),
         )

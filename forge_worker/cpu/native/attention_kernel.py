@@ -9,6 +9,7 @@ same bits. What a row must not see is never read as a value, so that it may be a
 from __future__ import annotations
 
 from forge_worker.cpu.native.attention_blocks import BlockCode, make_attend_block
+from forge_worker.cpu.native.attention_fetching import list_groups
 from forge_worker.cpu.native.attention_ir import (
     MAX_BLOCK_ROWS,
 )
@@ -57,6 +58,7 @@ def attention_kernel(code: BlockCode) -> KernelFunction:
         num_rows = (last + 1) * group_size(step)
         for span in range(first_span, last_span + 1):
             find_groups(step, tile, scratch, span)
+            list_groups(layer, tile, scratch, span)
             for head in range(read_long(tile + NUM_TASK_HEADS)):
                 for row in range(0, num_rows, MAX_BLOCK_ROWS):
                     attend_block(layer, tile, scratch, span, head, row)

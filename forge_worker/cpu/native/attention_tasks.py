@@ -17,7 +17,7 @@ from forge_worker.cpu.native.attention_ir import (
     MAX_BLOCK_ROWS,
 )
 from forge_worker.cpu.native.attention_records import TASK_LONGS
-from forge_worker.cpu.native.attention_tiles import MAX_POSITIONS
+from forge_worker.cpu.native.attention_tiles import MAX_POSITIONS, MAX_TASK_HEADS
 from forge_worker.forward_inputs import ForwardInputs
 
 Longs = npt.NDArray[np.int64]
@@ -79,10 +79,10 @@ def plan_tasks(inputs: ForwardInputs, heads: HeadCounts, window: int | None) -> 
     if window is not None:
         seen = np.minimum(seen, window + tiles[:, 3])
     rows = tiles[:, 3] * heads.group_size
-    max_heads = np.minimum(heads.max_tile_rows // _filled(rows), heads.num_kv_heads)
+    max_heads = np.minimum(heads.max_tile_rows // _filled(rows), MAX_TASK_HEADS)
     work = seen * rows
     work_per_task = max(WORK_PER_TASK, work.sum() * heads.num_kv_heads // MANY_TASKS)
-    num_heads = np.clip(work_per_task // work, 1, max_heads)
+    num_heads = np.clip(work_per_task // work, 1, np.minimum(max_heads, heads.num_kv_heads))
     order = np.argsort(-work * num_heads, kind="stable")
     tiles, num_heads = tiles[order], num_heads[order]
     num_parts = -(-heads.num_kv_heads // num_heads)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from forge_worker.cpu.native.attention_ir import (
     GROUPS_PER_SPAN,
     MAX_BLOCK_ROWS,
-    MAX_VECTORS,
     NUM_OFFSETS,
     SCORES_STRIDE,
     SUMS_STRIDE,
@@ -45,7 +44,8 @@ from forge_worker.cpu.native.memory import read_float, read_int, read_long, writ
 LANES = 16
 SPAN_LANES = GROUPS_PER_SPAN * LANES
 MAX_POSITIONS = 192
-MAX_LISTED = 3 * GROUPS_PER_SPAN + MAX_VECTORS  # to be fetched
+MAX_TASK_HEADS = 32
+MAX_LISTED = 2 * (MAX_TASK_HEADS + 1) * GROUPS_PER_SPAN  # a span's and the beginning of the next
 
 # Places in a thread's scratch, in bytes.
 OFFSETS = 0  # of the groups of the span and the next, from the start of a head
