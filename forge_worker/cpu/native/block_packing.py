@@ -21,7 +21,8 @@ from forge_worker.cpu.native.block_codes import (
     Q6_K_BYTES,
     SUPER_BLOCKS,
 )
-from forge_worker.cpu.native.gemm_q8_0 import BLOCK_BYTES, SCALES_BYTES
+from forge_worker.cpu.native.gemm_q8_0 import BLOCK_BYTES as Q8_0_BYTES
+from forge_worker.cpu.native.gemm_q8_0 import SCALES_AT as Q8_0_SCALES_AT
 from forge_worker.cpu.native.kernel import inlined
 from forge_worker.cpu.native.memory import (
     read_byte,
@@ -47,14 +48,14 @@ SCALES_AT = SUPER_BLOCKS * TILE_ROWS  # bytes of a plane of scales
 @inlined
 def fill_q8_0_blocks(rows: int, length: int, tile: int) -> None:
     num_blocks = length // BLOCK
-    scales = tile + length * TILE_ROWS
     for block in range(num_blocks):
+        to = tile + Q8_0_BYTES * block
         for lane in range(TILE_ROWS):
             source = rows + (lane * num_blocks + block) * Q8_0_ROW
-            write_half(scales + SCALES_BYTES * block + 2 * lane, read_half(source))
+            write_half(to + Q8_0_SCALES_AT + 2 * lane, read_half(source))
             for four in range(FOURS):
                 word = read_word(source + 2 + 4 * four) ^ SIGNS
-                write_word(tile + BLOCK_BYTES * block + LINE * four + 4 * lane, word)
+                write_word(to + LINE * four + 4 * lane, word)
 
 
 @inlined

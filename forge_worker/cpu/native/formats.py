@@ -28,7 +28,7 @@ from forge_worker.cpu.native.block_packing import (
 from forge_worker.cpu.native.gemm_bf16 import bf16_pair_product
 from forge_worker.cpu.native.gemm_blocks import BlockCode, block_product
 from forge_worker.cpu.native.gemm_float import bf16_product, f16_product, f32_product
-from forge_worker.cpu.native.gemm_q8_0 import BLOCK_BYTES, SCALES_BYTES, q8_0_product
+from forge_worker.cpu.native.gemm_q8_0 import BLOCK_BYTES, SCALES_AT, q8_0_product
 from forge_worker.cpu.native.host import InstructionSet
 from forge_worker.cpu.native.kernel import inlined
 from forge_worker.cpu.native.memory import (
@@ -136,31 +136,31 @@ def read_bf16(tile: int, lane: int, length: int, out: int) -> None:
 
 @inlined
 def fill_q8_0(rows: int, length: int, tile: int) -> None:
-    scales = tile + length * TILE_ROWS
     for block in range(length // BLOCK):
+        to = tile + BLOCK_BYTES * block
         for lane in range(TILE_ROWS):
             numbers = rows + 4 * (lane * length + BLOCK * block)
             highest = np.float32(0)
             for column in range(BLOCK):
                 highest = max(highest, abs(read_float(numbers + 4 * column)))
             scale = highest / np.float32(HIGHEST)
-            write_half(scales + SCALES_BYTES * block + 2 * lane, scale)
+            write_half(to + SCALES_AT + 2 * lane, scale)
             inverse = np.float32(1) / scale if scale > 0 else np.float32(0)
             for column in range(BLOCK):
                 scaled = read_float(numbers + 4 * column) * inverse
                 half = np.float32(0.5 if scaled >= 0 else -0.5)
                 number = int(scaled + half)
-                four = tile + BLOCK_BYTES * block + 64 * (column // 4)
+                four = to + 64 * (column // 4)
                 write_byte(four + 4 * lane + column % 4, number + 128)
 
 
 @inlined
 def read_q8_0(tile: int, lane: int, length: int, out: int) -> None:
-    scales = tile + length * TILE_ROWS
     for block in range(length // BLOCK):
-        scale = read_half(scales + SCALES_BYTES * block + 2 * lane)
+        numbers = tile + BLOCK_BYTES * block
+        scale = read_half(numbers + SCALES_AT + 2 * lane)
         for column in range(BLOCK):
-            four = tile + BLOCK_BYTES * block + 64 * (column // 4)
+            four = numbers + 64 * (column // 4)
             number = read_byte(four + 4 * lane + column % 4) - 128
             write_float(out + 4 * (BLOCK * block + column), number * scale)
 
@@ -199,7 +199,7 @@ FORMATS: Mapping[FormatName, WeightFormat] = MappingProxyType(
         ),
         "q8_0": WeightFormat(
             "q8_0",
-            BLOCK_BYTES + SCALES_BYTES,
+            BLOCK_BYTES,
             fill_q8_0,
             read_q8_0,
             q8_0_product,

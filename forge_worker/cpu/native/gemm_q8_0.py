@@ -1,7 +1,6 @@
 """Products of Q8_0 weights, 32 to a scale, with activations quantised alike.
 
-    tile    [columns / 32] blocks of [8][16][4] bytes, weight + 128
-            [columns / 32][16] float16 scales
+    tile    [columns / 32] blocks: [8][16][4] bytes, weight + 128 │ [16] float16 scales
     block   sum (weight + 128) · activation - 128 · sum activation, exact in int32
 
 The instruction multiplies unsigned by signed bytes, so weights are stored with 128 added; what that
@@ -36,8 +35,8 @@ from forge_worker.cpu.native.vector_ir import (
     splat_constant,
 )
 
-BLOCK_BYTES = BLOCK * TILE_ROWS
-SCALES_BYTES = 2 * TILE_ROWS
+SCALES_AT = BLOCK * TILE_ROWS  # in a block
+BLOCK_BYTES = SCALES_AT + 2 * TILE_ROWS
 FOURS = BLOCK // 4
 PREFETCH = (PrefetchLevel(1, 9), PrefetchLevel(2, 5), PrefetchLevel(3, 3), PrefetchLevel(5, 2))
 SEQUENTIAL = [[0], [1]]  # few columns wait for memory, which likes one stream better than two
@@ -54,7 +53,7 @@ def q8_0_product(instructions: InstructionSet) -> Microkernel:
             sums = [[e.variable(zero) for _ in tiles] for _ in range(num_columns)]
             with e.counting(num_blocks) as block:
                 if num_columns <= 2:
-                    ask_ahead(e, operands.tiles[tiles[0]], block, BLOCK_BYTES + SCALES_BYTES)
+                    ask_ahead(e, operands.tiles[tiles[0]], block, BLOCK_BYTES)
                 emit_prefetches(e, operands, block, num_prefetches)
                 whole = _block_sums(e, operands, block, tiles, num_columns, dot)
                 _add_scaled(e, operands, block, tiles, whole, sums)
@@ -76,7 +75,7 @@ def _block_sums(
     at = e.times(block, BLOCK_BYTES)
     for four in range(FOURS):
         lines = [e.at(operands.tiles[tile], at, 64 * four) for tile in tiles]
-        weights = [e.load(line, BYTES, 64) for line in lines]
+        weights = [e.load(line, BYTES, 32) for line in lines]
         for column, of_column in enumerate(totals):
             row = e.at(operands.activations, e.times(operands.length, column))
             x = dot.operand(e, e.at(row, e.times(block, BLOCK), 4 * four))
@@ -88,7 +87,7 @@ def _block_sums(
 def _add_scaled(
     e: Emitter, operands: Operands, block: Value, tiles: list[int], whole: Table, sums: Table
 ) -> None:
-    first = e.at(e.times(operands.length, TILE_ROWS), e.times(block, SCALES_BYTES))
+    first = e.at(e.times(block, BLOCK_BYTES), SCALES_AT)
     halves = [e.load(e.at(operands.tiles[tile], first), HALVES, 32) for tile in tiles]
     scales = [e.builder.fpext(half, FLOATS) for half in halves]
     for column, (of_column, totals) in enumerate(zip(whole, sums, strict=True)):

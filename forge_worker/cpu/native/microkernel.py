@@ -18,7 +18,7 @@ from llvmlite import ir
 
 from forge_worker.cpu.native.kernel import ADDRESS, Kernel, compile_function, emitting
 from forge_worker.cpu.native.tiles import BLOCK, NUM_SUMS, BlockSums
-from forge_worker.cpu.native.vector_ir import FLOAT, INT, LONG, Emitter, Value
+from forge_worker.cpu.native.vector_ir import FLOAT, INT, LONG, Emitter, Value, long
 
 LINE_BYTES = 64
 AHEAD_BYTES = 12288
@@ -167,8 +167,13 @@ def ask_ahead(e: Emitter, tile: Value, turn: Value, turn_bytes: int) -> None:
     """Of the stream of tiles itself, where it is waited for: past the end of a tile is the next,
     which a core that follows the stream by itself would begin to read too late."""
     place = e.at(tile, e.times(turn, turn_bytes), AHEAD_BYTES)
-    for line in range(num_lines(turn_bytes)):
+    whole, rest = divmod(turn_bytes, LINE_BYTES)
+    for line in range(whole):
         e.prefetch(e.at(place, LINE_BYTES * line), READ_ONCE)
+    if rest:
+        at = e.builder.and_(place, long(LINE_BYTES - 1))
+        with e.builder.if_then(e.builder.icmp_signed(">=", at, long(LINE_BYTES - rest))):
+            e.prefetch(e.at(place, LINE_BYTES * whole), READ_ONCE)
 
 
 def emit_prefetches(e: Emitter, operands: Operands, turn: Value, num_lines: int) -> None:
