@@ -7,6 +7,7 @@ import pytest
 
 from forge_worker.cpu.native.attention_records import TASK_LONGS
 from forge_worker.cpu.native.attention_tasks import HeadCounts, TaskPlan, plan_tasks
+from forge_worker.cpu.native.attention_tiles import MAX_TASK_HEADS
 from tests.worker.forward import Work, make_inputs
 
 
@@ -47,6 +48,21 @@ def test_short_contexts_take_all_heads_at_once() -> None:
 
 def test_long_contexts_take_heads_one_by_one() -> None:
     assert len(plan([(5000, 1)], HeadCounts(8, 4))) == 8
+
+
+def test_heads_go_together_where_there_are_tasks_enough() -> None:
+    tasks = plan([(1000, 1)] * 32, HeadCounts(8, 1))
+    assert [(head, count) for sequence, *_, head, count in tasks if sequence == 0] == [
+        (0, 4),
+        (4, 4),
+    ]
+
+
+def test_a_task_takes_no_more_heads_than_can_be_fetched_for() -> None:
+    tasks = plan([(0, 1)], HeadCounts(80, 1))
+    assert [(head, count) for *_, head, count in tasks] == [
+        (first, min(MAX_TASK_HEADS, 80 - first)) for first in range(0, 80, MAX_TASK_HEADS)
+    ]
 
 
 def test_heads_are_shared_out_though_they_do_not_divide() -> None:
