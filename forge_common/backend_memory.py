@@ -24,6 +24,7 @@ from forge_common.device_workspace import StepLimits, aligned, workspace_bytes
 from forge_common.errors import DeviceError
 from forge_common.host_memory import available_memory_bytes
 from forge_common.kv_format import KVFormatName, host_kv_format, native_block_bytes
+from forge_common.protocol.scheduler_worker import max_sampled_rows
 from forge_common.weight_format import WeightChoice, host_weights
 
 MIB = 2**20
@@ -138,7 +139,9 @@ class DeviceMemory(NamedTuple):
         return block_size * kv_bytes_per_token(config, self.precision)
 
     def workspace_bytes(self, config: ModelConfig, batch: BatchSettings, length: int) -> int:
-        limits = StepLimits(batch.max_prefill_tokens, batch.max_batch_size, length)
+        num_rows = max_sampled_rows(batch.max_batch_size)
+        num_tokens = max(batch.max_prefill_tokens, num_rows)
+        limits = StepLimits(num_tokens, batch.max_batch_size, length, num_rows)
         element_bytes = ELEMENT_BYTES[self.precision]
         dequantised_bytes = aligned(element_bytes * self.blocks.largest_elements)
         return workspace_bytes(config, limits, element_bytes) + dequantised_bytes

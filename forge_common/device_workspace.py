@@ -28,6 +28,7 @@ class StepLimits(NamedTuple):
     max_tokens: int  # of one step
     max_sequences: int
     max_model_len: int
+    max_sampled_rows: int
 
 
 class Activations(NamedTuple):
@@ -39,13 +40,13 @@ class Activations(NamedTuple):
     layer: int  # joined q|k|v and attention's output, then gate|up and its product
     partial: int  # float32 [T, hidden]: what is normed or scaled before it meets the residual
     experts: int  # what is chosen, and what comes of each choice
-    logits: int  # float32 [S, vocab], raw
-    processed: int  # float32 [S, vocab], after the rules of those that have some
+    logits: int  # float32 [sampled rows, vocab], raw
+    processed: int  # float32 [sampled rows, vocab], after the rules of those that have some
 
 
 def activations(config: ModelConfig, limits: StepLimits, element_bytes: int) -> Activations:
     num_tokens, num_rows = limits.max_tokens, limits.max_sequences
-    logits = aligned(FLOAT_BYTES * num_rows * config.vocab_size)
+    logits = aligned(FLOAT_BYTES * limits.max_sampled_rows * config.vocab_size)
     return Activations(
         residual=aligned(FLOAT_BYTES * num_tokens * config.hidden_size),
         normed=aligned(element_bytes * num_tokens * config.hidden_size),

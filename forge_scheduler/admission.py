@@ -9,6 +9,7 @@ what tokens mean.
 
 from __future__ import annotations
 
+from forge_common.protocol.scheduler_worker import max_sampled_rows
 from forge_scheduler.batch import Batch
 from forge_scheduler.kv_cache.manager import KVCacheManager, PrefixMatch
 from forge_scheduler.policy import Policy
@@ -33,6 +34,7 @@ class Admission:
         self.speculation = Speculation(max_draft_tokens=0)
         self.running = RankedSequences()
         self._max_batch_size = max_batch_size
+        self._max_sampled_rows = max_sampled_rows(max_batch_size)
         self._kv_cache = kv_cache
         self._policy = policy
         self._counters = counters
@@ -86,10 +88,12 @@ class Admission:
                     batch.add(sequence, num_tokens, new_block_ids, drafts)
 
     def _draft(self, sequence: Sequence, budget: int, batch: Batch) -> list[int]:
-        """Drafts for one that decodes, as far as budget and places beyond its one token go."""
+        """Drafts for one that decodes, as far as what is left beyond its one token goes."""
         num_places = self._kv_cache.num_free_places(sequence, len(self.running))
         load = StepLoad(len(self.running), batch.num_draft_tokens)
-        return self.speculation.draft(sequence, load, min(budget, num_places) - 1)
+        num_free_rows = self._max_sampled_rows - len(self.running) - batch.num_draft_tokens
+        max_tokens = min(budget - 1, num_places - 1, num_free_rows)
+        return self.speculation.draft(sequence, load, max_tokens)
 
     def _place_drafts(self, sequence: Sequence, num_drafts: int) -> list[int]:
         num_placed = sequence.num_computed_tokens + 1 + num_drafts

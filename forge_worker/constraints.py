@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from time import process_time, thread_time
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -142,6 +142,22 @@ class Constraints:
         self._num_delayed += len(found.delayed)
         return found
 
+    def has_grammar(self, row: int) -> bool:
+        return row in self._grammars
+
+    def masks_behind(self, row: int, token_ids: Sequence[int]) -> list[MaskWords]:
+        """What its grammar would allow behind each of `token_ids`, for a row that has its mask.
+
+        As far as it allows those themselves, and as what they cost is little.
+        """
+        began_s = thread_time()
+        found: list[MaskWords] = []
+        with suppress(Exception, TakesLong):  # whoever comes there will meet it again
+            for words in self._words_behind(self._grammars[row], token_ids):
+                found.append(words)
+        self._left_s -= thread_time() - began_s
+        return found
+
     def vocabulary_of(self, row: int) -> Vocabulary | None:
         """That of its grammar; None where it has none."""
         if self._engine is None or row not in self._grammars:
@@ -169,6 +185,14 @@ class Constraints:
     def _masks_on_lent_core(self, rows: Sequence[int]) -> Masks:
         with self._lend_core():
             return self.masks(rows)
+
+    def _words_behind(
+        self, grammar: FollowedGrammar, token_ids: Sequence[int]
+    ) -> Iterator[MaskWords]:
+        state = grammar.catch_up()
+        for token_id in token_ids:
+            state, words = self._attempt(grammar, partial(grammar.step, state, token_id))
+            yield words
 
     def _ready_engine(self) -> Engine:
         if self._engine is None:

@@ -15,7 +15,7 @@ from array import array
 from collections import deque
 from collections.abc import Iterable
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
@@ -41,6 +41,11 @@ _DECODER = msgspec.msgpack.Decoder(Program)
 
 class NotAllowed(Exception):
     """The sequence has a token that its grammar does not allow there."""
+
+
+class GrammarStep(NamedTuple):
+    state: State
+    words: MaskWords  # what may come next there
 
 
 class FollowedGrammar:
@@ -86,7 +91,14 @@ class FollowedGrammar:
 
     def mask(self) -> MaskWords:
         """What may come next, as `catch_up`."""
-        state = self.catch_up()
+        return self._mask_of(self.catch_up())
+
+    def step(self, state: State, token_id: int) -> GrammarStep:
+        """Were `token_id` to come in `state`; the sequence stays where it is. As `catch_up`."""
+        following = self._after(state, token_id)
+        return GrammarStep(following, self._mask_of(following))
+
+    def _mask_of(self, state: State) -> MaskWords:
         words = self._with_own_ends(state, state.mask())
         return words if self._also_allowed is None else words & self._also_allowed
 

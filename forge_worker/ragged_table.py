@@ -39,6 +39,13 @@ class RaggedTable:
         self.values[row, start : start + len(values)] = values
         self.lengths[row] = start + len(values)
 
+    def put(self, row: int, start: int, values: Sequence[int]) -> None:
+        """In place of what is there, and beyond its end; what lies behind them stays."""
+        end = start + len(values)
+        self._reserve(end)
+        self.values[row, start:end] = values
+        self.lengths[row] = max(int(self.lengths[row]), end)
+
     def append(self, rows: IntArray, values: IntArray) -> None:
         """One value to the end of each of `rows`, which are distinct."""
         if len(rows):

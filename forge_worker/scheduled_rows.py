@@ -50,8 +50,26 @@ class ScheduledRows(NamedTuple):
         """Drafts included."""
         return self.num_computed_tokens + self.num_scheduled_tokens
 
+    @property
+    def has_drafts(self) -> bool:
+        return len(self.draft_token_ids) > 0
+
+    @property
+    def num_known_tokens(self) -> IntArray:
+        """Of those that sample: all but their drafts."""
+        return self.context_lens - self.num_draft_tokens
+
+    @property
+    def draft_starts(self) -> IntArray:
+        """Where each one's begin among all drafts."""
+        return np.cumsum(self.num_draft_tokens, dtype=np.int32) - self.num_draft_tokens
+
+    def drafts_of(self, owner: int) -> IntArray:
+        start = int(self.draft_starts[owner])
+        return self.draft_token_ids[start : start + int(self.num_draft_tokens[owner])]
+
     def taking(self, owners: IntArray) -> ScheduledRows:
-        """Those alone. None of all may have drafts."""
+        """Those alone, in the order they have. Who is left out may have no drafts."""
         return ScheduledRows(
             self.rows[owners],
             self.num_computed_tokens[owners],
@@ -61,6 +79,17 @@ class ScheduledRows(NamedTuple):
             self.draft_token_ids,
         )
 
+    def keeping_drafts(self, counts: IntArray) -> ScheduledRows:
+        """Of each one's only the first `counts` [num_scheduled]."""
+        indices = np.arange(len(self.draft_token_ids), dtype=np.int32)
+        indices -= np.repeat(self.draft_starts, self.num_draft_tokens)
+        is_kept = indices < np.repeat(counts, self.num_draft_tokens)
+        return self._replace(
+            num_scheduled_tokens=self.num_scheduled_tokens - self.num_draft_tokens + counts,
+            num_draft_tokens=counts,
+            draft_token_ids=self.draft_token_ids[is_kept],
+        )
+
     def without_sampling(self, owners: Sequence[int]) -> ScheduledRows:
         """Those compute what they have, and no more."""
         is_sampling = self.is_sampling.copy()
@@ -68,8 +97,4 @@ class ScheduledRows(NamedTuple):
         return self._replace(is_sampling=is_sampling)
 
     def without_drafts(self) -> ScheduledRows:
-        return self._replace(
-            num_scheduled_tokens=self.num_scheduled_tokens - self.num_draft_tokens,
-            num_draft_tokens=np.zeros_like(self.num_draft_tokens),
-            draft_token_ids=self.draft_token_ids[:0],
-        )
+        return self.keeping_drafts(np.zeros_like(self.num_draft_tokens))

@@ -15,7 +15,12 @@ import numpy as np
 
 from forge_common.errors import WorkerError
 from forge_common.protocol.message import Failure
-from forge_common.protocol.scheduler_worker import NewSequence, RunBatch, ScheduledSequence
+from forge_common.protocol.scheduler_worker import (
+    NewSequence,
+    RunBatch,
+    ScheduledSequence,
+    max_sampled_rows,
+)
 from forge_common.sampling import SamplingParams
 from forge_worker.forward_inputs import IntArray
 from forge_worker.ragged_table import RaggedTable
@@ -42,6 +47,16 @@ class Limits(NamedTuple):
     def max_known_tokens(self) -> int:
         """One more than a context holds: the last token sampled is never computed."""
         return self.max_model_len + 1
+
+    @property
+    def max_sampled_rows(self) -> int:
+        """Of one step, where drafts that are too many are left out."""
+        return max_sampled_rows(self.max_batch_size, self.max_draft_tokens)
+
+    @property
+    def max_drafts(self) -> int:
+        """Of all sequences in one step; so many rows have another before them."""
+        return self.max_sampled_rows - 1 if self.max_draft_tokens else 0
 
 
 class SamplingRows(Protocol):
@@ -113,6 +128,10 @@ class SequenceMirror:
         """Each of `rows` was given its next token."""
         self.token_ids.append(rows, token_ids.astype(np.int32))
         self.sampling.append(rows, token_ids)
+
+    def take_in(self, row: int, place: int, token_ids: Sequence[int]) -> None:
+        """From `place` on `row` was given `token_ids`, which so far were counted at most."""
+        self.token_ids.put(row, place, token_ids)
 
     def num_output_tokens(self, row: int) -> int:
         return int(self.token_ids.lengths[row] - self.num_prompt_tokens[row])

@@ -12,7 +12,8 @@ Drafts are tokens that nobody sampled yet. The worker runs them behind the last 
 each position, and goes on for as long as what it sampled is the next draft; so it gives one token
 at least, and what it gives is what it would have given without drafts. The scheduler sends no
 further step of a sequence before it has read what became of its drafts. Some are the worker's own
-guess: what a sequence's grammar forces to come next it says with what it sampled.
+guess: what a sequence's grammar forces to come next it says with what it sampled. A worker may
+leave drafts out; they are as good as wrong then.
 
 A worker gives itself another name on its socket at every start, which is its epoch: what one said
 that is gone can never be taken for the word of the next. Knows nothing of requests, clients or
@@ -44,6 +45,15 @@ MAX_DRAFT_TOKENS = 64
 
 NumDraftTokens = Annotated[int, Meta(ge=0, le=MAX_DRAFT_TOKENS)]
 DraftTokenIds = Annotated[list[TokenId], Meta(max_length=MAX_DRAFT_TOKENS)]
+
+
+def max_sampled_rows(max_batch_size: int, max_draft_tokens: int = MAX_DRAFT_TOKENS) -> int:
+    """Tokens that a step may sample, drafts included: where all sequences run, there are none.
+
+    A lone one has room for as many as it may ever have. Wider steps are no gain: a GPU that can run
+    the largest batch has its arithmetic to spare up to about there, and memory for so many logits.
+    """
+    return max(max_batch_size, 1 + max_draft_tokens)
 
 
 class NewSequence(Part, frozen=True):

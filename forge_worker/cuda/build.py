@@ -106,7 +106,7 @@ def build_runner(
 def _buffers(sizes: EngineSizes, arena: Arena) -> Buffers:
     config, num_tokens, dtype = sizes.config, sizes.max_tokens, sizes.precision.dtype
     num_rows, hidden = sizes.limits.max_batch_size, config.hidden_size
-    logits = (num_rows, config.vocab_size)
+    logits = (sizes.limits.max_sampled_rows, config.vocab_size)
     residual = arena.take((num_tokens, hidden), np.float32)
     final = arena.take((num_tokens + num_rows, hidden), dtype)
     layer = arena.take((layer_elements(config, num_tokens),), dtype)
@@ -229,7 +229,7 @@ def _feed(site: Site, constraints: Constraints) -> FedTables:
 
 def _drawer(site: Site, buffers: Buffers, tables: DeviceTables) -> Drawer:
     device, config = site.device, site.sizes.config
-    max_rows, vocab_size = site.sizes.limits.max_batch_size, config.vocab_size
+    max_rows, vocab_size = site.sizes.limits.max_sampled_rows, config.vocab_size
     memory = site.arena.take((sampler_bytes(max_rows, vocab_size),), np.uint8)
     return Drawer(
         buffers=LogitBuffers(buffers.activations.logits, buffers.processed_logits),

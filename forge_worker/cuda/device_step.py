@@ -35,3 +35,15 @@ class DeviceStep(NamedTuple):
     singles: Array  # int32 [num_singles], indices of sequences
     tiles: Array  # int32 [num_tiles, 2]: index of a sequence, first query of the tile in its chunk
     logit_rows: Array  # int32 [num_logits], indices into token_ids
+
+
+class SampledRows(NamedTuple):
+    """The rows of a step that are sampled, int32 [num_rows] each; see SampledPlaces.
+
+    Those of one sequence follow one another, the one with no draft before it first.
+    """
+
+    table_rows: Array
+    context_lens: Array  # the places that their tokens will take
+    assumed: Array  # drafts before each, which it takes for right
+    mask_rows: Array  # of the table of masks

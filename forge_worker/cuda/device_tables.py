@@ -4,7 +4,9 @@
     block_tables  int32 [rows, max_blocks]
     params        int32 [rows, PARAM_WORDS]          see ParamWord
     rules         int32 [rows, RULE_WORDS]           see RuleWord: bias, early ends, bad words
-    masks         int32 [rows, ceil(vocab / 32)]     bit t % 32 of word t // 32: token t is allowed
+    masks         int32 [rows + drafts, ceil(vocab / 32)]  bit t % 32 of word t // 32: token t is
+                                                     allowed; behind those of sequences stand those
+                                                     of a step's drafts
     seen          uint16 [rows, vocab, rounded up]   see kernels/step.cu
     staging       int32 [STAGING_WORDS]              what is being uploaded
 
@@ -116,7 +118,7 @@ def table_places(limits: Limits) -> TablePlaces:
         (rows, limits.max_blocks_per_sequence),
         (rows, PARAM_WORDS),
         (rows, int(RULE_WORDS)),
-        (rows, mask_words(vocab_size)),
+        (rows + limits.max_drafts, mask_words(vocab_size)),
         (rows, _rounded(-(-vocab_size // _SEEN_PER_WORD), _ROW_WORDS)),
         (1, STAGING_WORDS),
     )

@@ -9,7 +9,7 @@ else to do. Knows buckets, not what a step computes.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from forge_worker.cuda.device import Device, Graph
 
@@ -21,16 +21,17 @@ class StepGraphs:
     """`run_step(num_rows)` queues all kernels of a decode step that is `num_rows` wide."""
 
     def __init__(
-        self, device: Device, max_batch_size: int, run_step: Callable[[int], None]
+        self, device: Device, widths: Sequence[int], run_step: Callable[[int], None]
     ) -> None:
+        """`widths` rise; no step is wider than the last."""
         self._device = device
         self._run_step = run_step
         self._graphs: dict[int, Graph] = {}
         self._wanted: list[int] = []
-        self.buckets = buckets(max_batch_size)
+        self.buckets = widths
 
     def bucket_of(self, num_rows: int) -> int:
-        """How wide a step for `num_rows` live rows is; they are at most max_batch_size."""
+        """How wide a step for `num_rows` live rows is; they are at most the last width."""
         return self.buckets[bisect_left(self.buckets, num_rows)]
 
     def run(self, bucket: int) -> None:
@@ -55,3 +56,9 @@ def buckets(max_batch_size: int) -> list[int]:
     """1, 2, 4, 8, 16, 24 … and the largest batch itself."""
     regular = [*SMALL_BUCKETS, *range(BUCKET_STEP, max_batch_size, BUCKET_STEP)]
     return [size for size in regular if size < max_batch_size] + [max_batch_size]
+
+
+def draft_buckets(max_sampled_rows: int) -> list[int]:
+    """2, 4, 8 … and the largest: few, since a step with drafts has any number of rows."""
+    powers = (1 << shift for shift in range(1, max_sampled_rows.bit_length()))
+    return [*(size for size in powers if size < max_sampled_rows), max_sampled_rows]

@@ -39,13 +39,16 @@ class EngineSizes(NamedTuple):
     config: ModelConfig
     precision: Precision
     limits: Limits
-    max_tokens: int  # of a step; not less than there may be sequences
+    max_tokens: int  # of a step; not less than there may be rows that are sampled
     is_deterministic: bool
     blocks: KeptBlocks = NO_BLOCKS
 
     @property
     def step_limits(self) -> StepLimits:
-        return StepLimits(self.max_tokens, self.limits.max_batch_size, self.limits.max_model_len)
+        limits = self.limits
+        return StepLimits(
+            self.max_tokens, limits.max_batch_size, limits.max_model_len, limits.max_sampled_rows
+        )
 
     @property
     def geometry(self) -> AttentionGeometry:
@@ -77,13 +80,14 @@ class EngineSizes(NamedTuple):
 
     @property
     def header_limits(self) -> HeaderLimits:
-        num_sequences = self.limits.max_batch_size
-        max_tiles = self.max_tokens // tile_shape(self.geometry).queries + num_sequences
-        return HeaderLimits(num_sequences, self.max_tokens, max_tiles)
+        """A graph with drafts has room for a tile a row."""
+        max_sampled = self.limits.max_sampled_rows
+        max_tiles = self.max_tokens // tile_shape(self.geometry).queries + max_sampled
+        return HeaderLimits(self.limits.max_batch_size, self.max_tokens, max_tiles, max_sampled)
 
     @property
     def result_limits(self) -> ResultLimits:
-        return ResultLimits(self.limits.max_batch_size, self.max_tokens)
+        return ResultLimits(self.limits.max_sampled_rows, self.max_tokens)
 
 
 class WorkspaceParts(NamedTuple):
@@ -106,7 +110,7 @@ class WorkspaceParts(NamedTuple):
 
 def workspace_parts(sizes: EngineSizes, info: DeviceInfo) -> WorkspaceParts:
     config, limits, num_tokens = sizes.config, sizes.limits, sizes.max_tokens
-    step_limits, rows = sizes.step_limits, limits.max_batch_size
+    step_limits, rows = sizes.step_limits, limits.max_sampled_rows
     token_bytes = 2 * aligned(4 * num_tokens) + aligned(8 * num_tokens)
     return WorkspaceParts(
         activations=sum(activations(config, step_limits, sizes.precision.element_bytes)),

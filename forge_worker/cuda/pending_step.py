@@ -12,6 +12,7 @@ import numpy as np
 
 from forge_common.protocol.message import Failure
 from forge_common.protocol.scheduler_worker import RunBatch
+from forge_worker.cuda.sampled_places import SampledPlaces, sampled_places
 from forge_worker.forward_inputs import IntArray
 from forge_worker.scheduled_rows import ScheduledRows
 from forge_worker.sequence_mirror import SequenceMirror
@@ -32,6 +33,7 @@ class PendingStep(NamedTuple):
     scheduled: ScheduledRows
     query_starts: IntArray  # [num_scheduled + 1]
     sampling: IntArray  # the scheduled sequences that sample
+    sampled: SampledPlaces  # their rows
     unfinished: IntArray  # the others
     scored: ScoredTokens
     errors: list[Failure | None]  # by scheduled sequence, known before it ran
@@ -43,14 +45,24 @@ class PendingStep(NamedTuple):
         return int(self.query_starts[-1])
 
     @property
+    def num_sampled(self) -> int:
+        """Rows."""
+        return len(self.sampled.owners)
+
+    @property
     def only_decodes(self) -> bool:
         """Every sequence runs its last known token and samples the next."""
         return self.num_tokens == len(self.sampling)
 
     @property
+    def only_samples(self) -> bool:
+        """Likewise, but that some have drafts to run besides."""
+        return self.num_tokens == self.num_sampled
+
+    @property
     def num_sampled_entries(self) -> IntArray:
-        """As CudaLogprobs.score wants it, for each that samples."""
-        counts = [self.num_logprobs[owner] for owner in self.sampling.tolist()]
+        """As CudaLogprobs.score wants it, for each row that is sampled."""
+        counts = [self.num_logprobs[owner] for owner in self.sampled.owners.tolist()]
         return np.array([_num_entries(count) for count in counts], np.int32)
 
 
@@ -60,13 +72,15 @@ def pending_step(batch: RunBatch, scheduled: ScheduledRows, mirror: SequenceMirr
     rows = scheduled.rows.tolist()
     params = [mirror.params[row] for row in rows]
     vocab_size = mirror.limits.vocab_size
+    sampling = np.flatnonzero(scheduled.is_sampling).astype(np.int32)
     num_prompt_logprobs = [_at_most(param.num_prompt_logprobs, vocab_size) for param in params]
     return PendingStep(
         step_id=batch.step_id,
         sequence_ids=[sequence.sequence_id for sequence in batch.scheduled],
         scheduled=scheduled,
         query_starts=query_starts,
-        sampling=np.flatnonzero(scheduled.is_sampling).astype(np.int32),
+        sampling=sampling,
+        sampled=sampled_places(mirror, scheduled, sampling),
         unfinished=np.flatnonzero(~scheduled.is_sampling).astype(np.int32),
         scored=_scored_tokens(scheduled, query_starts, num_prompt_logprobs, mirror),
         errors=[mirror.failures.get(row) for row in rows],

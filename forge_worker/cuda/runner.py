@@ -4,7 +4,9 @@
                                                                     later ─▶ BatchOutput
 
 The host never waits: a step's tokens stay on the device, where the next step finds them, and what
-the host must know of them it reads when the event has passed. Knows no sockets and no kernel.
+the host must know of them it reads when the event has passed. How many a sequence with drafts has
+got is such a thing; so it has no further step queued, as the scheduler sees to. Knows no sockets
+and no kernel.
 """
 
 from __future__ import annotations
@@ -18,17 +20,17 @@ from typing import NamedTuple
 import numpy as np
 from msgspec.structs import replace
 
-from forge_common.protocol.message import Failure
 from forge_common.protocol.scheduler_worker import BatchOutput, RunBatch, SampledSequence
 from forge_worker.constraints import Constraints
 from forge_worker.cuda.completion import CompletionWatch
 from forge_worker.cuda.device import Event
+from forge_worker.cuda.draft_plan import DraftPlanner
+from forge_worker.cuda.follow_up import FollowUp
 from forge_worker.cuda.pending_step import PendingStep, pending_step
 from forge_worker.cuda.step_answers import answer
 from forge_worker.cuda.step_queue import StepQueue
 from forge_worker.cuda.step_results import Results
 from forge_worker.masks import Masks
-from forge_worker.sampler.blame import blamed
 from forge_worker.scheduled_rows import ScheduledRows
 from forge_worker.sequence_mirror import SequenceMirror
 
@@ -57,6 +59,8 @@ class CudaRunner:
         self.mirror = mirror
         self._queue = queue
         self._constraints = constraints
+        self._drafts = DraftPlanner(mirror, constraints)
+        self._follow_up = FollowUp(mirror, constraints)
         self._free_results = [queue.results.allocate_host() for _ in range(MAX_IN_FLIGHT)]
         self._in_flight: deque[InFlight] = deque()
         self._outputs: list[BatchOutput] = []
@@ -65,19 +69,20 @@ class CudaRunner:
 
     def launch(self, batch: RunBatch) -> None:
         scheduled = self.mirror.apply(batch)
+        self._drafts.meet(batch)
+        self._follow_up.meet(batch)
         self._constraints.begin_step(len(scheduled.rows))
         masks = self._constraints.masks(scheduled.rows[scheduled.is_sampling].tolist())
-        split = _split(batch, scheduled, masks)
+        plan = self._drafts.plan(batch, scheduled, masks)
+        split = _split(batch, plan.scheduled, masks)
         pending = _with_errors(pending_step(split.batch, split.scheduled, self.mirror), masks)
         if not self._free_results:
             self._take_oldest()
         results = self._free_results.pop()
         launched = perf_counter()
-        self._queue.upload_masks(masks.words)
+        self._queue.upload_masks(masks.words | plan.words)
         event = self._queue.run(pending, results)
-        # Which tokens these are only the device knows as yet; the host counts them.
-        sampling_rows = split.scheduled.rows[pending.sampling]
-        self.mirror.append(sampling_rows, np.zeros(len(sampling_rows), np.int64))
+        self._count(pending)
         sequence_ids = [sequence.sequence_id for sequence in batch.scheduled]
         self._in_flight.append(
             InFlight(pending, sequence_ids, split.delayed, results, event, launched)
@@ -107,35 +112,21 @@ class CudaRunner:
         now = perf_counter()
         forward_s = now - max(step.launched, self._last_end)
         self._last_end = now
-        sequences = [self._followed(each) for each in answer(step.pending, step.results)]
+        sequences = answer(step.pending, step.results)
         self._free_results.append(step.results)
-        answered = {
-            each.sequence_id: each if each.error is None else self._failed(each, each.error)
-            for each in sequences
-        }
+        for each in sequences:
+            if each.is_delayed:
+                self._drafts.distrust(each.sequence_id)
+        followed = self._follow_up.take_in(step.pending, sequences)
+        answered = {each.sequence_id: each for each in followed}
         all_of_them = [_answer_to(sequence_id, answered, step) for sequence_id in step.sequence_ids]
         self._outputs.append(BatchOutput(step.pending.step_id, all_of_them, forward_s))
 
-    def _followed(self, sampled: SampledSequence) -> SampledSequence:
-        """Let its grammar, if it has one, know the token; it may fail by that."""
-        row = self.mirror.row_of(sampled.sequence_id)
-        if row is None or not sampled.token_ids:
-            return sampled
-        problems = self._constraints.advance([row], sampled.token_ids)
-        if row not in problems:
-            return sampled
-        return SampledSequence(sampled.sequence_id, [], error=problems[row])
-
-    def _failed(self, sampled: SampledSequence, failure: Failure) -> SampledSequence:
-        """Its later steps answer the same; it may be gone already."""
-        row = self.mirror.row_of(sampled.sequence_id)
-        if row is None:
-            return sampled
-        # The token it was not given is counted already.
-        num_output_tokens = self.mirror.num_output_tokens(row) - 1
-        failure = blamed(failure, self.mirror.params[row], num_output_tokens)
-        self.mirror.fail(row, failure)
-        return replace(sampled, error=failure)
+    def _count(self, pending: PendingStep) -> None:
+        """Which tokens a step gives only the device knows as yet; and with drafts, how many."""
+        scheduled, sampling = pending.scheduled, pending.sampling
+        rows = scheduled.rows[sampling[scheduled.num_draft_tokens[sampling] == 0]]
+        self.mirror.append(rows, np.zeros(len(rows), np.int64))
 
 
 def _split(batch: RunBatch, scheduled: ScheduledRows, masks: Masks) -> Split:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from forge_worker.cuda.device import Device, KernelSource
+from forge_worker.cuda.device_step import SampledRows
 from forge_worker.cuda.device_tables import KERNEL_CONSTANTS, DeviceTables
 from forge_worker.cuda.shapes import require
 from forge_worker.ops.protocol import Array
@@ -28,7 +29,7 @@ _DRAW_BYTES = 24  # struct Draw
 
 
 class RowStatus(IntEnum):
-    """As kernels/sampling_row.cuh has it."""
+    """As kernels/row_status.cuh has it."""
 
     SOUND = 0
     NOT_FINITE = 1
@@ -42,8 +43,7 @@ class Drawing(NamedTuple):
     """Arrays of one step; rows beyond the live ones, of which `counts` tells, are left alone."""
 
     counts: Array  # int32 [4], of DeviceStep
-    rows: Array  # int32 [num_rows], of DeviceTables
-    context_lens: Array  # int32 [num_rows], the places that the tokens will take
+    rows: SampledRows
     logits: Array  # float32 [num_rows, vocab_size]
     processed: Array  # like logits, the sampler's own to write
     tokens: Array  # int32 [num_rows], comes out
@@ -78,7 +78,7 @@ class CudaSampler:
     def sample(self, drawing: Drawing) -> None:
         """Queue all that turns `logits` into `tokens` and `statuses`."""
         self._check(drawing)
-        num_rows = len(drawing.rows)
+        num_rows = len(drawing.tokens)
         slices = (self._num_slices, num_rows, 1)
         self._find_best(slices, (_SLICE_THREADS, 1, 1), self._best_args(drawing))
         self._narrow_rows((num_rows, 1, 1), (_ROW_THREADS, 1, 1), self._narrow_args(drawing))
@@ -88,6 +88,8 @@ class CudaSampler:
         tables = self._tables
         return (
             *self._common_args(drawing),
+            drawing.rows.assumed,
+            drawing.rows.mask_rows,
             tables.rules,
             tables.masks,
             tables.seen,
@@ -125,17 +127,19 @@ class CudaSampler:
         return (
             drawing.logits,
             drawing.processed,
-            drawing.rows,
-            drawing.context_lens,
+            drawing.rows.table_rows,
+            drawing.rows.context_lens,
             drawing.counts,
             self._tables.params,
         )
 
     def _check(self, drawing: Drawing) -> None:
-        num_rows = len(drawing.rows)
+        num_rows = len(drawing.tokens)
         if num_rows > self._max_rows:
             raise ValueError(f"{num_rows} rows are sampled, over {self._max_rows}")
-        for name in ("rows", "context_lens", "tokens", "statuses"):
+        for name, array in drawing.rows._asdict().items():
+            require(name, array, (num_rows,), np.int32)
+        for name in ("tokens", "statuses"):
             require(name, getattr(drawing, name), (num_rows,), np.int32)
         for name in ("logits", "processed"):
             shape = (num_rows, self._vocab_size)

@@ -24,6 +24,7 @@ from forge_common.checkpoint import Checkpoint, ModelConfig
 from forge_common.config import BatchSettings, WorkerConfig
 from forge_common.device_blocks import KeptBlocks
 from forge_common.memory_plan import MemoryPlan, plan_memory
+from forge_common.protocol.scheduler_worker import MAX_DRAFT_TOKENS, max_sampled_rows
 from forge_worker.constraints import Constraints
 from forge_worker.cuda.arena import Arena
 from forge_worker.cuda.build import Site, build_runner
@@ -154,12 +155,13 @@ def limits_of(config: ModelConfig, batch: BatchSettings, shape: Shape) -> Limits
         block_size=shape.block_size,
         num_blocks=shape.num_blocks,
         vocab_size=config.vocab_size,
+        max_draft_tokens=MAX_DRAFT_TOKENS,
     )
 
 
 def max_tokens_of(batch: BatchSettings) -> int:
-    """A graph of all sequences must fit as well as the longest chunk."""
-    return max(batch.max_prefill_tokens, batch.max_batch_size)
+    """The widest graph must fit as well as the longest chunk."""
+    return max(batch.max_prefill_tokens, max_sampled_rows(batch.max_batch_size))
 
 
 def _memory(

@@ -5,34 +5,52 @@ Knows what was asked and what came out; no device, and no sequence's present sta
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
+
 from forge_common.protocol.message import Failure, PositionLogprobs
 from forge_common.protocol.scheduler_worker import SampledSequence
 from forge_worker.cuda.logprobs import entry_of
 from forge_worker.cuda.pending_step import PendingStep
 from forge_worker.cuda.sampler import ERRORS, RowStatus
 from forge_worker.cuda.step_results import Results
+from forge_worker.cuda.verification import given_rows
 
 
 def answer(pending: PendingStep, results: Results) -> list[SampledSequence]:
-    """One for each scheduled sequence, in its order; what failed has an error and nothing else."""
-    errors = _errors(pending, results)
-    tokens = _tokens(pending, results)
-    logprobs = _sampled_logprobs(pending, results, tokens)
+    """One for each scheduled sequence, in its order; what failed has an error and nothing else.
+
+    Those that drafts may have spoilt are delayed.
+    """
+    given = dict(zip(pending.sampling.tolist(), given_rows(pending, results), strict=True))
+    errors = _errors(pending, results, given)
+    tokens = _tokens(results, given)
+    logprobs = _sampled_logprobs(pending, results, given)
     prompt_logprobs = _prompt_logprobs(pending, results)
     return [
         SampledSequence(sequence_id, [], error=errors[owner])
         if errors[owner] is not None
         else SampledSequence(
-            sequence_id, tokens.get(owner, []), logprobs.get(owner), prompt_logprobs.get(owner)
+            sequence_id,
+            tokens.get(owner, []),
+            logprobs.get(owner),
+            prompt_logprobs.get(owner),
+            is_delayed=owner in given and len(given[owner]) == 0,
         )
         for owner, sequence_id in enumerate(pending.sequence_ids)
     ]
 
 
-def _errors(pending: PendingStep, results: Results) -> list[Failure | None]:
+def _errors(
+    pending: PendingStep, results: Results, given: Mapping[int, range]
+) -> list[Failure | None]:
+    """Of a sequence's rows the first one tells; behind it, an unsound one ends what is given."""
     errors = list(pending.errors)
+    first_rows = np.array([(owner, rows.start) for owner, rows in given.items() if rows], np.int32)
+    owners, rows = first_rows.reshape(-1, 2).T
     owners_and_statuses = [
-        (pending.sampling, results.statuses),
+        (owners, results.statuses[rows]),
         (pending.unfinished, results.chunk_statuses),
         (pending.scored.owners, results.scored.scores.statuses),
     ]
@@ -43,17 +61,19 @@ def _errors(pending: PendingStep, results: Results) -> list[Failure | None]:
     return errors
 
 
-def _tokens(pending: PendingStep, results: Results) -> dict[int, list[int]]:
-    owners = pending.sampling.tolist()
-    return {owner: [token] for owner, token in zip(owners, results.tokens.tolist(), strict=False)}
+def _tokens(results: Results, given: Mapping[int, range]) -> dict[int, list[int]]:
+    tokens = results.tokens.tolist()
+    return {owner: tokens[rows.start : rows.stop] for owner, rows in given.items()}
 
 
 def _sampled_logprobs(
-    pending: PendingStep, results: Results, tokens: dict[int, list[int]]
+    pending: PendingStep, results: Results, given: Mapping[int, range]
 ) -> dict[int, list[PositionLogprobs]]:
     return {
-        owner: [entry_of(results.sampled.scores, index, tokens[owner][0], count)]
-        for index, owner in enumerate(pending.sampling.tolist())
+        owner: [
+            entry_of(results.sampled.scores, row, int(results.tokens[row]), count) for row in rows
+        ]
+        for owner, rows in given.items()
         if (count := pending.num_logprobs[owner]) is not None
     }
 

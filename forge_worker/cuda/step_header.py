@@ -1,7 +1,8 @@
 """StepHeader: what the host says of a step, packed into one array and sent up as one copy.
 
     counts │ sequence_rows │ context_lens │ query_starts │ singles │ sample_rows │ sample_lens
-           │ sample_entries │ logit_rows │ scored_tokens │ scored_entries │ tiles
+           │ sample_assumed │ sample_masks │ sample_entries │ logit_rows │ scored_tokens
+           │ scored_entries │ tiles
 
 Each section has its own fixed address, so that graphs find it; a step that only decodes sends the
 front part alone. What a token is, its position and its slot are not here: the device derives them
@@ -28,6 +29,7 @@ class HeaderLimits(NamedTuple):
     max_sequences: int
     max_tokens: int
     max_tiles: int
+    max_sampled: int  # rows; not less than sequences
 
 
 class HeaderArrays(NamedTuple):
@@ -38,9 +40,11 @@ class HeaderArrays(NamedTuple):
     context_lens: Array  # [num_sequences]
     query_starts: Array  # [num_sequences + 1]
     singles: Array  # [num_singles]
-    sample_rows: Array  # [num_sampling], rows of the tables
-    sample_lens: Array  # [num_sampling], known tokens of each
-    sample_entries: Array  # [num_sampling], how many logprobs each wants
+    sample_rows: Array  # [num_sampled], rows of the tables
+    sample_lens: Array  # [num_sampled], tokens before each, drafts among them
+    sample_assumed: Array  # [num_sampled], how many of those are drafts
+    sample_masks: Array  # [num_sampled], rows of the table of masks
+    sample_entries: Array  # [num_sampled], how many logprobs each wants
     logit_rows: Array  # [num_logits]
     scored_tokens: Array  # [num_scored], the prompt tokens whose logprobs are asked for
     scored_entries: Array  # [num_scored], how many logprobs each wants
@@ -87,5 +91,6 @@ class StepHeader:
 def _capacities(limits: HeaderLimits) -> tuple[int, ...]:
     each = limits.max_sequences
     num_tokens = limits.max_tokens
-    front = (NUM_COUNTS, each, each, each + 1, each, each, each, each)
+    sampled = limits.max_sampled
+    front = (NUM_COUNTS, each, each, each + 1, each, *[sampled] * 5)
     return (*front, num_tokens + each, num_tokens, num_tokens, 2 * limits.max_tiles)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from forge_worker.cuda.device import Device, KernelSource
-from forge_worker.cuda.device_step import DeviceStep
+from forge_worker.cuda.device_step import DeviceStep, SampledRows
 from forge_worker.cuda.device_tables import KERNEL_CONSTANTS, DeviceTables
 from forge_worker.cuda.shapes import require
 from forge_worker.ops.protocol import Array
@@ -59,17 +59,21 @@ class StepKernels:
         )
         self._expand_step((-(-num_tokens // _THREADS), 1, 1), (_THREADS, 1, 1), args)
 
-    def append(self, counts: Array, rows: Array, context_lens: Array, sampled: Array) -> None:
-        """Each of `rows` has put out the token of `sampled`; all int32 [num_logits]."""
-        tables, num_rows = self._tables, len(rows)
-        require("rows", rows, (num_rows,), np.int32)
-        require("context_lens", context_lens, (num_rows,), np.int32)
+    def append(self, counts: Array, rows: SampledRows, sampled: Array, statuses: Array) -> None:
+        """`rows` have put out the tokens of `sampled`, as far as `statuses` says that they are
+        sound and what they assumed was right; all int32 [num_rows]."""
+        tables, num_rows = self._tables, len(sampled)
+        for name, array in rows._asdict().items():
+            require(name, array, (num_rows,), np.int32)
         require("sampled", sampled, (num_rows,), np.int32)
+        require("statuses", statuses, (num_rows,), np.int32)
         args = (
             counts,
-            rows,
-            context_lens,
+            rows.table_rows,
+            rows.context_lens,
+            rows.assumed,
             sampled,
+            statuses,
             tables.params,
             tables.token_ids,
             tables.seen,

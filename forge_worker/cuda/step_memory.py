@@ -6,22 +6,13 @@ A step of any width is a view of the first rows of each. Knows no requests.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from forge_worker.cuda.arena import Arena
 from forge_worker.cuda.device import Device
-from forge_worker.cuda.device_step import DeviceStep, StepShape
+from forge_worker.cuda.device_step import DeviceStep, SampledRows, StepShape
 from forge_worker.cuda.step_header import HeaderArrays, HeaderLimits, StepHeader, header_bytes
 from forge_worker.ops.protocol import Array
-
-
-class SampledRows(NamedTuple):
-    """The rows of a step that get a token: int32 [num_sampling] each."""
-
-    table_rows: Array
-    context_lens: Array
 
 
 class StepMemory:
@@ -55,4 +46,9 @@ class StepMemory:
 
     def sampled_rows(self, num_rows: int) -> SampledRows:
         arrays = self.header.arrays
-        return SampledRows(arrays.sample_rows[:num_rows], arrays.sample_lens[:num_rows])
+        return SampledRows(
+            arrays.sample_rows[:num_rows],
+            arrays.sample_lens[:num_rows],
+            arrays.sample_assumed[:num_rows],
+            arrays.sample_masks[:num_rows],
+        )

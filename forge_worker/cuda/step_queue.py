@@ -2,8 +2,9 @@
 
     changes of tables ─▶ header ─▶ expand ─▶ model ─▶ logits ─▶ sample ─▶ append ─▶ downloads
 
-A step that only decodes goes as one graph where there is one. Any other runs kernel by kernel: its
-launches are hidden behind its own work. Knows no sockets and waits for nothing.
+A step that only decodes goes as one graph where there is one, and so does one that also verifies
+drafts. Any other runs kernel by kernel: its launches are hidden behind its own work. Knows no
+sockets and waits for nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from forge_worker.cuda.device import Device, Event
 from forge_worker.cuda.device_step import StepShape
 from forge_worker.cuda.device_tables import DeviceTables
 from forge_worker.cuda.finite import FiniteCheck
-from forge_worker.cuda.graphs import StepGraphs
+from forge_worker.cuda.graphs import StepGraphs, buckets, draft_buckets
 from forge_worker.cuda.logprobs import CudaLogprobs
 from forge_worker.cuda.pending_step import PendingStep
 from forge_worker.cuda.sampler import CudaSampler, Drawing
@@ -33,6 +34,7 @@ from forge_worker.kv_cache import KVCache
 from forge_worker.models.registry import Model
 from forge_worker.ops.protocol import Array
 from forge_worker.sampler.grammar_mask import MaskWords
+from forge_worker.scheduled_rows import ScheduledRows
 
 
 class LogitBuffers(NamedTuple):
@@ -49,6 +51,13 @@ class TableFeed(NamedTuple):
     ring: UploadRing
     sampling: CudaSamplingTable
     kernels: StepKernels
+
+    def write_drafts(self, scheduled: ScheduledRows) -> None:
+        """Behind the known tokens of their sequences, so that they are run like those."""
+        places, rows = scheduled.num_known_tokens, scheduled.rows
+        for owner in np.flatnonzero(scheduled.num_draft_tokens).tolist():
+            word = self.tables.places.token_ids.word(int(rows[owner]), int(places[owner]))
+            self.ring.write(word, scheduled.drafts_of(owner))
 
     def flush(self) -> None:
         self.ring.flush()
@@ -84,7 +93,10 @@ class StepQueue:
         self._memory = memory
         self._feed = feed
         self._drawer = drawer
-        self._graphs = StepGraphs(device, feed.tables.limits.max_batch_size, self._decode)
+        limits = feed.tables.limits
+        self._max_sequences = limits.max_batch_size
+        self._decodes = StepGraphs(device, buckets(limits.max_batch_size), self._decode)
+        self._verifies = StepGraphs(device, draft_buckets(limits.max_sampled_rows), self._verify)
 
     def run(self, pending: PendingStep, host: Results) -> Event:
         """Queue a step whose results will stand in `host` once the event has passed.
@@ -96,14 +108,10 @@ class StepQueue:
                 f"a step of {pending.num_tokens} tokens is over the {self._memory.max_tokens}"
                 " that --max-prefill-tokens allows"
             )
+        self._feed.write_drafts(pending.scheduled)
         self._feed.flush()
         if pending.num_tokens:
-            work = self._attention_work(pending)
-            self._memory.header.upload(header_of(pending, work))
-            if pending.only_decodes:
-                self._graphs.run(self._graphs.bucket_of(len(pending.sampling)))
-            else:
-                self._run_mixed(pending, shape_of(pending, work))
+            self._run(pending, self._attention_work(pending))
             self._download(pending, host)
         return self._device.record()
 
@@ -113,15 +121,41 @@ class StepQueue:
             self._feed.ring.write(self._feed.tables.places.masks.word(row), mask)
 
     def record_graph(self) -> None:
-        self._graphs.record_one()
+        if not self._decodes.record_one():
+            self._verifies.record_one()
+
+    def _run(self, pending: PendingStep, work: AttentionWork) -> None:
+        if pending.only_decodes:
+            self._memory.header.upload(header_of(pending, work))
+            self._decodes.run(self._decodes.bucket_of(pending.num_sampled))
+        elif pending.only_samples:
+            width = self._verifies.bucket_of(pending.num_sampled)
+            padded = padded_work(work, self._verify_shape(width), len(pending.sequence_ids))
+            self._memory.header.upload(header_of(pending, padded))
+            self._verifies.run(width)
+        else:
+            self._memory.header.upload(header_of(pending, work))
+            self._run_mixed(pending, shape_of(pending, work))
 
     def _decode(self, width: int) -> None:
         """Every kernel of a step of `width` sequences, of which fewer may be live."""
         singles, tiles = (width, 0) if self._planner.has_singles else (0, width)
-        shape = StepShape(width, width, width, singles, tiles)
+        self._run_sampling(StepShape(width, width, width, singles, tiles))
+
+    def _verify(self, width: int) -> None:
+        """Every kernel of a step of `width` tokens, each of them sampled behind."""
+        self._run_sampling(self._verify_shape(width))
+
+    def _verify_shape(self, width: int) -> StepShape:
+        """Who has no drafts may be a single; each that has some has a tile for a few tokens."""
+        sequences = min(width, self._max_sequences)
+        singles = sequences if self._planner.has_singles else 0
+        return StepShape(width, sequences, width, singles, width)
+
+    def _run_sampling(self, shape: StepShape) -> None:
         step = self._memory.step(shape, self._feed.tables.block_tables)
         self._feed.kernels.expand(step)
-        self._draw(self._model.hidden(step, self._kv_cache), width)
+        self._draw(self._model.hidden(step, self._kv_cache), shape.num_logits)
 
     def _attention_work(self, pending: PendingStep) -> AttentionWork:
         scheduled = pending.scheduled
@@ -131,34 +165,29 @@ class StepQueue:
         step = self._memory.step(shape, self._feed.tables.block_tables)
         self._feed.kernels.expand(step)
         hidden = self._model.hidden(step, self._kv_cache)
-        num_sampling, num_chunks = len(pending.sampling), len(pending.unfinished)
-        num_last = num_sampling + num_chunks
+        num_sampled, num_chunks = pending.num_sampled, len(pending.unfinished)
+        num_last = num_sampled + num_chunks
         if num_chunks:
             statuses = self.results.on_device.chunk_statuses[:num_chunks]
-            self._drawer.finite_check(hidden[num_sampling:num_last], statuses)
+            self._drawer.finite_check(hidden[num_sampled:num_last], statuses)
         self._score_prompts(hidden[num_last:])
-        if num_sampling:
-            self._draw(hidden, num_sampling)
+        if num_sampled:
+            self._draw(hidden, num_sampled)
 
     def _draw(self, hidden: Array, num_rows: int) -> None:
         """Tokens for the first `num_rows` states, or for as many as are live."""
         logits = self._model.logits(hidden[:num_rows])
-        rows, context_lens = self._memory.sampled_rows(num_rows)
         on_device = self.results.on_device
-        counts, tokens = self._memory.arrays.counts, on_device.tokens[:num_rows]
-        processed, statuses = self._drawer.buffers.processed, on_device.statuses
-        self._drawer.sampler.sample(
-            Drawing(
-                counts=counts,
-                rows=rows,
-                context_lens=context_lens,
-                logits=logits,
-                processed=processed[:num_rows],
-                tokens=tokens,
-                statuses=statuses[:num_rows],
-            )
+        drawing = Drawing(
+            counts=self._memory.arrays.counts,
+            rows=self._memory.sampled_rows(num_rows),
+            logits=logits,
+            processed=self._drawer.buffers.processed[:num_rows],
+            tokens=on_device.tokens[:num_rows],
+            statuses=on_device.statuses[:num_rows],
         )
-        self._feed.kernels.append(counts, rows, context_lens, tokens)
+        self._drawer.sampler.sample(drawing)
+        self._feed.kernels.append(drawing.counts, drawing.rows, drawing.tokens, drawing.statuses)
 
     def _score_prompts(self, hidden: Array) -> None:
         """Logprobs of prompt tokens, as many at a time as logits have room for."""
@@ -170,42 +199,54 @@ class StepQueue:
             self._drawer.scorer.score(self._model.logits(hidden[part]), chosen, num_entries, into)
 
     def _download(self, pending: PendingStep, host: Results) -> None:
-        on_device, num_sampling = self.results.on_device, len(pending.sampling)
+        on_device, num_sampled = self.results.on_device, pending.num_sampled
         if pending.num_sampled_entries.any():
-            part = slice(0, num_sampling)
+            part = slice(0, num_sampled)
             num_entries = self._memory.arrays.sample_entries[part]
             raw, into = self._drawer.buffers.raw[part], on_device.sampled.scores.of(part)
             self._drawer.scorer.score(raw, on_device.tokens[part], num_entries, into)
             self.results.download_scores(host.sampled, on_device.sampled)
         if len(pending.scored.owners):
             self.results.download_scores(host.scored, on_device.scored)
-        self.results.download(host, num_sampling, len(pending.unfinished))
+        self.results.download(host, num_sampled, len(pending.unfinished))
 
 
 def shape_of(pending: PendingStep, work: AttentionWork) -> StepShape:
-    num_sequences = len(pending.sequence_ids)
+    num_last = pending.num_sampled + len(pending.unfinished)
     return StepShape(
         num_tokens=pending.num_tokens,
-        num_sequences=num_sequences,
-        num_logits=num_sequences + len(pending.scored.owners),
+        num_sequences=len(pending.sequence_ids),
+        num_logits=num_last + len(pending.scored.owners),
         num_singles=len(work.singles),
         num_tiles=len(work.tiles),
     )
 
 
+def padded_work(work: AttentionWork, shape: StepShape, num_sequences: int) -> AttentionWork:
+    """As wide as `shape`: what is idle is of a sequence beyond the `num_sequences` there are."""
+    singles = np.full(shape.num_singles, num_sequences, np.int32)
+    singles[: len(work.singles)] = work.singles
+    tiles = np.full((shape.num_tiles, 2), num_sequences, np.int32)
+    tiles[: len(work.tiles)] = work.tiles
+    return AttentionWork(singles, tiles)
+
+
 def header_of(pending: PendingStep, work: AttentionWork) -> HeaderArrays:
-    scheduled, sampling = pending.scheduled, pending.sampling
+    scheduled, sampled = pending.scheduled, pending.sampled
+    num_live = (pending.num_tokens, len(pending.sequence_ids), pending.num_sampled, 0)
     last_tokens = pending.query_starts[1:] - 1
-    num_live = (pending.num_tokens, len(pending.sequence_ids), len(sampling), 0)
-    order = (last_tokens[sampling], last_tokens[pending.unfinished], pending.scored.places)
+    behind = (last_tokens - scheduled.num_draft_tokens)[sampled.owners] + sampled.assumed
+    order = (behind, last_tokens[pending.unfinished], pending.scored.places)
     return HeaderArrays(
         counts=np.array(num_live, np.int32),
         sequence_rows=scheduled.rows,
         context_lens=scheduled.context_lens,
         query_starts=pending.query_starts,
         singles=work.singles,
-        sample_rows=scheduled.rows[sampling],
-        sample_lens=scheduled.context_lens[sampling],
+        sample_rows=scheduled.rows[sampled.owners],
+        sample_lens=scheduled.num_known_tokens[sampled.owners] + sampled.assumed,
+        sample_assumed=sampled.assumed,
+        sample_masks=sampled.mask_rows,
         sample_entries=pending.num_sampled_entries,
         logit_rows=np.concatenate(order),
         scored_tokens=pending.scored.token_ids,

@@ -12,7 +12,7 @@ from forge_common.expert_workspace import ExpertRoom, expert_room, max_items
 from tests.common.test_memory_plan import model_config
 
 NAMES = ExpertNames("mlp", "gate", "gate_proj", "up_proj", "down_proj")
-LIMITS = StepLimits(max_tokens=4096, max_sequences=256, max_model_len=8192)
+LIMITS = StepLimits(max_tokens=4096, max_sequences=256, max_model_len=8192, max_sampled_rows=256)
 
 
 def experts_of(num_experts: int, num_chosen: int, inner: int) -> Experts:

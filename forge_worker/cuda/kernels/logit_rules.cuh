@@ -4,17 +4,19 @@
 // in float, each operation rounded once, so that the bits are the same. What is ruled out becomes
 // -inf. The mask comes in with the penalties, which changes nothing: -inf plus a bias is -inf.
 //
+// A row may sample behind drafts, which it takes for right: they are outputs like any other, but
+// that nothing counts them yet.
+//
 // A block works on tokens first .. last - 1 and on no others, so it needs no other block.
 // Constants: PARAM_..., RULE_... and RULE_WORDS, from device_tables.py.
 #pragma once
 
 #include "sampling_row.cuh"
+#include "seen.cuh"
 
 #ifndef RULE_WORDS
 #error "logit_rules.cuh needs RULE_WORDS and the RULE_... of device_tables.py"
 #endif
-
-constexpr uint32_t OUTPUT_COUNT = 0x7fffu;  // of a token's entry in `seen`, see step.cu
 
 struct RuleTables {
     const int* rules;
@@ -26,6 +28,14 @@ struct RuleTables {
     int seen_width;
 };
 
+// Which row of each table, and how far its tokens go.
+struct RulePlace {
+    long long row;
+    long long mask_row;
+    int context_len;
+    int num_assumed;  // drafts, the last of its tokens
+};
+
 struct RuleRow {
     SamplingRow row;
     const int* rules;
@@ -33,17 +43,24 @@ struct RuleRow {
     const uint16_t* seen;
     const int* outputs;  // tokens put out so far
     int num_outputs;
+    int num_assumed;  // of those, the last
 
     __device__ __forceinline__ RuleRow(SamplingRow sampling, const RuleTables& tables,
-                                       long long index, int context_len)
+                                       const RulePlace& place)
         : row(sampling),
-          rules(tables.rules + index * RULE_WORDS),
-          mask(tables.masks + index * tables.mask_width),
-          seen(tables.seen + index * tables.seen_width),
-          outputs(tables.token_ids + index * tables.token_width +
+          rules(tables.rules + place.row * RULE_WORDS),
+          mask(tables.masks + place.mask_row * tables.mask_width),
+          seen(tables.seen + place.row * tables.seen_width),
+          outputs(tables.token_ids + place.row * tables.token_width +
                   sampling.params[PARAM_NUM_PROMPT_TOKENS]),
-          num_outputs(context_len - sampling.params[PARAM_NUM_PROMPT_TOKENS])
+          num_outputs(place.context_len - sampling.params[PARAM_NUM_PROMPT_TOKENS]),
+          num_assumed(place.num_assumed)
     {
+    }
+
+    __device__ __forceinline__ const int* drafts() const
+    {
+        return outputs + num_outputs - num_assumed;
     }
 };
 
@@ -61,7 +78,7 @@ __device__ __forceinline__ float penalised(float logit, uint32_t seen, SamplingR
         return logit;
     }
     const float repetition = row.real(PARAM_REPETITION_PENALTY);
-    const float outputs = static_cast<float>(seen & OUTPUT_COUNT);
+    const float outputs = static_cast<float>(num_outputs_of(seen));
     const float presence = outputs > 0.0f ? row.real(PARAM_PRESENCE_PENALTY) : 0.0f;
     const float repeated = logit > 0.0f ? logit / repetition : logit * repetition;
     const float counted = __fmul_rn(row.real(PARAM_FREQUENCY_PENALTY), outputs);
@@ -84,6 +101,26 @@ __device__ __forceinline__ void penalise_and_mask(const RuleRow& of, const float
             value = penalised(value, of.seen[token], of.row);
         }
         processed[token] = has_mask && !is_allowed(of.mask, token) ? minus_infinity() : value;
+    }
+}
+
+// Once more for tokens among the drafts before this row, which count as outputs too. What is ruled
+// out stays so.
+__device__ __forceinline__ void penalise_drafts(const RuleRow& of, const float* logits,
+                                                float* processed, Slice slice)
+{
+    const bool has_mask = of.row.params[PARAM_HAS_MASK];
+    const int* drafts = of.drafts();
+    for (int i = threadIdx.x; i < of.num_assumed; i += blockDim.x) {
+        const int token = drafts[i];
+        if (!slice.has(token) || (has_mask && !is_allowed(of.mask, token))) {
+            continue;
+        }
+        uint32_t seen = of.seen[token];
+        for (int other = 0; other < of.num_assumed; ++other) {
+            seen = drafts[other] == token ? with_output(seen) : seen;
+        }
+        processed[token] = penalised(logits[token], seen, of.row);
     }
 }
 
@@ -147,6 +184,10 @@ __device__ __forceinline__ void apply_rules(const RuleRow& of, const float* logi
 {
     penalise_and_mask(of, logits, processed, slice);
     __syncthreads();
+    if (of.num_assumed > 0 && of.row.params[PARAM_HAS_PENALTIES]) {
+        penalise_drafts(of, logits, processed, slice);
+        __syncthreads();
+    }
     add_biases(of, processed, slice);
     __syncthreads();
     ban_early_ends(of, processed, slice);

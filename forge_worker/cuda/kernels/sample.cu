@@ -10,6 +10,8 @@
 //
 // logits float32 [rows, vocab_size], left as they are; rows with rules are worked on in
 // `processed`, of the same shape. A grid may have more rows than counts[2]: the rest do nothing.
+// A sequence with drafts has several rows: the i-th samples behind i of them, of which `assumed`
+// tells, by a mask of its own.
 //
 // A token's score is (logit - best) / temperature + noise in float. Noise lies in a known range, so
 // what is 25.75 below the best cannot win. The best token's own score is a floor that others must
@@ -81,9 +83,9 @@ __device__ __forceinline__ Packed best_of_quads(const float* values, Slice slice
 
 extern "C" __global__ void __launch_bounds__(SLICE_THREADS)
     find_best(const float* logits, float* processed, const int* rows, const int* context_lens,
-              const int* counts, const int* params, const int* rules, const uint32_t* masks,
-              const uint16_t* seen, const int* token_ids, Packed* partials, int vocab_size,
-              int token_width, int mask_width, int seen_width)
+              const int* counts, const int* params, const int* assumed, const int* mask_rows,
+              const int* rules, const uint32_t* masks, const uint16_t* seen, const int* token_ids,
+              Packed* partials, int vocab_size, int token_width, int mask_width, int seen_width)
 {
     const int index = blockIdx.y;
     if (index >= counts[LIVE_LOGITS]) {
@@ -94,8 +96,8 @@ extern "C" __global__ void __launch_bounds__(SLICE_THREADS)
     if (row.params[PARAM_HAS_RULES]) {
         const RuleTables tables{rules, masks, seen, token_ids, token_width, mask_width, seen_width};
         const long long start = static_cast<long long>(index) * vocab_size;
-        apply_rules(RuleRow(row, tables, rows[index], context_lens[index]), logits + start,
-                    processed + start, slice);
+        const RulePlace place{rows[index], mask_rows[index], context_lens[index], assumed[index]};
+        apply_rules(RuleRow(row, tables, place), logits + start, processed + start, slice);
     }
     const float* values = ruled_row(logits, processed, row, index, vocab_size);
     const Packed best = block_best<SLICE_THREADS>(best_of_quads(values, slice, vocab_size));

@@ -5,16 +5,19 @@
 //   expand_step     token, position and slot of every token of a step
 //                   grid (ceil(num_tokens / 256)); num_tokens is what the step is padded to
 //   append_sampled  sampled tokens behind their sequences, and into the counts of the penalised
-//                   grid (ceil(num_logits / 256))
+//                   grid (ceil(sampling rows / 256)); of a sequence with drafts, as many as are
+//                   right, and one more
 //   count_seen      the counts of one sequence from all its tokens
 //                   grid (1), one block
 //
-// Counts [vocab] of a sequence are 16 bits each: bit 15 says that the token stands in the prompt,
-// the others count outputs and stay at 32767 once they are there. They are kept for sequences with
-// penalties only.
+// Drafts stand in the table of tokens behind the known ones, so that they are run like those. Row i
+// of a sequence samples behind i of them, which it takes for right; its rows follow one another.
+//
+// Counts [vocab] of a sequence, see seen.cuh, are kept for sequences with penalties only.
 // Constants: BLOCK_SIZE, tokens in a KV block; PARAM_... and PARAM_WORDS, from device_tables.py.
 
-#include "elements.cuh"
+#include "row_status.cuh"
+#include "seen.cuh"
 
 #ifndef BLOCK_SIZE
 #error "step.cu needs BLOCK_SIZE, the number of tokens in a KV block"
@@ -31,8 +34,6 @@ constexpr int LIVE_TOKENS = 0;  // indices into `counts`
 constexpr int LIVE_SEQUENCES = 1;
 constexpr int LIVE_LOGITS = 2;
 
-constexpr uint32_t IN_PROMPT = 0x8000u;
-constexpr uint32_t MAX_OUTPUTS = 0x7fffu;
 constexpr long long NO_SLOT = -1;  // of entries beyond the live ones; nothing is stored for them
 
 struct Run {
@@ -91,26 +92,45 @@ extern "C" __global__ void __launch_bounds__(NUM_THREADS)
     slots[token] = block * BLOCK_SIZE + position % BLOCK_SIZE;
 }
 
-__device__ __forceinline__ uint32_t with_output(uint32_t seen)
-{
-    return (seen & MAX_OUTPUTS) == MAX_OUTPUTS ? seen : seen + 1;
-}
+// What is known of sequences, and what has been sampled for rows of them.
+struct Appending {
+    const int* params;
+    int* token_table;
+    uint16_t* seen;
+    int token_width;
+    int seen_width;
 
+    // Put `token` at `place`; whether a draft of the same stood there.
+    __device__ __forceinline__ bool append(long long row, int place, int token) const
+    {
+        int* known = token_table + row * token_width + place;
+        const bool is_drafted = *known == token;
+        *known = token;
+        if (params[row * PARAM_WORDS + PARAM_HAS_PENALTIES]) {
+            uint16_t* count = seen + row * seen_width + token;
+            *count = static_cast<uint16_t>(with_output(*count));
+        }
+        return is_drafted;
+    }
+};
+
+// The thread of a sequence's first row goes through all of them.
 extern "C" __global__ void __launch_bounds__(NUM_THREADS)
-    append_sampled(const int* counts, const int* rows, const int* context_lens,
-                   const int* sampled, const int* params, int* token_table, uint16_t* seen,
-                   int token_width, int seen_width)
+    append_sampled(const int* counts, const int* rows, const int* context_lens, const int* assumed,
+                   const int* sampled, const int* statuses, const int* params, int* token_table,
+                   uint16_t* seen, int token_width, int seen_width)
 {
-    const int index = blockIdx.x * NUM_THREADS + threadIdx.x;
-    if (index >= counts[LIVE_LOGITS]) {
+    int index = blockIdx.x * NUM_THREADS + threadIdx.x;
+    const int num_rows = counts[LIVE_LOGITS];
+    if (index >= num_rows || assumed[index] > 0) {
         return;
     }
-    const long long row = rows[index];
-    const int token = sampled[index];
-    token_table[row * token_width + context_lens[index]] = token;
-    if (params[row * PARAM_WORDS + PARAM_HAS_PENALTIES]) {
-        uint16_t* count = seen + row * seen_width + token;
-        *count = static_cast<uint16_t>(with_output(*count));
+    const Appending appending{params, token_table, seen, token_width, seen_width};
+    bool goes_on = true;
+    while (goes_on && statuses[index] == SOUND) {
+        goes_on = appending.append(rows[index], context_lens[index], sampled[index]);
+        ++index;
+        goes_on = goes_on && index < num_rows && assumed[index] > 0;
     }
 }
 

@@ -8,11 +8,13 @@ import numpy as np
 
 from forge_common.sampling import SamplingParams
 from forge_worker.cuda.device import Device
+from forge_worker.cuda.device_step import SampledRows
 from forge_worker.cuda.device_tables import DeviceTables, table_bytes
 from forge_worker.cuda.sampler import ERRORS, CudaSampler, Drawing, RowStatus, sampler_bytes
 from forge_worker.cuda.sampling_table import CudaSamplingTable
 from forge_worker.cuda.step_kernels import StepKernels
 from forge_worker.cuda.upload import UploadRing
+from forge_worker.forward_inputs import IntArray
 from forge_worker.sampler.sampler import Sampler, Wanted
 from forge_worker.sampler.table import History, SamplingTable
 from forge_worker.sequence_mirror import Limits
@@ -34,9 +36,9 @@ class OnDevice:
         self.kernels = StepKernels(device, self.tables)
         self.ring = UploadRing(device, self.tables, self.kernels)
         self.sampling = CudaSamplingTable(self.tables, self.ring, self.kernels)
-        num_bytes = sampler_bytes(limits.max_batch_size, limits.vocab_size)
+        num_bytes = sampler_bytes(limits.max_sampled_rows, limits.vocab_size)
         workspace = device.allocate(num_bytes)
-        self.sampler = CudaSampler(device, self.tables, workspace, limits.max_batch_size)
+        self.sampler = CudaSampler(device, self.tables, workspace, limits.max_sampled_rows)
 
     def set(self, row: int, params: SamplingParams, choice_index: int, history: History) -> None:
         token_ids = history.prompt_token_ids + history.output_token_ids
@@ -52,13 +54,26 @@ class OnDevice:
         live = num_rows if num_live is None else num_live
         return Drawing(
             counts=on_device(self.device, np.array([0, 0, live, 0], np.int32)),
-            rows=on_device(self.device, wanted.rows.astype(np.int32)),
-            context_lens=on_device(self.device, wanted.positions.astype(np.int32)),
+            rows=rows_on(self.device, wanted.rows, wanted.positions),
             logits=on_device(self.device, logits),
             processed=empty_on(self.device, logits.shape, np.float32),
             tokens=empty_on(self.device, (num_rows,), np.int32),
             statuses=empty_on(self.device, (num_rows,), np.int32),
         )
+
+
+def rows_on(
+    device: Device,
+    rows: IntArray,
+    context_lens: IntArray,
+    assumed: IntArray | None = None,
+    mask_rows: IntArray | None = None,
+) -> SampledRows:
+    """By default with no drafts before them, and each with the mask of its own row."""
+    assumed = np.zeros_like(rows) if assumed is None else assumed
+    mask_rows = rows if mask_rows is None else mask_rows
+    values = (rows, context_lens, assumed, mask_rows)
+    return SampledRows(*(on_device(device, value.astype(np.int32)) for value in values))
 
 
 class Asked(NamedTuple):

@@ -16,7 +16,7 @@ class Steps:
         self.device = EmulatedDevice()
         self.launched: list[int] = []
         self.ran: list[int] = []
-        self.graphs = StepGraphs(self.device, max_batch_size, self.run_step)
+        self.graphs = StepGraphs(self.device, buckets(max_batch_size), self.run_step)
 
     def run_step(self, width: int) -> None:
         self.launched.append(width)

@@ -47,7 +47,7 @@ def test_launchers_plan_is_within_two_per_cent_of_the_workers(
 
 def test_step_limits_count_every_row_of_a_graph() -> None:
     sizes = sizes_of(LLAMA_1B, 4096, 8192)
-    assert sizes.step_limits == StepLimits(4096, 256, 8192)
+    assert sizes.step_limits == StepLimits(4096, 256, 8192, 256)
     assert sizes.attention_limits.max_rows == 256
 
 

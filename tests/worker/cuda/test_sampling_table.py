@@ -139,7 +139,7 @@ def test_sequences_go_on_without_the_host(device) -> None:
         expected = cpu.sample(logits, wanted).token_ids
         drawing = held.drawing(logits, wanted)
         held.sampler.sample(drawing)
-        held.kernels.append(drawing.counts, drawing.rows, drawing.context_lens, drawing.tokens)
+        held.kernels.append(drawing.counts, drawing.rows, drawing.tokens, drawing.statuses)
         assert to_host(device, drawing.tokens).tolist() == expected.tolist()
         table.append(wanted.rows, expected)
         wanted = wanted._replace(positions=wanted.positions + 1)

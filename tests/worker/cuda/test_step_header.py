@@ -9,7 +9,7 @@ from forge_worker.cuda.step_header import HeaderArrays, HeaderLimits, StepHeader
 from tests.cuda_emulator import EmulatedDevice
 from tests.cuda_emulator.delayed import DelayedDevice
 
-LIMITS = HeaderLimits(max_sequences=4, max_tokens=16, max_tiles=5)
+LIMITS = HeaderLimits(max_sequences=4, max_tokens=16, max_tiles=5, max_sampled=6)
 
 
 def sections(**changed: list[int]) -> HeaderArrays:

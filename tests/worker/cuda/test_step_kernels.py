@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from forge_worker.cuda.device_step import DeviceStep, StepShape
+from forge_worker.cuda.sampler import RowStatus
 from forge_worker.sampler.table import History
 from tests.worker.cuda.arrays import empty_on, on_device, to_host
-from tests.worker.cuda.both_samplers import OnDevice, limits_of
+from tests.worker.cuda.both_samplers import OnDevice, limits_of, rows_on
 from tests.worker.fakes import sampling
 
 IN_PROMPT = 0x8000
@@ -90,11 +91,25 @@ def test_tokens_positions_and_slots_follow_the_chunks(held, chunks, num_padded) 
     assert to_host(held.device, step.slots).tolist() == slots + [-1] * num_padded
 
 
-def append(held: OnDevice, rows: list[int], lens: list[int], sampled: list[int], live: int) -> None:
+def append(
+    held: OnDevice,
+    rows: list[int],
+    lens: list[int],
+    sampled: list[int],
+    live: int,
+    assumed: list[int] | None = None,
+    statuses: list[int] | None = None,
+) -> None:
     def ints(values: list[int]) -> np.ndarray:
         return on_device(held.device, np.array(values, np.int32))
 
-    held.kernels.append(ints([0, 0, live, 0]), ints(rows), ints(lens), ints(sampled))
+    places = (np.array(rows), np.array(lens), np.array(assumed or [0] * len(rows)))
+    held.kernels.append(
+        ints([0, 0, live, 0]),
+        rows_on(held.device, *places),
+        ints(sampled),
+        ints(statuses or [RowStatus.SOUND] * len(rows)),
+    )
 
 
 def test_sampled_tokens_stand_behind_the_known_ones_of_live_rows_only(held) -> None:
