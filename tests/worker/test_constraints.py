@@ -157,3 +157,23 @@ def test_core_is_lent_only_while_masks_are_worked_out_beside_a_step() -> None:
     assert said == ["lent", "back"]
     found.begin_masks([5]).result()
     assert said == ["lent", "back"]
+
+
+def test_masks_behind_tokens_that_may_come_leave_the_row_where_it_is() -> None:
+    found = constraints()
+    found.set(0, params(YES_OR_NO), [])
+    behind = [
+        set(np.flatnonzero(~forbidden_tokens(words, VOCAB_SIZE)).tolist())
+        for words in found.masks_behind(0, [*ids("yes"), END])
+    ]
+    assert behind == [set(ids("e")), set(ids("s")), {END}, {END}]
+    assert allowed(found, 0) == set(ids("yn"))
+
+
+def test_behind_a_token_that_is_not_allowed_nothing_is_looked_for() -> None:
+    found = constraints()
+    found.set(0, params(YES_OR_NO), [])
+    assert len(found.masks_behind(0, ids("yno"))) == 1
+    assert found.masks_behind(0, ids("o")) == []
+    assert found.has_grammar(0)
+    assert not found.has_grammar(1)

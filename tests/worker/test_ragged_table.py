@@ -60,3 +60,12 @@ def test_behaves_like_lists(changes) -> None:
             table.append(ints(row), ints(size)) if verb == "append" else table.extend(row, new)
     assert [table.row(row).tolist() for row in range(NUM_ROWS)] == lists
     assert all(not table.values[row, len(kept) :].any() for row, kept in enumerate(lists))
+
+
+def test_what_was_only_counted_can_be_put_in_place() -> None:
+    table = RaggedTable(NUM_ROWS, MAX_LENGTH)
+    table.set(1, [7, 8, 0, 0])
+    table.put(1, 2, [9])
+    assert table.row(1).tolist() == [7, 8, 9, 0]
+    table.put(1, 3, [4, 5, 6])
+    assert table.row(1).tolist() == [7, 8, 9, 4, 5, 6]

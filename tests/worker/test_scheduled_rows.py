@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from forge_common.protocol.scheduler_worker import ScheduledSequence
 from forge_worker.scheduled_rows import ScheduledRows
 
@@ -28,3 +30,14 @@ def test_without_drafts_a_step_ends_where_they_began() -> None:
     rows = ScheduledRows.of([DRAFTED], [0], max_model_len=100).without_drafts()
     assert rows.num_scheduled_tokens.tolist() == [1]
     assert not len(rows.draft_token_ids)
+
+
+def test_of_drafts_only_the_first_may_be_kept() -> None:
+    other = ScheduledSequence(3, 6, 4, [], is_sampling=True, draft_token_ids=[7, 8, 9])
+    rows = ScheduledRows.of([DRAFTED, PREFILL, other], [0, 1, 2], max_model_len=100)
+    assert rows.num_known_tokens.tolist() == [5, 8, 7]
+    assert [rows.drafts_of(owner).tolist() for owner in range(3)] == [[5, 6], [], [7, 8, 9]]
+    kept = rows.keeping_drafts(np.array([1, 0, 2], np.int32))
+    assert kept.draft_token_ids.tolist() == [5, 7, 8]
+    assert kept.num_scheduled_tokens.tolist() == [2, 8, 3]
+    assert kept.num_known_tokens.tolist() == [5, 8, 7]

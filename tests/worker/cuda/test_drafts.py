@@ -142,14 +142,12 @@ def test_preempted_after_drafts_equals_plain(engine: Engine) -> None:
     assert sequence.output[:NUM_TOKENS] == expected.token_ids
 
 
-@pytest.mark.parametrize("precision", [Precision.FLOAT16, Precision.BFLOAT16])
-@pytest.mark.parametrize("name", ["qwen3", "olmo2", "qwen3_moe"])
-def test_in_deterministic_mode_drafts_change_no_token(
-    device: Device, name: str, precision: Precision
-) -> None:
+@pytest.mark.parametrize("name", ["qwen3", "qwen3_moe"])
+def test_in_deterministic_mode_drafts_change_no_token(device: Device, name: str) -> None:
     """In half precision, on tensor cores, whose tiles hold a sequence's drafts together."""
-    engine = drafting(device, MODELS / name, precision=precision, is_deterministic=True)
-    params = {"temperature": 0.9, "frequency_penalty": 0.3, "num_logprobs": 2}
+    path = MODELS / name
+    engine = drafting(device, path, precision=Precision.FLOAT16, is_deterministic=True)
+    params = {"temperature": 0.9, "frequency_penalty": 0.3}
     first = DraftedSequence(1, params, [], seed=0)
     said_by(engine, first, num_tokens=12)
     other = DraftedSequence(2, params, [], seed=0)
@@ -157,7 +155,6 @@ def test_in_deterministic_mode_drafts_change_no_token(
         sequence = DraftedSequence(1, params, first.output, seed)
         said_by(engine, *[sequence, other][: seed + 1], num_tokens=12)
         assert sequence.output[:12] == first.output
-        assert_alike(sequence.logprobs[:12], first.logprobs)
 
 
 def test_singles_and_tiles_of_tensor_cores_share_a_graph(device: Device) -> None:
@@ -298,7 +295,7 @@ def test_sequence_that_is_not_finite_itself_fails_with_drafts_as_without(
     engine = drafting(device, broken_model, precision=precision)
     params = {"temperature": 0.0, "logit_bias": {BROKEN_TOKEN: 100.0}}
     sequence = DraftedSequence(1, {**params, "min_tokens": 0}, [], seed=0)
-    sequence.drafts = lambda: []  # type: ignore[method-assign]
+    sequence.drafts = list  # type: ignore[method-assign]
     step(engine, sequence)
     assert sequence.output == [BROKEN_TOKEN]
     sequence.drafts = lambda: [3, 4]  # type: ignore[method-assign]

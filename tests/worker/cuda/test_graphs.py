@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from forge_worker.cuda.graphs import StepGraphs, buckets
+from forge_worker.cuda.graphs import StepGraphs, buckets, draft_buckets
 from tests.cuda_emulator import EmulatedDevice
 
 
@@ -63,3 +63,10 @@ def test_one_graph_is_recorded_at_a_time_and_each_once() -> None:
         steps.graphs.run(width)
     assert [steps.graphs.record_one() for _ in range(3)] == [True, True, False]
     assert steps.launched == [1, 2, 1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [(1, [1]), (9, [2, 4, 8, 9]), (64, [2, 4, 8, 16, 32, 64])]
+)
+def test_widths_with_drafts_double_up_to_the_most_rows(size: int, expected: list[int]) -> None:
+    assert draft_buckets(size) == expected

@@ -11,14 +11,17 @@ from forge_common.sampling import SamplingParams
 from forge_worker.cuda.device import Device
 from forge_worker.cuda.sampler import RowStatus
 from forge_worker.ops.protocol import Array
-from forge_worker.sampler.sampler import ALL_RULED_OUT, NOT_FINITE
+from forge_worker.sampler.sampler import ALL_RULED_OUT, NOT_FINITE, Wanted
+from forge_worker.sampler.table import History
 from tests.worker.cuda.arrays import on_device, to_host
 from tests.worker.cuda.both_samplers import (
     Asked,
     OnDevice,
     draw_on_cpu,
     draw_on_device,
+    drawn_of,
     limits_of,
+    rows_on,
     wanted_of,
 )
 from tests.worker.fakes import sampling
@@ -265,3 +268,46 @@ def test_more_rows_than_there_is_memory_for_are_refused(device) -> None:
     drawing = held.drawing(logits_of(3, 8), wanted_of(rows_of({}, 3, 8)))
     with pytest.raises(ValueError, match="3 rows are sampled, over 2"):
         held.sampler.sample(drawing)
+
+
+@pytest.mark.parametrize(
+    "name", ["greedy", "top_p", "repetition", "presence", "frequency", "bad words", "min_tokens"]
+)
+def test_rows_behind_drafts_are_drawn_as_if_those_were_known(device, name: str) -> None:
+    """Six sequences with five drafts each, from a vocabulary in which they repeat."""
+    vocab_size, num_drafts, rng = 9, 5, np.random.default_rng(4)
+    limits = limits_of(6, vocab_size)._replace(max_draft_tokens=63)
+    held, asked, places = OnDevice(device, limits), [], []
+    for row in range(6):
+        wish = sampling(**{"seed": row, **ALONE[name]})
+        prompt, output, drafts = (rng.integers(0, 9, size).tolist() for size in (3, row, 5))
+        held.set(row, wish, row, History(prompt, output))
+        word = held.tables.places.token_ids.word(row, 3 + row)
+        held.ring.write(word, np.array(drafts, np.int32))
+        for count in range(num_drafts + 1):
+            asked.append(Asked(wish, prompt, output + drafts[:count], row))
+            places.append((row, 3 + row + count, count))
+    held.flush()
+    logits = logits_of(len(asked), vocab_size)
+    rows, lens, assumed = np.array(places).T
+    drawing = held.drawing(logits, Wanted(rows, lens))
+    drawing = drawing._replace(rows=rows_on(device, rows, lens, assumed))
+    held.sampler.sample(drawing)
+    assert drawn_of(device, drawing) == draw_on_cpu(logits, asked)
+
+
+def test_row_behind_a_draft_has_a_mask_of_its_own(device) -> None:
+    held = OnDevice(device, limits_of(2, 70)._replace(max_draft_tokens=3))
+    wish = sampling(temperature=0.0, allowed_token_ids=(3, 5), frequency_penalty=9.0)
+    held.set(1, wish, 0, History([1], []))
+    masks = held.tables.places.masks
+    held.ring.write(masks.word(3), np.array([1 << 5 | 1 << 7, 0, 0], np.int32))
+    held.ring.write(held.tables.places.token_ids.word(1, 1), np.array([5], np.int32))
+    held.flush()
+    logits = np.zeros((2, 70), np.float32)
+    logits[:, [3, 5, 7, 9]] = [1, 2, 1.5, 8]
+    rows, lens, ahead = np.array([1, 1]), np.array([1, 2]), np.array([0, 1])
+    drawing = held.drawing(logits, Wanted(rows, lens))
+    drawing = drawing._replace(rows=rows_on(device, rows, lens, ahead, np.array([1, 3])))
+    held.sampler.sample(drawing)
+    assert drawn_of(device, drawing).token_ids == [5, 7]

@@ -7,6 +7,7 @@ import pytest
 
 from forge_worker.cuda.arena import Arena
 from forge_worker.cuda.pending_step import PendingStep, ScoredTokens
+from forge_worker.cuda.sampled_places import SampledPlaces
 from forge_worker.cuda.sampler import RowStatus
 from forge_worker.cuda.step_answers import answer
 from forge_worker.cuda.step_results import ResultLimits, Results, StepResults
@@ -15,6 +16,7 @@ from forge_worker.scheduled_rows import ScheduledRows
 from tests.cuda_emulator import EmulatedDevice
 
 NOTHING = np.zeros(0, np.int32)
+NO_DRAFTS: list[list[int]] = []
 
 
 def ints(*values: int) -> np.ndarray:
@@ -30,15 +32,26 @@ def results() -> Results:
     return host
 
 
-def pending(num_sequences: int, **changed: object) -> PendingStep:
+def pending(
+    num_sequences: int,
+    sampling: np.ndarray | None = None,
+    drafts: list[list[int]] = NO_DRAFTS,
+    **changed: object,
+) -> PendingStep:
+    """`drafts`: of each sequence."""
     nothing: list[int | None] = [None] * num_sequences
     everyone = np.arange(num_sequences, dtype=np.int32)
+    sampling = everyone if sampling is None else sampling
+    counts = ints(*map(len, drafts or [[]] * num_sequences))
+    token_ids = ints(*(token for some in drafts for token in some))
+    starts = np.cumsum([0, *(counts[sampling] + 1)], dtype=np.int32)
     step = PendingStep(
         step_id=1,
         sequence_ids=list(range(100, 100 + num_sequences)),
-        scheduled=ScheduledRows(everyone, everyone, everyone, everyone > 0, NOTHING, NOTHING),
+        scheduled=ScheduledRows(everyone, everyone, everyone, everyone > 0, counts, token_ids),
         query_starts=np.arange(num_sequences + 1, dtype=np.int32),
-        sampling=everyone,
+        sampling=sampling,
+        sampled=SampledPlaces(starts, NOTHING, NOTHING, NOTHING),
         unfinished=NOTHING,
         scored=ScoredTokens(NOTHING, NOTHING, NOTHING, NOTHING),
         errors=list(nothing),
@@ -96,3 +109,42 @@ def test_unsound_prompt_row_fails_its_owner(results: Results) -> None:
     scored = ScoredTokens(ints(0), ints(1), ints(7), ints(1))
     found = answer(pending(2, scored=scored, num_prompt_logprobs=[None, 0]), results)
     assert [sampled.error for sampled in found] == [None, NOT_FINITE]
+
+
+def test_drafts_are_given_as_far_as_they_are_right_and_a_token_more(results: Results) -> None:
+    found = answer(pending(2, drafts=[[50, 9], []]), results)
+    assert [sampled.token_ids for sampled in found] == [[50, 51], [53]]
+    found = answer(pending(2, drafts=[[], [51, 52]]), results)
+    assert [sampled.token_ids for sampled in found] == [[50], [51, 52, 53]]
+    found = answer(pending(2, drafts=[[8, 51], []]), results)
+    assert [sampled.token_ids for sampled in found] == [[50], [53]]
+
+
+def test_rows_behind_a_wrong_draft_say_nothing_of_the_sequence(results: Results) -> None:
+    results.statuses[1:3] = [RowStatus.NOT_FINITE, RowStatus.ALL_RULED_OUT]
+    (sampled,) = answer(pending(1, drafts=[[50, 51, 52]]), results)
+    assert (sampled.token_ids, sampled.error, sampled.is_delayed) == ([50], None, False)
+
+
+def test_first_row_that_has_no_token_left_fails_its_sequence_with_drafts_too(
+    results: Results,
+) -> None:
+    results.statuses[0] = RowStatus.ALL_RULED_OUT
+    found = answer(pending(2, drafts=[[0], []]), results)
+    assert [sampled.error for sampled in found] == [ALL_RULED_OUT, None]
+
+
+def test_sequence_that_its_drafts_may_have_spoilt_is_delayed(results: Results) -> None:
+    results.statuses[:] = [RowStatus.NOT_FINITE, RowStatus.NOT_FINITE, RowStatus.SOUND, 0]
+    found = answer(pending(3, drafts=[[50], [], []], num_logprobs=[0, None, None]), results)
+    assert [sampled.is_delayed for sampled in found] == [True, False, False]
+    assert [sampled.token_ids for sampled in found] == [[], [52], [53]]
+    assert found[0].error is None
+    assert not found[0].logprobs
+
+
+def test_each_token_that_is_given_has_its_logprobs(results: Results) -> None:
+    results.sampled.scores.chosen_logprobs[:4] = [-1.0, -2.0, -3.0, -4.0]
+    found = answer(pending(2, drafts=[[50, 9], []], num_logprobs=[0, 0]), results)
+    told = [[entry.chosen.logprob for entry in one.logprobs or []] for one in found]
+    assert told == [[-1.0, -2.0], [-4.0]]

@@ -167,3 +167,43 @@ def test_count_that_is_full_stays_so(device) -> None:
     assert seen_on(held, 1)[6] == IN_PROMPT | MAX_OUTPUTS
     append(held, [1], [9], [6], live=1)
     assert seen_on(held, 1)[6] == IN_PROMPT | MAX_OUTPUTS
+
+
+def test_right_drafts_are_known_and_a_token_behind_them(held) -> None:
+    """Row 4 has two right ones of three, row 0 none, and row 3 one that is right to the end."""
+    before = to_host(held.device, held.tables.token_ids)
+    for row, place, drafts in ((4, 7, [11, 12, 13]), (0, 20, [14]), (3, 9, [15])):
+        word = held.tables.places.token_ids.word(row, place)
+        held.ring.write(word, np.array(drafts, np.int32))
+    for row in (4, 3):
+        held.set(row, sampling(presence_penalty=1.0), 0, History([1, 2], [3]))
+    held.flush()
+    rows, lens = [4, 4, 4, 4, 0, 0, 3, 3], [7, 8, 9, 10, 20, 21, 9, 10]
+    sampled, assumed = [11, 12, 40, 41, 42, 43, 15, 11], [0, 1, 2, 3, 0, 1, 0, 1]
+    append(held, rows, lens, sampled, 8, assumed)
+    after = to_host(held.device, held.tables.token_ids)
+    assert after[4, 7:10].tolist() == [11, 12, 40]
+    assert after[0, 20:22].tolist() == [42, before[0, 21]]
+    assert after[3, 9:11].tolist() == [15, 11]
+    np.testing.assert_array_equal(seen_on(held, 4), counts_of([1, 2], [3, 11, 12, 40]))
+    np.testing.assert_array_equal(seen_on(held, 3), counts_of([1, 2], [3, 15, 11]))
+
+
+def test_unsound_rows_are_neither_known_nor_counted(held) -> None:
+    held.ring.write(held.tables.places.token_ids.word(4, 7), np.array([11, 12], np.int32))
+    held.set(4, sampling(presence_penalty=1.0), 0, History([1, 2], [3]))
+    held.flush()
+    sound, unsound = RowStatus.SOUND, RowStatus.NOT_FINITE
+    places = ([4, 4, 4], [7, 8, 9], [11, 12, 13], 3, [0, 1, 2])
+    append(held, *places, [unsound, sound, sound])
+    np.testing.assert_array_equal(seen_on(held, 4), counts_of([1, 2], [3]))
+    append(held, *places, [sound, sound, unsound])
+    np.testing.assert_array_equal(seen_on(held, 4), counts_of([1, 2], [3, 11, 12]))
+
+
+def test_rows_of_drafts_that_are_not_live_are_not_gone_into(held) -> None:
+    """They are left from a wider step."""
+    held.ring.write(held.tables.places.token_ids.word(4, 7), np.array([11, 12], np.int32))
+    held.flush()
+    append(held, [4, 4], [7, 8], [11, 40], 1, [0, 1])
+    assert to_host(held.device, held.tables.token_ids)[4, 7:9].tolist() == [11, 12]
