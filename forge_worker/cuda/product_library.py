@@ -16,7 +16,7 @@ from forge_worker.cuda.cublaslt_library import CublasLt
 from forge_worker.cuda.cupy_device import CupyDevice
 from forge_worker.cuda.gemm import Gemm
 from forge_worker.cuda.gemm_tuning import GemmTuner, ReplayTimer, products_of
-from forge_worker.cuda.graphs import buckets
+from forge_worker.cuda.graphs import buckets, draft_buckets
 from forge_worker.cuda.instances import kernel_sources
 from forge_worker.cuda.kept_algorithms import KeptAlgorithms, TunedFor
 from forge_worker.cuda.layout import EngineSizes
@@ -88,6 +88,8 @@ class CublasLtLibrary:
 
 def row_counts(sizes: EngineSizes) -> list[int]:
     """How many rows products are worth measuring for: the graphs' first, then whole chunks."""
-    widths = [width for width in buckets(sizes.limits.max_batch_size) if width > MAX_ROWS]
+    limits = sizes.limits
+    graphs = {*buckets(limits.max_batch_size), *draft_buckets(limits.max_sampled_rows)}
+    widths = [width for width in sorted(graphs) if width > MAX_ROWS]
     chunks = [sizes.max_tokens >> shift for shift in range(4)]
     return list(dict.fromkeys([*widths, *(size for size in chunks if size > MAX_ROWS)]))

@@ -38,12 +38,19 @@ def deployment(module: str, model: Path, *flags: str) -> Iterator[ForgeClient]:
 
 
 def outputs_of(forge: ForgeClient) -> list[list[int]]:
+    """The last ones repeat themselves, so that they are drafted."""
     found = []
     for seed, prompt in enumerate(PROMPTS):
         for temperature in (0.0, 1.0):
             sampling = SamplingParams(max_tokens=12, seed=seed, temperature=temperature, top_k=20)
             outputs = forge.generate(prompt, sampling)
             found.append([token for output in outputs for token in output.token_ids])
+    for penalty in (0.0, 0.7):
+        sampling = SamplingParams(
+            max_tokens=40, seed=3, logit_bias={7: 40.0, 8: 39.5}, frequency_penalty=penalty
+        )
+        outputs = forge.generate(PROMPTS[2], sampling)
+        found.append([token for output in outputs for token in output.token_ids])
     return found
 
 
@@ -53,4 +60,5 @@ def test_tokens_over_sockets_are_those_of_the_cpu(small_model: Path) -> None:
         expected = outputs_of(forge)
     with deployment(EMULATED, small_model, *LIMITS[4:], *ON_GPU) as forge:
         assert outputs_of(forge) == expected
-    assert [len(output) for output in expected] == [12] * 6
+        assert forge.stats().accepted_tokens_total > 0
+    assert [len(output) for output in expected] == [12] * 6 + [40] * 2

@@ -222,3 +222,27 @@ def test_drafts_that_were_foretold_are_counted_apart() -> None:
     assert counts([50], [50, 51]) == (1, 1)
     assert counts([], [50]) == (0, 0)
     assert counts([60, 61], [60, 9]) == (0, 0)
+
+
+class Eager(Speculation):
+    """Drafts whatever it may."""
+
+    def draft(self, sequence: Sequence, load: StepLoad, max_tokens: int) -> list[int]:
+        most = min(max_tokens, self.max_draft_tokens, sequence.max_draft_tokens)
+        return [7] * max(most, 0)
+
+
+@pytest.mark.parametrize(("max_batch_size", "num_rows"), [(8, 65), (80, 80)])
+def test_a_step_has_no_more_rows_than_the_largest_batch_or_a_lone_sequence(
+    max_batch_size: int, num_rows: int
+) -> None:
+    """Whose drafts a worker has room for; of those that run, none is left out for them."""
+    scheduler = make_scheduler(256, max_batch_size=max_batch_size, max_prefill_tokens=999)
+    scheduler._admission.speculation = Eager(20)
+    for number in range(8):
+        scheduler.submit(b"c", make_submit(str(number), [number], max_tokens=60))
+    assert scheduler.schedule() is not None
+    batch = scheduler.schedule()
+    assert batch is not None
+    assert len(batch.scheduled) == 8
+    assert batch.num_tokens == num_rows
