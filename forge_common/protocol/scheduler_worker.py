@@ -117,8 +117,8 @@ class WorkerReady(Message, frozen=True):
 
 class SampledSequence(Part, frozen=True):
     """`token_ids` is empty for a chunk that ended before the last token, on error, and where it
-    `is_delayed`: what its grammar allows is not worked out yet. Then all was computed but the last
-    known token, which is to be scheduled once more.
+    `is_delayed`: what its grammar allows is not worked out yet, or a draft that is no number spoilt
+    it. Then all was computed but the last known token, which is to be scheduled once more.
 
     Otherwise it is the drafts that were accepted, and one token more. `forced_token_ids` are
     likely to come behind them, since a grammar forces their text; to be drafted, or not.
