@@ -46,15 +46,14 @@ def choose_backend(settings: DeviceSettings) -> Backend:
 def choose_precision(
     settings: DeviceSettings, backend: Backend, checkpoint: Checkpoint
 ) -> PrecisionName:
-    """Of activations. On a GPU, of weights and KV too: `auto` keeps half precision as the files
-    have it, and what is wider becomes bfloat16. Where weights are quantised, the others say it.
+    """Of activations. On a GPU, of weights too, and of KV unless it is to be narrower: `auto` keeps
+    half precision as the files have it, and what is wider becomes bfloat16. Where weights are
+    quantised, the others say it.
     """
     if backend.name == "cpu":
         return "float32"
     if settings.quantize != "none":
         raise ConfigError(f"--quantize {settings.quantize} needs --backend cpu")
-    if settings.kv_dtype != "auto":
-        raise ConfigError(f"--kv-dtype {settings.kv_dtype} needs --backend cpu")
     if settings.dtype != "auto":
         return settings.dtype
     plain = [tensor for tensor in checkpoint.tensors.values() if tensor.packed is None]

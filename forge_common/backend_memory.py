@@ -23,7 +23,14 @@ from forge_common.device_blocks import NO_BLOCKS, KeptBlocks, block_bytes, kept_
 from forge_common.device_workspace import StepLimits, aligned, workspace_bytes
 from forge_common.errors import DeviceError
 from forge_common.host_memory import available_memory_bytes
-from forge_common.kv_format import KVFormatName, host_kv_format, native_block_bytes
+from forge_common.kv_format import (
+    DeviceKVName,
+    KVFormatName,
+    device_block_bytes,
+    device_kv_format,
+    host_kv_format,
+    native_block_bytes,
+)
 from forge_common.protocol.scheduler_worker import max_sampled_rows
 from forge_common.weight_format import WeightChoice, host_weights
 
@@ -125,6 +132,7 @@ class DeviceMemory(NamedTuple):
     available_bytes: int
     reserved_bytes: int
     blocks: KeptBlocks = NO_BLOCKS
+    kv: DeviceKVName = "computed"
     backend: BackendName = "cuda"
     reserved_for: str = "CUDA's context, our kernels and graphs"
 
@@ -136,7 +144,7 @@ class DeviceMemory(NamedTuple):
         return weight_bytes(checkpoint, self.precision, self.blocks)
 
     def block_bytes(self, config: ModelConfig, block_size: int) -> int:
-        return block_size * kv_bytes_per_token(config, self.precision)
+        return device_block_bytes(config, block_size, self.kv, ELEMENT_BYTES[self.precision])
 
     def workspace_bytes(self, config: ModelConfig, batch: BatchSettings, length: int) -> int:
         num_rows = max_sampled_rows(batch.max_batch_size)
@@ -222,4 +230,5 @@ def memory_of(settings: DeviceSettings, backend: Backend, checkpoint: Checkpoint
         available_bytes=min(share_bytes, gpu.free_bytes),
         reserved_bytes=EXPECTED_OVERHEAD_BYTES,
         blocks=blocks_of(checkpoint, settings, precision),
+        kv=device_kv_format(settings),
     )

@@ -14,7 +14,7 @@ from forge_common.config.group import Settings, Text
 CpuKernels = Literal["auto", "avx512-bf16", "avx512-vnni", "avx512", "avx2", "neon", "numpy"]
 DtypeName = Literal["auto", "bfloat16", "float16", "float32"]
 QuantizeName = Literal["none", "q8_0", "q6_k", "q5_k", "q4_k", "q4_0"]
-KVDtypeName = Literal["auto", "float32", "bfloat16", "int8"]
+KVDtypeName = Literal["auto", "float32", "bfloat16", "int8", "fp8", "fp8_e4m3"]
 
 
 class ModelSettings(Settings, frozen=True):
@@ -61,7 +61,10 @@ class DeviceSettings(Settings, frozen=True):
     ] = False
     kv_dtype: Annotated[
         KVDtypeName,
-        Meta(description="Precision of KV on a CPU; by default bfloat16, as native kernels do."),
+        Meta(
+            description="Precision of KV; by default bfloat16 on a CPU, and as a GPU computes."
+            " Int8 and fp8, E4M3, have a scale for each token and head; a GPU has these two alone."
+        ),
     ] = "auto"
     cpu_kernels: Annotated[
         CpuKernels,

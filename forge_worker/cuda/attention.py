@@ -42,6 +42,7 @@ class AttentionSources(NamedTuple):
 def attention_sources(precision: Precision, geometry: AttentionGeometry) -> AttentionSources:
     common: tuple[tuple[str, int | str], ...] = (
         ("ELEMENT", precision.kernel_type),
+        ("CACHED", geometry.tiles(precision).kernel_type),
         ("HEAD_DIM", geometry.head_dim),
         ("GROUP", geometry.group),
         ("BLOCK_SIZE", geometry.block_size),
@@ -79,6 +80,7 @@ class PagedAttention:
         _check(geometry)
         self._precision = precision
         self._geometry = geometry
+        self._tiles = geometry.tiles(precision)
         self._limits = limits
         self._scoring = _scoring(geometry)
         sources = attention_sources(precision, geometry)
@@ -100,7 +102,7 @@ class PagedAttention:
         """Queue the attention of a step's tokens.
 
         query: [num_tokens, at least num_heads * head_dim], of which the rest is not read.
-        kv_layer: [num_blocks, num_kv_heads, block_size, head_dim], this step's tokens among them.
+        kv_layer: as KVTiles has it, this step's tokens among it.
         window: the most keys a token sees, itself among them. out: [num_tokens, num_heads *
         head_dim]; rows that are not live are not written.
         """
@@ -135,7 +137,9 @@ class PagedAttention:
         grid = (self._geometry.num_kv_heads, num_tiles, 1)
         shape = tile_shape(self._geometry)
         row_bytes = (self._geometry.head_dim + 8) * self._precision.element_bytes
-        kernel(grid, (_THREADS, 1, 1), args, (shape.rows + 2 * shape.keys) * row_bytes)
+        waiting_bytes = 0 if self._tiles.kv == "computed" else shape.keys * self._geometry.head_dim
+        shared_bytes = (shape.rows + 2 * shape.keys) * row_bytes + waiting_bytes
+        kernel(grid, (_THREADS, 1, 1), args, shared_bytes)
 
     def _shared_bytes_alone(self, max_splits: int) -> int:
         """Queries and what the parts of a block leave, or later what is known of a row's splits."""
@@ -165,9 +169,9 @@ class PagedAttention:
         num_tokens, width = step.shape.num_tokens, geometry.num_heads * geometry.head_dim
         require("query", query, (num_tokens, max(width, query.shape[1])), dtype)
         require("out", out, (num_tokens, width), dtype)
-        blocks = (geometry.num_kv_heads, geometry.block_size, geometry.head_dim)
+        cached_shape = self._tiles.shape(kv_layer.keys.shape[0])
         for name, cached in zip(KVLayer._fields, kv_layer, strict=True):
-            require(name, cached, (kv_layer.keys.shape[0], *blocks), dtype)
+            require(name, cached, cached_shape, self._tiles.dtype)
 
 
 def _single_kernel(device: Device, source: KernelSource) -> Kernel:

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from forge_common.kv_format import DeviceKVName
+from forge_worker.cuda.kv_tiles import KVTiles
 from forge_worker.cuda.precision import Precision
 from forge_worker.forward_inputs import IntArray
 
@@ -24,11 +26,15 @@ class AttentionGeometry(NamedTuple):
     block_size: int
     scale: float | None = None  # of scores; 1 / sqrt(head_dim) where it is None
     softcap: float | None = None  # scores become softcap * tanh(score / softcap)
+    kv: DeviceKVName = "computed"
 
     @property
     def group(self) -> int:
         """Query heads that share a KV head."""
         return self.num_heads // self.num_kv_heads
+
+    def tiles(self, precision: Precision) -> KVTiles:
+        return KVTiles(precision, self.num_kv_heads, self.block_size, self.head_dim, self.kv)
 
 
 class TileShape(NamedTuple):

@@ -137,6 +137,7 @@ def _kernels(site: Site, buffers: Buffers, library: ProductLibrary, live_counts:
         norm=RmsNormKernels(device, precision, config.hidden_size),
         rotary=_rotary(site),
         attention=_attention(site),
+        kv_tiles=site.sizes.kv_tiles,
         products=products,
         experts=_experts(site, buffers, products, live_counts),
         logit_cap=LogitCap(device, config.logit_softcap),
@@ -146,14 +147,13 @@ def _kernels(site: Site, buffers: Buffers, library: ProductLibrary, live_counts:
 
 
 def _rotary(site: Site) -> Rotary:
-    config, limits = site.sizes.config, site.sizes.limits
+    config, length = site.sizes.config, site.sizes.limits.max_model_len
     heads = HeadShape(config.num_heads, config.num_kv_heads, config.head_dim)
-    length = limits.max_model_len
     tables = {
         rope: _placed(site, rotation_table(rope, config.head_dim, length))
         for rope in config.for_context(length).distinct_ropes
     }
-    return Rotary(site.device, site.sizes.precision, heads, limits.block_size, tables)
+    return Rotary(site.device, site.sizes.precision, heads, site.sizes.kv_tiles, tables)
 
 
 def _attention(site: Site) -> PagedAttention:

@@ -82,6 +82,6 @@ def _asked_for(sizes: EngineSizes) -> list[KernelSource]:
         Routing(device, room.experts)
     LogitCap(device, config.logit_softcap)
     heads = HeadShape(config.num_heads, config.num_kv_heads, config.head_dim)
-    Rotary(device, precision, heads, sizes.limits.block_size, {})
+    Rotary(device, precision, heads, sizes.kv_tiles, {})
     noted: list[KernelSource] = device.sources
     return noted

@@ -18,6 +18,7 @@ from forge_common.device_workspace import (
     aligned,
     rotation_table_bytes,
 )
+from forge_common.kv_format import DeviceKVName
 from forge_worker.cuda.attention import workspace_bytes
 from forge_worker.cuda.attention_plan import (
     AttentionGeometry,
@@ -28,6 +29,7 @@ from forge_worker.cuda.attention_plan import (
 from forge_worker.cuda.attention_split import AttentionLimits, whole_steps
 from forge_worker.cuda.device import DeviceInfo
 from forge_worker.cuda.device_tables import table_bytes
+from forge_worker.cuda.kv_tiles import KVTiles
 from forge_worker.cuda.precision import Precision
 from forge_worker.cuda.sampler import sampler_bytes
 from forge_worker.cuda.step_header import HeaderLimits, header_bytes
@@ -42,6 +44,11 @@ class EngineSizes(NamedTuple):
     max_tokens: int  # of a step; not less than there may be rows that are sampled
     is_deterministic: bool
     blocks: KeptBlocks = NO_BLOCKS
+    kv: DeviceKVName = "computed"
+
+    @property
+    def kv_tiles(self) -> KVTiles:
+        return self.geometry.tiles(self.precision)
 
     @property
     def step_limits(self) -> StepLimits:
@@ -60,6 +67,7 @@ class EngineSizes(NamedTuple):
             self.limits.block_size,
             config.attention_scale,
             config.attention_softcap,
+            self.kv,
         )
 
     @property

@@ -32,6 +32,7 @@ from forge_worker.cuda.device import Device
 from forge_worker.cuda.device_step import DeviceStep
 from forge_worker.cuda.embedding import Embedding
 from forge_worker.cuda.experts import MixedExperts
+from forge_worker.cuda.kv_tiles import KVTiles
 from forge_worker.cuda.logit_cap import LogitCap
 from forge_worker.cuda.norm import RmsNormKernels
 from forge_worker.cuda.precision import Precision
@@ -69,6 +70,7 @@ class Kernels(NamedTuple):
     norm: RmsNormKernels
     rotary: Rotary
     attention: PagedAttention
+    kv_tiles: KVTiles
     products: Products
     experts: MixedExperts | None  # of a model that has some
     logit_cap: LogitCap
@@ -127,10 +129,10 @@ class CudaOps:
         return placed
 
     def kv_layer(self, num_blocks: int, block_size: int, config: ModelConfig) -> KVLayer:
-        """[num_blocks, num_kv_heads, block_size, head_dim]: what one head reads of a block lies
-        together."""
-        shape = (num_blocks, config.num_kv_heads, block_size, config.head_dim)
-        layer = KVLayer(*(self._arena.take(shape, self._precision.dtype) for _ in range(2)))
+        """Blocks are of the size that the kernels were made for."""
+        tiles = self._kernels.kv_tiles
+        shape = tiles.shape(num_blocks)
+        layer = KVLayer(*(self._arena.take(shape, tiles.dtype) for _ in range(2)))
         for array in layer:
             self._device.fill_zero(array)
         return layer

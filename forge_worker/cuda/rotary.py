@@ -10,6 +10,7 @@ import numpy as np
 from forge_common.checkpoint.rope_scaling import Rope
 from forge_worker.cuda.device import Argument, Device, KernelSource
 from forge_worker.cuda.device_step import DeviceStep
+from forge_worker.cuda.kv_tiles import KVTiles
 from forge_worker.cuda.precision import Precision
 from forge_worker.cuda.shapes import require
 from forge_worker.cuda.vectors import WARP_THREADS, vector_width
@@ -20,6 +21,7 @@ from forge_worker.rotary import rotation
 NUM_THREADS = 128  # a single token of 48 heads of 128 still spreads over three multiprocessors
 TOKEN_THREADS = 256  # where all heads of a token are normed together
 MAX_WIDTH = 8
+MAX_BYTES_WIDTH = 4  # where a lane holds all of its numbers while the row's scale is found
 _POSITIONS_PER_PIECE = 8192  # of the table while it is made: bounds what else is in memory
 
 
@@ -43,23 +45,25 @@ class Rotary:
         device: Device,
         precision: Precision,
         heads: HeadShape,
-        block_size: int,
+        tiles: KVTiles,
         tables: Mapping[Rope, Array],
     ) -> None:
         for table in tables.values():
             require("table", table, (len(table), heads.head_dim // 2, 2), np.float32)
         self._heads = heads
-        self._block_size = block_size
+        self._tiles = tiles
         self._dtype = precision.dtype
         self._tables = tables
-        width = vector_width(heads.head_dim // 2, MAX_WIDTH)
+        max_width = MAX_WIDTH if tiles.kv == "computed" else MAX_BYTES_WIDTH
+        width = vector_width(heads.head_dim // 2, max_width)
         self._num_lanes = num_lanes(heads.head_dim // 2 // width)
         constants = (
             ("ELEMENT", precision.kernel_type),
+            ("CACHED", tiles.kernel_type),
             ("HEAD_DIM", heads.head_dim),
             ("NUM_HEADS", heads.num_heads),
             ("NUM_KV_HEADS", heads.num_kv_heads),
-            ("BLOCK_SIZE", block_size),
+            ("BLOCK_SIZE", tiles.block_size),
             ("WIDTH", width),
             ("LANES", self._num_lanes),
             ("BLOCK_THREADS", NUM_THREADS),
@@ -113,14 +117,14 @@ class Rotary:
 
     def _require(self, qkv: Array, step: DeviceStep, kv_layer: KVLayer) -> None:
         num_tokens = len(qkv)
-        _, num_kv_heads, head_dim = self._heads
-        cached = (len(kv_layer.keys), num_kv_heads, self._block_size, head_dim)
-        require("qkv", qkv, (num_tokens, self._heads.heads_per_token * head_dim), self._dtype)
+        width = self._heads.heads_per_token * self._heads.head_dim
+        cached = self._tiles.shape(len(kv_layer.keys))
+        require("qkv", qkv, (num_tokens, width), self._dtype)
         require("counts", step.counts, (4,), np.int32)
         require("positions", step.positions, (num_tokens,), np.int32)
         require("slots", step.slots, (num_tokens,), np.int64)
-        require("keys", kv_layer.keys, cached, self._dtype)
-        require("values", kv_layer.values, cached, self._dtype)
+        require("keys", kv_layer.keys, cached, self._tiles.dtype)
+        require("values", kv_layer.values, cached, self._tiles.dtype)
 
 
 def num_lanes(num_vectors: int) -> int:

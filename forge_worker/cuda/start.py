@@ -13,16 +13,22 @@ from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
 
-from forge_common.backend import BackendName, PrecisionName, choose_backend, choose_precision
+from forge_common.backend import (
+    ELEMENT_BYTES,
+    BackendName,
+    PrecisionName,
+    choose_backend,
+    choose_precision,
+)
 from forge_common.backend_memory import (
     blocks_of,
     format_text,
-    kv_bytes_per_token,
     weight_bytes,
 )
 from forge_common.checkpoint import Checkpoint, ModelConfig
 from forge_common.config import BatchSettings, WorkerConfig
 from forge_common.device_blocks import KeptBlocks
+from forge_common.kv_format import DeviceKVName, device_block_bytes, device_kv_format
 from forge_common.memory_plan import MemoryPlan, plan_memory
 from forge_common.protocol.scheduler_worker import MAX_DRAFT_TOKENS, max_sampled_rows
 from forge_worker.constraints import Constraints
@@ -55,6 +61,7 @@ class OpenedMemory(NamedTuple):
     precision: PrecisionName
     available_bytes: int
     blocks: KeptBlocks
+    kv: DeviceKVName
     reserved_bytes: int = GRAPH_BYTES
     backend: BackendName = "cuda"
     reserved_for: str = "graphs"
@@ -71,7 +78,7 @@ class OpenedMemory(NamedTuple):
         return weight_bytes(checkpoint, self.precision, self.blocks)
 
     def block_bytes(self, config: ModelConfig, block_size: int) -> int:
-        return block_size * kv_bytes_per_token(config, self.precision)
+        return device_block_bytes(config, block_size, self.kv, ELEMENT_BYTES[self.precision])
 
     def workspace_bytes(self, config: ModelConfig, batch: BatchSettings, length: int) -> int:
         block_size = self.block_size or length
@@ -83,6 +90,7 @@ class OpenedMemory(NamedTuple):
             max_tokens_of(batch),
             self.is_deterministic,
             self.blocks,
+            self.kv,
         )
         return workspace_parts(sizes, self.device.info).num_bytes + padding_bytes(self.checkpoint)
 
@@ -139,6 +147,7 @@ def load_on(
             max_tokens_of(config.batch),
             config.device.deterministic,
             memory.blocks,
+            memory.kv,
         )
     library.compile_ahead(sizes)
     arena = Arena(device, plan.weights_bytes + plan.workspace_bytes + plan.kv_bytes)
@@ -181,6 +190,7 @@ def _memory(
         precision=precision,
         available_bytes=min(share - (free_before - free_bytes), free_bytes),
         blocks=blocks_of(checkpoint, config.device, precision),
+        kv=device_kv_format(config.device),
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from forge_common.demo_model import demo_model_path
 from forge_common.tokenizer import Tokenizer
-from tests.bench.perplexity import held_out_texts, log_probabilities, row
+from tests.bench.perplexity import held_out_texts, kv_rows, log_probabilities, weight_row
 from tests.gguf_models import write_gguf_model
 
 
@@ -28,10 +28,19 @@ def test_losses_are_those_of_the_format(tmp_path: Path) -> None:
     plain = log_probabilities(demo_model_path(), texts)
     assert np.allclose(np.exp(plain).sum(axis=1), 1)
     rows = [
-        row(dtype, write_gguf_model(demo_model_path(), tmp_path / "m.gguf", dtype), texts, plain)
+        weight_row(
+            dtype, write_gguf_model(demo_model_path(), tmp_path / "m.gguf", dtype), texts, plain
+        )
         for dtype in ("F32", "Q8_0", "Q4_0")
     ]
     assert rows[0].divergence == 0.0
     assert rows[0].same_token == 1.0
     assert rows[0].divergence < rows[1].divergence < rows[2].divergence < 0.1
-    assert [round(found.bits_per_weight, 1) for found in rows] == [32.0, 8.5, 4.5]
+    assert [round(found.bits, 1) for found in rows] == [32.0, 8.5, 4.5]
+
+
+def test_caches_lose_more_the_coarser_they_are() -> None:
+    exact, *others = kv_rows(held_out_texts()[:3])
+    assert (exact.bits, exact.divergence, exact.same_token) == (32, 0.0, 1.0)
+    losses = [found.divergence for found in others]
+    assert 0 < losses[0] < losses[1] < losses[2] < 0.1

@@ -24,6 +24,7 @@ _MAKERS: tuple[Callable[[np.random.Generator], list[IntrinsicCase]], ...] = (
     number_cases.arithmetic,
     number_cases.elements,
     number_cases.eights,
+    number_cases.multiply_adds,
     tensor_core_cases.products,
     tensor_core_cases.matrix_loads,
 )

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from forge_worker.cuda.precision import Precision
-from tests.cuda_emulator.intrinsic_case import WARP, Floats, IntrinsicCase, Words, bits, words
+from tests.cuda_emulator.intrinsic_case import (
+    LANES,
+    WARP,
+    Floats,
+    IntrinsicCase,
+    Words,
+    bits,
+    words,
+)
 
 _AWKWARD = [
     0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, 65504.0, 65519.0, 65520.0, 1e-8, 3e38,
@@ -47,6 +55,25 @@ def elements(random: np.random.Generator) -> list[IntrinsicCase]:
         widened = bits(_widened(precision, low))
         expected = np.stack([low, widened, low | high << np.uint32(16)])
         cases.append(IntrinsicCase(kernel, WARP, bits(values), expected))
+    return cases
+
+
+def multiply_adds(random: np.random.Generator) -> list[IntrinsicCase]:
+    """Of few digits, so that float32 holds the sums; the smallest numbers of a type among them."""
+    cases = []
+    for kernel, precision, least in (
+        ("multiply_adds_bf16", Precision.BFLOAT16, -133),
+        ("multiply_adds_half", Precision.FLOAT16, -24),
+    ):
+        whole = random.integers(-15, 16, (2, WARP)).astype(np.float32)
+        a = np.concatenate([np.ldexp(whole[:, :16], least), whole[:, 16:]], axis=1)
+        b = random.integers(-127, 128, (2, WARP)).astype(np.float32)
+        b[:, :16] = np.ldexp(b[:, :16], -least - 24)
+        c = np.where((LANES < 16) | (LANES % 2 == 0), -0.0, -128 * np.abs(b)).astype(np.float32)
+        given = [rounded_bits(precision, part) for part in (a, b, c)]
+        sums = rounded_bits(precision, (a.astype(np.float64) * b + c).astype(np.float32))
+        pairs = [low | high << np.uint32(16) for low, high in (*given, sums)]
+        cases.append(IntrinsicCase(kernel, WARP, np.stack(pairs[:3]), pairs[3][None]))
     return cases
 
 

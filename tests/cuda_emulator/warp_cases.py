@@ -104,4 +104,9 @@ def copies(random: np.random.Generator) -> list[IntrinsicCase]:
     given = words(random, WARP, 4)
     of_even = np.where(LANES[:, None] % 2 == 0, given, 0).astype(np.uint32)
     expected = np.stack([given[LANES ^ 1], of_even[LANES ^ 1]])
-    return [IntrinsicCase("async_copies", WARP, given, expected)]
+    narrow = np.ascontiguousarray(given[:, :2])
+    of_neighbour = np.where(LANES[:, None] % 2 == 1, narrow[LANES ^ 1], 0).astype(np.uint32)
+    return [
+        IntrinsicCase("async_copies", WARP, given, expected),
+        IntrinsicCase("async_copies_of_8", WARP, narrow, of_neighbour),
+    ]

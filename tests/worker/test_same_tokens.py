@@ -21,13 +21,18 @@ NUM_TOKENS = 24
 PARAMS = {"temperature": 0.9, "top_p": 0.95, "frequency_penalty": 0.3, "seed": 11}
 
 pytestmark = pytest.mark.parametrize(
-    "name", ["llama3", "mistral", "qwen3", "llama3 q8_0", "mistral bf16", "gemma3 int8 KV"]
+    "name",
+    [
+        *("llama3", "mistral", "qwen3", "llama3 q8_0", "mistral bf16"),
+        *("gemma3 int8 KV", "qwen3 fp8 KV"),
+    ],
 )
 DEVICES = {
     "": DeviceSettings(threads=1, cpu_kernels="numpy"),
     "q8_0": DeviceSettings(threads=2, quantize="q8_0"),
     "bf16": DeviceSettings(threads=2, dtype="bfloat16"),
     "int8 KV": DeviceSettings(threads=2, kv_dtype="int8"),
+    "fp8 KV": DeviceSettings(threads=2, kv_dtype="fp8"),
 }
 
 

@@ -31,7 +31,7 @@ class KVFormat(NamedTuple):
     """What a cached number is stored as."""
 
     name: KVFormatName
-    dtype: npt.DTypeLike  # bfloat16 is kept as its bits
+    dtype: npt.DTypeLike  # bfloat16 and fp8 are kept as their bits
     has_scales: bool  # one of each token in each head
 
 
@@ -40,6 +40,7 @@ KV_FORMATS: Mapping[KVFormatName, KVFormat] = MappingProxyType(
         "float32": KVFormat("float32", np.float32, has_scales=False),
         "bfloat16": KVFormat("bfloat16", np.uint16, has_scales=False),
         "int8": KVFormat("int8", np.int8, has_scales=True),
+        "fp8": KVFormat("fp8", np.uint8, has_scales=True),
     }
 )
 

@@ -1,7 +1,8 @@
 """Cached numbers in registers: how kernels read each format as float32, and write it.
 
 A row, the key or the value of one token in one head, is written times a factor; where the format
-has scales, one of each row, the factor makes its largest number 127 and the scale undoes it. A row
+has scales, one of each row, the factor makes its largest number the format's and the scale undoes
+it. A row
 with a number that is not finite is stored so that its scores, or what attends to it, are not
 finite either. Knows no layout.
 """
@@ -21,6 +22,7 @@ from forge_worker.cpu.native.elementwise import (
     largest_magnitude,
     load_floats,
 )
+from forge_worker.cpu.native.fp8_lanes import LARGEST_FP8, round_to_fp8, widen_fp8
 from forge_worker.cpu.native.kernel import ADDRESS, emitting, inlined
 from forge_worker.cpu.native.kv_layout import KVFormatName
 from forge_worker.cpu.native.lanes import ROUNDER, round_to_bfloats
@@ -40,9 +42,13 @@ LARGEST_INT8 = 127.0
 
 class KVNumbers(NamedTuple):
     num_bytes: int  # of a number
-    has_scales: bool
+    largest: float | None  # what a row's largest number is stored as, where rows have scales
     widen: Callable[[Emitter, Value, int], Value]  # (address, lanes): float32 [lanes]
     narrow: Callable[[Emitter, Value], Value]  # float32 [lanes]: as stored [lanes]
+
+    @property
+    def has_scales(self) -> bool:
+        return self.largest is not None
 
 
 class RowWriter(NamedTuple):
@@ -82,14 +88,18 @@ def make_row_writer(numbers: KVNumbers) -> RowWriter:
 
         by_pieces(e, length, piece)
 
-    return RowWriter(write, scatter, _scaled if numbers.has_scales else _unscaled)
+    factor = _unscaled if numbers.largest is None else _scaling_to(numbers.largest)
+    return RowWriter(write, scatter, factor)
 
 
-@inlined
-def _scaled(row: int, length: int, scale_place: int) -> float:
-    largest: float = largest_magnitude(row, length)
-    write_float(scale_place, largest / LARGEST_INT8)
-    return LARGEST_INT8 / largest
+def _scaling_to(bound: float) -> Callable[..., float]:
+    @inlined
+    def scaled(row: int, length: int, scale_place: int) -> float:
+        largest: float = largest_magnitude(row, length)
+        write_float(scale_place, largest / bound)
+        return bound / largest
+
+    return scaled
 
 
 @inlined
@@ -128,8 +138,9 @@ def _round_to_bytes(e: Emitter, x: Value) -> Value:
 
 KV_NUMBERS: Mapping[KVFormatName, KVNumbers] = MappingProxyType(
     {
-        "float32": KVNumbers(4, False, _widen_floats, _keep_floats),
-        "bfloat16": KVNumbers(2, False, _widen_bfloats, round_to_bfloats),
-        "int8": KVNumbers(1, True, _widen_bytes, _round_to_bytes),
+        "float32": KVNumbers(4, None, _widen_floats, _keep_floats),
+        "bfloat16": KVNumbers(2, None, _widen_bfloats, round_to_bfloats),
+        "int8": KVNumbers(1, LARGEST_INT8, _widen_bytes, _round_to_bytes),
+        "fp8": KVNumbers(1, LARGEST_FP8, widen_fp8, round_to_fp8),
     }
 )

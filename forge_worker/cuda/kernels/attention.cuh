@@ -1,7 +1,8 @@
 // Parts that the attention kernels share: the paged cache, what a query sees, and scores.
 //
 // Constants of the model, which every attention kernel needs:
-//   ELEMENT      Bf16 | Half | float: of queries, cached keys and values, and the output
+//   ELEMENT      Bf16 | Half | float: of queries and the output
+//   CACHED       of cached keys and values: ELEMENT, or see cached.cuh
 //   HEAD_DIM     numbers in a head, a multiple of 8
 //   GROUP        query heads that share one KV head
 //   BLOCK_SIZE   tokens in a block of the cache; any number, also a whole context
@@ -14,6 +15,7 @@
 // seen has the highest score -inf and the sum 0, and weighs nothing.
 #pragma once
 
+#include "cached.cuh"
 #include "elements.cuh"
 #include "intrinsics.cuh"
 
@@ -41,28 +43,40 @@ constexpr int ceil_div(int count, int size)
 
 // ---------------------------------------------------------------- the cache
 
-// One KV head of one sequence, in a cache of [num_blocks, num_kv_heads, BLOCK_SIZE, HEAD_DIM].
+// One KV head of one sequence, in a cache of [num_blocks, num_kv_heads] tiles, see cached.cuh.
 struct Cache {
-    const ELEMENT* keys;  // of this head, in the first block of all
-    const ELEMENT* values;
+    const CACHED* keys;  // of this head, in the first block of all
+    const CACHED* values;
     const int* blocks;  // ids of the sequence's blocks, first to last
     int block_stride;   // numbers from a block to the next
 
-    __device__ __forceinline__ Cache(const ELEMENT* all_keys, const ELEMENT* all_values,
+    __device__ __forceinline__ Cache(const CACHED* all_keys, const CACHED* all_values,
                                      const int* blocks, int num_kv_heads, int kv_head)
-        : keys(all_keys + kv_head * (BLOCK_SIZE * HEAD_DIM)),
-          values(all_values + kv_head * (BLOCK_SIZE * HEAD_DIM)),
+        : keys(all_keys + kv_head * TILE_STRIDE),
+          values(all_values + kv_head * TILE_STRIDE),
           blocks(blocks),
-          block_stride(num_kv_heads * (BLOCK_SIZE * HEAD_DIM))
+          block_stride(num_kv_heads * TILE_STRIDE)
     {
     }
 
-    // Where the numbers of a token begin, in keys and in values alike. Without a sign, divisions
-    // by powers of two are single instructions.
-    __device__ __forceinline__ int64_t offset(unsigned token) const
+    // Where the tile of a token's block begins, in keys and in values alike. Without a sign,
+    // divisions by powers of two are single instructions.
+    __device__ __forceinline__ int64_t tile(unsigned token) const
     {
         const int64_t block = __ldg(blocks + token / BLOCK_SIZE);
-        return block * block_stride + token % BLOCK_SIZE * HEAD_DIM;
+        return block * block_stride;
+    }
+
+    // Where the numbers of a token begin.
+    __device__ __forceinline__ int64_t offset(unsigned token) const
+    {
+        return tile(token) + token % BLOCK_SIZE * HEAD_DIM;
+    }
+
+    // `cached`: keys or values.
+    __device__ __forceinline__ float scale(const CACHED* cached, unsigned token) const
+    {
+        return HAS_SCALES ? scale_of_token(cached + tile(token), token % BLOCK_SIZE) : 1.0f;
     }
 };
 

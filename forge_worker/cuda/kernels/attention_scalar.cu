@@ -55,6 +55,30 @@ __device__ __forceinline__ void load_or_clear(float (&values)[VECTOR], const ELE
     }
 }
 
+template <class C>
+__device__ __forceinline__ void load8_cached(float (&values)[VECTOR], const C* address, float scale)
+{
+    if constexpr (HAS_SCALES) {
+        widen8<C>(__ldcs(reinterpret_cast<const uint2*>(address)), scale, values);
+    } else {
+        load8_streaming(address, values);
+    }
+}
+
+// Eight numbers of a token's key or value.
+__device__ __forceinline__ void load_cached(float (&values)[VECTOR], const CACHED* cached,
+                                            const Cache& cache, int token, int dim, bool is_wanted)
+{
+#pragma unroll
+    for (int i = 0; i < VECTOR; ++i) {
+        values[i] = 0.0f;
+    }
+    if (is_wanted) {
+        const float scale = cache.scale(cached, token);
+        load8_cached(values, cached + cache.offset(token) + dim, scale);
+    }
+}
+
 __device__ __forceinline__ float dot(const float (&a)[VECTOR], const float (&b)[VECTOR])
 {
     float sum = 0.0f;
@@ -107,11 +131,11 @@ __device__ __forceinline__ void attend(Sums (&sums)[HEADS], const float (&querie
     for (int first = tokens.begin; first < tokens.end; first += TOKENS) {
         const int token = first + place.slot;
         const bool is_seen = token < tokens.end;
-        const int64_t offset = is_seen ? cache.offset(token) + place.dim : 0;
+        const bool is_wanted = is_seen && place.is_live;
         float key[VECTOR];
         float value[VECTOR];
-        load_or_clear(key, cache.keys + offset, is_seen && place.is_live);
-        load_or_clear(value, cache.values + offset, is_seen && place.is_live);
+        load_cached(key, cache.keys, cache, token, place.dim, is_wanted);
+        load_cached(value, cache.values, cache, token, place.dim, is_wanted);
 #pragma unroll
         for (int head = 0; head < HEADS; ++head) {
             const float score = scoring.score(dot(queries[head], key));
@@ -158,8 +182,8 @@ __device__ __forceinline__ int sequence_of(int token, const int* query_starts, i
 // query: [tokens, query heads, HEAD_DIM], tokens query_stride numbers apart; out: the same, without
 // gaps. partial_*: see attention_split.cuh. Tokens beyond the live ones are padding.
 extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
-    attention_scalar(const ELEMENT* query, int query_stride, const ELEMENT* keys,
-                     const ELEMENT* values, ELEMENT* out, const int* counts, const int* positions,
+    attention_scalar(const ELEMENT* query, int query_stride, const CACHED* keys,
+                     const CACHED* values, ELEMENT* out, const int* counts, const int* positions,
                      const int* query_starts, const int* sequence_rows, const int* block_tables,
                      int max_blocks, int window, float scale, float cap, int min_split_tokens,
                      int max_splits, unsigned* arrivals, float2* partial_softmax,

@@ -57,7 +57,44 @@ struct TilePlace {
         }
         return cache.offset(token);
     }
+
+    // `cached`: keys or values.
+    __device__ __forceinline__ float scale(const Cache& cache, const CACHED* cached,
+                                           int token) const
+    {
+        if (HAS_SCALES && BLOCK_SIZE % TILE == 0) {
+            const int first_in_block = static_cast<unsigned>(first) % BLOCK_SIZE;
+            return scale_of_token(cached + origin - first_in_block * HEAD_DIM,
+                                  first_in_block + token - first);
+        }
+        return cache.scale(cached, token);
+    }
 };
+
+// Parts of TOKENS rows of the cache, as they were loaded.
+template <int TOKENS, int WORDS>
+struct Loaded {
+    uint32_t words[TOKENS][WORDS];
+    float scales[TOKENS];
+
+    template <int REGISTERS>
+    __device__ __forceinline__ void widen_into(uint32_t (&registers)[TOKENS][REGISTERS]) const
+    {
+#pragma unroll
+        for (int token = 0; token < TOKENS; ++token) {
+            widen<CACHED>(registers[token], words[token], scales[token]);
+        }
+    }
+
+    __device__ __forceinline__ void clear(int token)
+    {
+        ::clear(words[token]);
+        scales[token] = 0.0f;
+    }
+};
+
+using LoadedKeys = Loaded<2, KEY_WORDS>;
+using LoadedValues = Loaded<4, VALUE_WORDS>;
 
 struct Share {
     Cache cache;
@@ -73,31 +110,31 @@ struct Share {
     }
 
     // Tokens group and group + 8 of the tile; zeros for those that are not seen.
-    __device__ __forceinline__ void load_keys(uint32_t (&keys)[2][KEY_REGISTERS],
-                                              const TilePlace& tile) const
+    __device__ __forceinline__ void load_keys(LoadedKeys& keys, const TilePlace& tile) const
     {
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
             const int token = tile.first + lane.group + 8 * half;
             if (tokens.has(token)) {
-                load_fourth(keys[half], cache.keys + tile.offset(cache, token), lane.place);
+                load_fourth(keys.words[half], cache.keys + tile.offset(cache, token), lane.place);
+                keys.scales[half] = tile.scale(cache, cache.keys, token);
             } else {
-                clear(keys[half]);
+                keys.clear(half);
             }
         }
     }
 
     // Tokens 2 place, 2 place + 1, and the same plus 8.
-    __device__ __forceinline__ void load_values(uint32_t (&values)[4][VALUE_REGISTERS],
-                                                const TilePlace& tile) const
+    __device__ __forceinline__ void load_values(LoadedValues& values, const TilePlace& tile) const
     {
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
             const int token = tile.first + 2 * lane.place + i % 2 + 8 * (i / 2);
             if (tokens.has(token)) {
-                load_eighth(values[i], cache.values + tile.offset(cache, token), lane.group);
+                load_eighth(values.words[i], cache.values + tile.offset(cache, token), lane.group);
+                values.scales[i] = tile.scale(cache, cache.values, token);
             } else {
-                clear(values[i]);
+                values.clear(i);
             }
         }
     }
@@ -243,24 +280,28 @@ __device__ __forceinline__ void add_values(Sums& sums, int n, const float (&weig
 __device__ __forceinline__ void attend(Sums& sums, const Share& share, const ELEMENT* queries,
                                        int first, const Scoring& scoring)
 {
-    uint32_t keys[2][KEY_REGISTERS];
+    LoadedKeys loaded_keys;
     TilePlace place = share.place(first);
-    share.load_keys(keys, place);
+    share.load_keys(loaded_keys, place);
     __syncwarp();
     copy_async_wait<0>();
     __syncthreads();  // the queries are there
     while (place.first < share.tokens.end) {
         const TilePlace next = share.place(place.first + WARPS * TILE);
-        uint32_t values[4][VALUE_REGISTERS];
-        share.load_values(values, place);
+        LoadedValues loaded_values;
+        share.load_values(loaded_values, place);
         __syncwarp();
+        uint32_t keys[2][KEY_REGISTERS];
+        loaded_keys.widen_into(keys);
         float scores[HEAD_TILES][4] = {};
 #pragma unroll
         for (int n = 0; n < HEAD_TILES; ++n) {
             const int head = 8 * n + share.lane.group;
             multiply_keys(scores[n], keys, queries + head * QUERY_STRIDE, share.lane.place);
         }
-        share.load_keys(keys, next);
+        share.load_keys(loaded_keys, next);
+        uint32_t values[4][VALUE_REGISTERS];
+        loaded_values.widen_into(values);
 #pragma unroll
         for (int n = 0; n < HEAD_TILES; ++n) {
             weigh(scores[n], sums, n, share, place.first, scoring);
@@ -315,8 +356,8 @@ __device__ __forceinline__ void leave(const Sums& sums, const Parts& local, cons
 // gaps. partial_*: see attention_split.cuh. Entries of `singles` beyond the live sequences are
 // padding; a sequence without a context has no splits.
 extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
-    attention_single(const ELEMENT* query, int query_stride, const ELEMENT* keys,
-                     const ELEMENT* values, ELEMENT* out, const int* counts, const int* singles,
+    attention_single(const ELEMENT* query, int query_stride, const CACHED* keys,
+                     const CACHED* values, ELEMENT* out, const int* counts, const int* singles,
                      const int* query_starts, const int* context_lens, const int* sequence_rows,
                      const int* block_tables, int max_blocks, int window, float scale, float cap,
                      int min_split_tokens, int max_splits, unsigned* arrivals,

@@ -30,54 +30,8 @@
 //   ROWS     64 or 128
 //   QUERIES  at most ROWS / GROUP
 //   KEYS     a multiple of 16
+#include "attention_tile_copies.cuh"
 #include "attention_tile_warp.cuh"
-
-// ---------------------------------------------------------------- copies
-
-// Which 16 bytes of which rows this thread copies. A thread keeps its column, so that from one row
-// to the next addresses grow by constants; where rows have 10 or 12 columns, some threads have
-// none.
-struct Copier {
-    int first_row;
-    int dim;
-
-    static constexpr int STEP = THREADS / VECTORS;  // rows
-
-    __device__ __forceinline__ Copier()
-        : first_row(threadIdx.x / VECTORS), dim(threadIdx.x % VECTORS * 8)
-    {
-        if (first_row >= STEP) {
-            first_row = max(ROWS, KEYS);
-        }
-    }
-};
-
-// Rows beyond the queries become zeros.
-__device__ __forceinline__ void load_queries(ELEMENT* target, const ELEMENT* query,
-                                             int query_stride, const Tile& tile)
-{
-    const Copier copier;
-    for (int row = copier.first_row; row < ROWS; row += Copier::STEP) {
-        const bool is_wanted = row < tile.num_queries * GROUP;
-        const int64_t token = tile.first_token + (is_wanted ? row / GROUP : 0);
-        const int head = tile.kv_head * GROUP + row % GROUP;
-        copy_async_16(target + row * STRIDE + copier.dim,
-                      query + token * query_stride + head * HEAD_DIM + copier.dim, is_wanted);
-    }
-}
-
-// KEYS tokens of the cached keys or values, from `first`; tokens that nobody sees become zeros.
-__device__ __forceinline__ void load_cached(ELEMENT* target, const ELEMENT* cached,
-                                            const Cache& cache, const Range& seen, int first)
-{
-    const Copier copier;
-#pragma unroll 2
-    for (int row = copier.first_row; row < KEYS; row += Copier::STEP) {
-        const bool is_wanted = seen.has(first + row);
-        const int64_t offset = is_wanted ? cache.offset(first + row) : 0;
-        copy_async_16(target + row * STRIDE + copier.dim, cached + offset + copier.dim, is_wanted);
-    }
-}
 
 // ---------------------------------------------------------------- the kernel
 
@@ -102,21 +56,24 @@ __device__ __forceinline__ void attend(Sums& sums, const SharedTiles& shared, co
     const Range seen = tile.keys();
     const bool has_rows = rows.first < tile.num_queries * GROUP;
     int first_key = seen.begin / KEYS * KEYS;
-    load_cached(shared.keys, tile.cache.keys, tile.cache, seen, first_key);
+    Incoming<CACHED> incoming(shared.waiting);
+    incoming.start(shared.keys, tile.cache.keys, tile.cache, seen, first_key);
     copy_async_commit();
     for (; first_key < seen.end; first_key += KEYS) {
         copy_async_wait<0>();
+        incoming.finish(shared.keys);
         __syncthreads();  // the keys are there, and nobody needs the values of before
-        load_cached(shared.values, tile.cache.values, tile.cache, seen, first_key);
+        incoming.start(shared.values, tile.cache.values, tile.cache, seen, first_key);
         copy_async_commit();
         Scores scores;
         if (has_rows) {
             compute_scores(scores, shared, tile, rows, first_key, scoring);
         }
         copy_async_wait<0>();
+        incoming.finish(shared.values);
         __syncthreads();  // the values are there, and nobody needs these keys
         if (first_key + KEYS < seen.end) {
-            load_cached(shared.keys, tile.cache.keys, tile.cache, seen, first_key + KEYS);
+            incoming.start(shared.keys, tile.cache.keys, tile.cache, seen, first_key + KEYS);
             copy_async_commit();
         }
         if (has_rows) {
@@ -132,8 +89,8 @@ __device__ __forceinline__ void attend(Sums& sums, const SharedTiles& shared, co
 // query: [tokens, query heads, HEAD_DIM], tokens query_stride numbers apart; out: the same, without
 // gaps. Tiles of sequences beyond the live ones, and tiles beyond a chunk, are padding.
 extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
-    attention_tile(const ELEMENT* query, int query_stride, const ELEMENT* keys,
-                   const ELEMENT* values, ELEMENT* out, const int* counts, const int2* tiles,
+    attention_tile(const ELEMENT* query, int query_stride, const CACHED* keys,
+                   const CACHED* values, ELEMENT* out, const int* counts, const int2* tiles,
                    const int* query_starts, const int* context_lens, const int* sequence_rows,
                    const int* block_tables, int max_blocks, int window, float scale, float cap)
 {
@@ -159,7 +116,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
                        window};
     ELEMENT* tiles_in_shared = reinterpret_cast<ELEMENT*>(shared_memory);
     const SharedTiles shared = {tiles_in_shared, tiles_in_shared + ROWS * STRIDE,
-                                tiles_in_shared + (ROWS + KEYS) * STRIDE};
+                                tiles_in_shared + (ROWS + KEYS) * STRIDE,
+                                tiles_in_shared + (ROWS + 2 * KEYS) * STRIDE};
     const int warp = threadIdx.x / WARP_THREADS;
     const Rows rows = {warp * WARP_ROWS, static_cast<int>(threadIdx.x) % WARP_THREADS};
     Sums sums;

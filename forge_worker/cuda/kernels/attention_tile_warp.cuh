@@ -46,6 +46,7 @@ struct SharedTiles {
     ELEMENT* queries;  // [ROWS, STRIDE]
     ELEMENT* keys;     // [KEYS, STRIDE]
     ELEMENT* values;   // [KEYS, STRIDE]
+    void* waiting;     // [KEYS, HEAD_DIM] of what is cached in bytes
 };
 
 // ---------------------------------------------------------------- what a warp works on

@@ -23,56 +23,115 @@ __device__ __forceinline__ Lane this_lane()
     return {lane / 4, lane % 4};
 }
 
-__device__ __forceinline__ void load_registers(uint32_t* registers, const uint4* address)
+// Registers of what is cached, before it is widened: each is one register of a fragment, or, where
+// a number is a byte, two.
+constexpr int FRAGMENTS_A_WORD = HAS_SCALES ? 2 : 1;
+constexpr int KEY_WORDS = ceil_div(KEY_REGISTERS, FRAGMENTS_A_WORD);
+constexpr int VALUE_WORDS = ceil_div(VALUE_REGISTERS, FRAGMENTS_A_WORD);
+
+// What lies together of so many numbers: 16 bytes at most.
+template <int NUM_BYTES>
+struct Together;
+
+template <>
+struct Together<16> {
+    using Type = uint4;
+};
+
+template <>
+struct Together<8> {
+    using Type = uint2;
+};
+
+template <>
+struct Together<4> {
+    using Type = uint32_t;
+};
+
+template <>
+struct Together<2> {
+    using Type = uint16_t;
+};
+
+template <int NUMBERS>
+using Numbers = typename Together<NUMBERS * sizeof(CACHED)>::Type;
+
+__device__ __forceinline__ void load_words(uint32_t* words, const uint4* address)
 {
     const uint4 loaded = __ldcs(address);
-    registers[0] = loaded.x;
-    registers[1] = loaded.y;
-    registers[2] = loaded.z;
-    registers[3] = loaded.w;
+    words[0] = loaded.x;
+    words[1] = loaded.y;
+    words[2] = loaded.z;
+    words[3] = loaded.w;
 }
 
-__device__ __forceinline__ void load_registers(uint32_t* registers, const uint2* address)
+__device__ __forceinline__ void load_words(uint32_t* words, const uint2* address)
 {
     const uint2 loaded = __ldcs(address);
-    registers[0] = loaded.x;
-    registers[1] = loaded.y;
+    words[0] = loaded.x;
+    words[1] = loaded.y;
+}
+
+// A whole register, or half of one.
+template <class Word>
+__device__ __forceinline__ void load_words(uint32_t* words, const Word* address)
+{
+    words[0] = __ldcs(address);
 }
 
 // A fourth of a row of HEAD_DIM numbers: 8 of every 32, then 4 of the 16 that may be left.
-__device__ __forceinline__ void load_fourth(uint32_t (&registers)[KEY_REGISTERS],
-                                            const ELEMENT* row, int place)
+__device__ __forceinline__ void load_fourth(uint32_t (&words)[KEY_WORDS], const CACHED* row,
+                                            int place)
 {
-    const uint4* eights = reinterpret_cast<const uint4*>(row) + place;
+    const auto* eights = reinterpret_cast<const Numbers<8>*>(row) + place;
 #pragma unroll
     for (int dim = 0; dim + 32 <= HEAD_DIM; dim += 32) {
-        load_registers(&registers[dim / 8], eights + dim / 8);
+        load_words(&words[dim / 8 / FRAGMENTS_A_WORD], eights + dim / 8);
     }
     if (HEAD_DIM % 32 != 0) {
         constexpr int rest = HEAD_DIM / 32 * 32;
-        const uint2* fours = reinterpret_cast<const uint2*>(row) + place;
-        load_registers(&registers[rest / 8], fours + rest / 4);
+        const auto* fours = reinterpret_cast<const Numbers<4>*>(row) + place;
+        load_words(&words[rest / 8 / FRAGMENTS_A_WORD], fours + rest / 4);
     }
 }
 
 // An eighth of a row: 8 of every 64, then 4 of 32 and 2 of 16 where so many are left.
-__device__ __forceinline__ void load_eighth(uint32_t (&registers)[VALUE_REGISTERS],
-                                            const ELEMENT* row, int group)
+__device__ __forceinline__ void load_eighth(uint32_t (&words)[VALUE_WORDS], const CACHED* row,
+                                            int group)
 {
-    const uint4* eights = reinterpret_cast<const uint4*>(row) + group;
+    const auto* eights = reinterpret_cast<const Numbers<8>*>(row) + group;
 #pragma unroll
     for (int dim = 0; dim + 64 <= HEAD_DIM; dim += 64) {
-        load_registers(&registers[dim / 16], eights + dim / 8);
+        load_words(&words[dim / 16 / FRAGMENTS_A_WORD], eights + dim / 8);
     }
     if (HEAD_DIM % 64 >= 32) {
         constexpr int rest = HEAD_DIM / 64 * 64;
-        const uint2* fours = reinterpret_cast<const uint2*>(row) + group;
-        load_registers(&registers[rest / 16], fours + rest / 4);
+        const auto* fours = reinterpret_cast<const Numbers<4>*>(row) + group;
+        load_words(&words[rest / 16 / FRAGMENTS_A_WORD], fours + rest / 4);
     }
     if (HEAD_DIM % 32 != 0) {
         constexpr int rest = HEAD_DIM / 32 * 32;
-        const uint32_t* twos = reinterpret_cast<const uint32_t*>(row) + group;
-        registers[rest / 16] = __ldcs(twos + rest / 2);
+        const auto* twos = reinterpret_cast<const Numbers<2>*>(row) + group;
+        load_words(&words[rest / 16 / FRAGMENTS_A_WORD], twos + rest / 2);
+    }
+}
+
+// What the loaded words say in the type that tensor cores multiply.
+template <class C, int REGISTERS, int WORDS>
+__device__ __forceinline__ void widen(uint32_t (&registers)[REGISTERS],
+                                      const uint32_t (&words)[WORDS], float scale)
+{
+    if constexpr (HAS_SCALES) {
+        const typename RowFormat<C>::template Widening<ELEMENT> widening(scale);
+#pragma unroll
+        for (int i = 0; i < REGISTERS; ++i) {
+            registers[i] = widening.widen2(words[i / 2], i % 2 == 1);
+        }
+    } else {
+#pragma unroll
+        for (int i = 0; i < REGISTERS; ++i) {
+            registers[i] = words[i];
+        }
     }
 }
 

@@ -127,6 +127,36 @@ __device__ __forceinline__ float2 unpack2(uint32_t pair)
     return make_float2(to_float(low), to_float(high));
 }
 
+// a · b + c of two elements each, rounded once.
+template <class E>
+__device__ __forceinline__ uint32_t multiply_add2(uint32_t a, uint32_t b, uint32_t c)
+#ifdef FORGE_EMULATOR
+{
+    const float2 x = unpack2<E>(a);
+    const float2 y = unpack2<E>(b);
+    const float2 z = unpack2<E>(c);
+    return pack2<E>(fmaf(x.x, y.x, z.x), fmaf(x.y, y.y, z.y));
+}
+#else
+    ;
+
+template <>
+__device__ __forceinline__ uint32_t multiply_add2<Bf16>(uint32_t a, uint32_t b, uint32_t c)
+{
+    uint32_t pair;
+    asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(pair) : "r"(a), "r"(b), "r"(c));
+    return pair;
+}
+
+template <>
+__device__ __forceinline__ uint32_t multiply_add2<Half>(uint32_t a, uint32_t b, uint32_t c)
+{
+    uint32_t pair;
+    asm("fma.rn.f16x2 %0, %1, %2, %3;" : "=r"(pair) : "r"(a), "r"(b), "r"(c));
+    return pair;
+}
+#endif
+
 // ---------------------------------------------------------------- eight elements
 
 template <class E>

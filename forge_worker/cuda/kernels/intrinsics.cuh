@@ -179,11 +179,26 @@ __device__ __forceinline__ void ldmatrix_x4(uint32_t (&registers)[4], const void
 __device__ __forceinline__ void copy_async_16(void* shared, const void* global, bool is_wanted)
 {
 #ifdef FORGE_EMULATOR
-    emulator::start_copy({shared, global, is_wanted});
+    emulator::start_copy({shared, global, is_wanted, 16});
 #else
     const uint32_t address = static_cast<uint32_t>(__cvta_generic_to_shared(shared));
     const int num_bytes = is_wanted ? 16 : 0;
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
+                 :
+                 : "r"(address), "l"(global), "r"(num_bytes)
+                 : "memory");
+#endif
+}
+
+// The same of 8 bytes, both addresses divisible by 8.
+__device__ __forceinline__ void copy_async_8(void* shared, const void* global, bool is_wanted)
+{
+#ifdef FORGE_EMULATOR
+    emulator::start_copy({shared, global, is_wanted, 8});
+#else
+    const uint32_t address = static_cast<uint32_t>(__cvta_generic_to_shared(shared));
+    const int num_bytes = is_wanted ? 8 : 0;
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;"
                  :
                  : "r"(address), "l"(global), "r"(num_bytes)
                  : "memory");

@@ -13,13 +13,14 @@
 //          positions: int32 [T]; slots: int64 [T]; query_norm, key_norm: float [HEAD_DIM], or
 //          [NUM_HEADS · HEAD_DIM] and [NUM_KV_HEADS · HEAD_DIM];
 //          table: float [max_model_len, HEAD_DIM / 2, 2], cos and sin;
-//          keys, values: ELEMENT [num_blocks, NUM_KV_HEADS, BLOCK_SIZE, HEAD_DIM]
-//   macros ELEMENT, HEAD_DIM (even), NUM_HEADS, NUM_KV_HEADS, BLOCK_SIZE, BLOCK_THREADS,
+//          keys, values: CACHED, tiles [num_blocks, NUM_KV_HEADS], see cached.cuh
+//   macros ELEMENT, CACHED, HEAD_DIM (even), NUM_HEADS, NUM_KV_HEADS, BLOCK_SIZE, BLOCK_THREADS,
 //          TOKEN_THREADS, WIDTH (elements a memory access; divides HEAD_DIM / 2), LANES (power of two, up to 32)
 //
 // Memory bounds it: 2 · (NUM_HEADS + 2 · NUM_KV_HEADS) · HEAD_DIM elements a token, and once
 // 4 · HEAD_DIM bytes of the table. Padded rows are left alone: nothing of them is read or written.
 
+#include "cached_row.cuh"
 #include "intrinsics.cuh"
 #include "vectors.cuh"
 
@@ -48,8 +49,8 @@ struct Projected {
 };
 
 struct Cache {
-    ELEMENT* keys;
-    ELEMENT* values;
+    CACHED* keys;
+    CACHED* values;
 };
 
 struct HeadNorms {
@@ -91,13 +92,13 @@ __device__ __forceinline__ ELEMENT* head_in_qkv(ELEMENT* qkv, const Place& place
     return qkv + (static_cast<int64_t>(place.token) * HEADS_A_TOKEN + place.head) * HEAD_DIM;
 }
 
-__device__ __forceinline__ ELEMENT* head_in_cache(const Cache& cache, const Place& place,
+__device__ __forceinline__ CachedRow row_in_cache(const Cache& cache, const Place& place,
                                                   int64_t slot)
 {
-    ELEMENT* array = place.is_value() ? cache.values : cache.keys;
+    CACHED* array = place.is_value() ? cache.values : cache.keys;
     const int kv_head = place.head - (place.is_value() ? FIRST_VALUE_HEAD : NUM_HEADS);
     const int64_t tile = slot / BLOCK_SIZE * NUM_KV_HEADS + kv_head;
-    return array + (tile * BLOCK_SIZE + slot % BLOCK_SIZE) * HEAD_DIM;
+    return {array + tile * TILE_STRIDE, static_cast<int>(slot % BLOCK_SIZE)};
 }
 
 template <class E>
@@ -172,24 +173,73 @@ __device__ __forceinline__ void rotate(Pairs& pairs, const float* angles)
 
 // `weight`: of the norm of this head, which `factor` belongs to.
 template <bool HAS_NORMS>
+__device__ __forceinline__ Pairs turned(const Projected& projected, const Place& place, int first,
+                                        const float* table, const float* weight, float factor)
+{
+    const float* angles = table + static_cast<int64_t>(projected.positions[place.token]) * HEAD_DIM;
+    Pairs pairs = load_pairs(head_in_qkv(projected.qkv, place), first);
+    if (HAS_NORMS && !place.is_value()) {
+        scale(pairs, weight, first, factor);
+    }
+    if (!place.is_value()) {
+        rotate(pairs, angles + 2 * first);
+    }
+    return pairs;
+}
+
+// What is turned goes to where it came from, or to the cache, where it is kept as it is computed.
+template <bool HAS_NORMS>
+__device__ __forceinline__ void turn_and_store_plain(const Projected& projected,
+                                                     const Place& place, const float* table,
+                                                     const Cache& cache, const float* weight,
+                                                     float factor)
+{
+    ELEMENT* source = head_in_qkv(projected.qkv, place);
+    ELEMENT* target = source;
+    if (!place.is_query()) {
+        const CachedRow row = row_in_cache(cache, place, projected.slots[place.token]);
+        target = reinterpret_cast<ELEMENT*>(row.numbers());
+    }
+#pragma unroll
+    for (int first = place.lane * WIDTH; first < HALF; first += LANES * WIDTH) {
+        store_pairs(target, first,
+                    turned<HAS_NORMS>(projected, place, first, table, weight, factor));
+    }
+}
+
+// The same where the cache has bytes: a lane has all of its numbers at once, and the lanes of a
+// head look at them together. All lanes of the warp must call it.
+template <bool HAS_NORMS>
+__device__ __forceinline__ void turn_and_store_bytes(const Projected& projected,
+                                                     const Place& place, const float* table,
+                                                     const Cache& cache, const float* weight,
+                                                     float factor)
+{
+    const int first = place.lane * WIDTH;
+    const bool is_mine = place.is_live && first < HALF;
+    Pairs pairs = {};
+    if (is_mine) {
+        pairs = turned<HAS_NORMS>(projected, place, first, table, weight, factor);
+    }
+    const float scale = scale_over_head<CACHED>(pairs.low, pairs.high);
+    if (is_mine && place.is_query()) {
+        store_pairs(head_in_qkv(projected.qkv, place), first, pairs);
+    } else if (is_mine) {
+        const CachedRow row = row_in_cache(cache, place, projected.slots[place.token]);
+        store_bytes<CACHED>(row, first, scale, pairs.low, pairs.high);
+    }
+}
+
+// All lanes of the warp must call it.
+template <bool HAS_NORMS>
 __device__ __forceinline__ void turn_and_store(const Projected& projected, const Place& place,
                                                const float* table, const Cache& cache,
                                                const float* weight, float factor)
 {
-    ELEMENT* source = head_in_qkv(projected.qkv, place);
-    ELEMENT* target =
-        place.is_query() ? source : head_in_cache(cache, place, projected.slots[place.token]);
-    const float* angles = table + static_cast<int64_t>(projected.positions[place.token]) * HEAD_DIM;
-#pragma unroll
-    for (int first = place.lane * WIDTH; first < HALF; first += LANES * WIDTH) {
-        Pairs pairs = load_pairs(source, first);
-        if (HAS_NORMS && !place.is_value()) {
-            scale(pairs, weight, first, factor);
-        }
-        if (!place.is_value()) {
-            rotate(pairs, angles + 2 * first);
-        }
-        store_pairs(target, first, pairs);
+    if constexpr (HAS_SCALES) {
+        turn_and_store_bytes<HAS_NORMS>(projected, place, table, cache, weight, factor);
+    } else if (place.is_live) {
+        turn_and_store_plain<HAS_NORMS>(projected, place, table, cache, weight, factor);
     }
 }
 
@@ -202,10 +252,8 @@ __device__ __forceinline__ void finish_head(const Projected& projected, const He
     if (HAS_NORMS) {
         factor = inverse_root_mean_square(head_in_qkv(projected.qkv, place), place, norms.eps);
     }
-    if (place.is_live) {
-        const float* weight = place.is_query() ? norms.query : norms.key;
-        turn_and_store<HAS_NORMS>(projected, place, table, cache, weight, factor);
-    }
+    const float* weight = place.is_query() ? norms.query : norms.key;
+    turn_and_store<HAS_NORMS>(projected, place, table, cache, weight, factor);
 }
 
 // Of `num_heads` heads that lie side by side. Every thread of the block must call it, and gets it.
@@ -242,8 +290,9 @@ __device__ __forceinline__ void finish_token(const Projected& projected, const H
     const ELEMENT* row = head_in_qkv(projected.qkv, place);
     const float of_query = inverse_root_of_all(row, NUM_HEADS, norms.eps);
     const float of_key = inverse_root_of_all(row + NUM_HEADS * HEAD_DIM, NUM_KV_HEADS, norms.eps);
-    for (place.head = threadIdx.x / LANES; place.head < HEADS_A_TOKEN;
-         place.head += TOKEN_THREADS / LANES) {
+    for (int first = 0; first < HEADS_A_TOKEN; first += TOKEN_THREADS / LANES) {
+        place.head = first + threadIdx.x / LANES;
+        place.is_live = place.head < HEADS_A_TOKEN;
         const float factor = place.is_query() ? of_query : of_key;
         const float* weight = weight_of_head(norms, place);
         turn_and_store<true>(projected, place, table, cache, weight, factor);
@@ -252,14 +301,14 @@ __device__ __forceinline__ void finish_token(const Projected& projected, const H
 
 extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
     rotate_and_store(ELEMENT* qkv, const int32_t* counts, const int32_t* positions,
-                     const int64_t* slots, const float* table, ELEMENT* keys, ELEMENT* values)
+                     const int64_t* slots, const float* table, CACHED* keys, CACHED* values)
 {
     finish_head<false>({qkv, counts, positions, slots}, {}, table, {keys, values});
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
     norm_rotate_and_store(ELEMENT* qkv, const int32_t* counts, const int32_t* positions,
-                          const int64_t* slots, const float* table, ELEMENT* keys, ELEMENT* values,
+                          const int64_t* slots, const float* table, CACHED* keys, CACHED* values,
                           const float* query_norm, const float* key_norm, float eps)
 {
     finish_head<true>({qkv, counts, positions, slots}, {query_norm, key_norm, eps}, table,
@@ -268,8 +317,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
 
 extern "C" __global__ void __launch_bounds__(TOKEN_THREADS)
     norm_all_rotate_and_store(ELEMENT* qkv, const int32_t* counts, const int32_t* positions,
-                              const int64_t* slots, const float* table, ELEMENT* keys,
-                              ELEMENT* values, const float* query_norm, const float* key_norm,
+                              const int64_t* slots, const float* table, CACHED* keys,
+                              CACHED* values, const float* query_norm, const float* key_norm,
                               float eps)
 {
     finish_token({qkv, counts, positions, slots}, {query_norm, key_norm, eps}, table,

@@ -85,7 +85,7 @@ def rotary_cases(
     heads = HeadShape(config.num_heads, config.num_kv_heads, config.head_dim)
     rope = config.ropes[0]
     table = on_device(device, rotation_table(rope, config.head_dim, operands.longest))
-    rotary = Rotary(device, PRECISION, heads, sizes.limits.block_size, {rope: table})
+    rotary = Rotary(device, PRECISION, heads, sizes.kv_tiles, {rope: table})
     width = heads.heads_per_token * heads.head_dim
     qkv = store.pool(PRECISION, max(row_counts) * width)
     for num_rows in row_counts:

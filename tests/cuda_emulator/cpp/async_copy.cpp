@@ -8,20 +8,18 @@ namespace emulator {
 
 namespace {
 
-constexpr size_t COPY_BYTES = 16;
-
 void do_copy(const AsyncCopy& copy)
 {
     if (copy.is_wanted) {
-        memcpy(copy.target, copy.source, COPY_BYTES);
+        memcpy(copy.target, copy.source, copy.num_bytes);
     } else {
-        memset(copy.target, 0, COPY_BYTES);
+        memset(copy.target, 0, copy.num_bytes);
     }
 }
 
-bool is_aligned(const void* address)
+bool is_aligned(const void* address, size_t num_bytes)
 {
-    return reinterpret_cast<uintptr_t>(address) % COPY_BYTES == 0;
+    return reinterpret_cast<uintptr_t>(address) % num_bytes == 0;
 }
 
 // That the bytes can be read, now and not only when a wait asks for them, which may never be.
@@ -35,8 +33,9 @@ void touch(const void* source)
 void start_copy(AsyncCopy copy)
 {
     running_thread().code = code_before(__builtin_return_address(0));
-    if (!is_aligned(copy.target) || (copy.is_wanted && !is_aligned(copy.source))) {
-        fail("misaligned access: an asynchronous copy of 16 bytes", running_thread());
+    if (!is_aligned(copy.target, copy.num_bytes) ||
+        (copy.is_wanted && !is_aligned(copy.source, copy.num_bytes))) {
+        fail("misaligned access: an asynchronous copy", running_thread());
     }
     if (!is_shared(copy.target)) {
         fail("an asynchronous copy goes outside shared memory", running_thread());

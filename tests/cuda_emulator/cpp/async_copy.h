@@ -12,6 +12,7 @@ struct AsyncCopy {
     void* target;
     const void* source;
     bool is_wanted;  // else zeros
+    size_t num_bytes;
 };
 
 void start_copy(AsyncCopy copy);

@@ -163,6 +163,17 @@ extern "C" __global__ void power_of_two(const uint32_t* in, uint32_t* out)
     output(out, 0, fast_exp2(float_input(in, 0)));
 }
 
+// in: three pairs.
+extern "C" __global__ void multiply_adds_bf16(const uint32_t* in, uint32_t* out)
+{
+    output(out, 0, multiply_add2<Bf16>(input(in, 0), input(in, 1), input(in, 2)));
+}
+
+extern "C" __global__ void multiply_adds_half(const uint32_t* in, uint32_t* out)
+{
+    output(out, 0, multiply_add2<Half>(input(in, 0), input(in, 1), input(in, 2)));
+}
+
 // ---------------------------------------------------------------- elements
 
 // in: float, float.
@@ -279,6 +290,18 @@ extern "C" __global__ void ldmatrix_transposed(const uint32_t* in, uint32_t* out
 }
 
 // ---------------------------------------------------------------- asynchronous copies
+
+// in [threads, 2] and out the same: what its neighbour copied, if the neighbour's number is even.
+extern "C" __global__ void async_copies_of_8(const uint32_t* in, uint32_t* out)
+{
+    __shared__ uint2 copied[32];
+    const int thread = threadIdx.x;
+    copy_async_8(&copied[thread], reinterpret_cast<const uint2*>(in) + thread, thread % 2 == 0);
+    copy_async_commit();
+    copy_async_wait<0>();
+    __syncthreads();
+    reinterpret_cast<uint2*>(out)[thread] = copied[thread ^ 1];
+}
 
 // in [threads, 4] and out [2, threads, 4]: each thread copies its 16 bytes twice, the second time
 // only where its number is even, and gives back what its neighbour copied.

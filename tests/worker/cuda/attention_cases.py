@@ -20,6 +20,7 @@ from forge_worker.cuda.device_step import DeviceStep, StepShape
 from forge_worker.cuda.precision import Precision
 from forge_worker.ops.protocol import Array, KVLayer
 from tests.worker.cuda.arrays import empty_on, on_device, to_host
+from tests.worker.cuda.cached_tiles import coded_by_powers, in_tiles
 
 Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int32]
@@ -148,7 +149,14 @@ class AttentionCase:
     def _context(self, context_len: int) -> KVLayer:
         """Of one sequence, token by token: each [context_len, num_kv_heads, head_dim]."""
         shape = (context_len, self.geometry.num_kv_heads, self.geometry.head_dim)
-        return KVLayer(self._random(shape), self._random(shape))
+        return KVLayer(self._cached(shape), self._cached(shape))
+
+    def _cached(self, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+        """Numbers that the cache's format has."""
+        kv, rows = self.geometry.kv, self._random(shape)
+        if kv == "computed":
+            return rows
+        return self.precision.rounded(coded_by_powers(self.precision.widened(rows), kv).numbers(kv))
 
     def _random(self, shape: tuple[int, ...]) -> npt.NDArray[Any]:
         return self.precision.rounded(self._rng.standard_normal(shape, np.float32))
@@ -260,7 +268,10 @@ def _cache(case: AttentionCase, tables: Ints) -> list[npt.NDArray[Any]]:
             for first in range(0, len(tokens), size):
                 piece = tokens[first : first + size]
                 target[table[first // size], :, : len(piece)] = piece.transpose(1, 0, 2)
-    return cached
+    if geometry.kv == "computed":
+        return cached
+    tiles, widened = geometry.tiles(case.precision), case.precision.widened
+    return [in_tiles(coded_by_powers(widened(part), geometry.kv), tiles) for part in cached]
 
 
 def _num_blocks(case: AttentionCase) -> list[int]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from forge_common.backend_memory import kv_bytes_per_token, weight_bytes
+from forge_common.backend_memory import weight_bytes
 from forge_common.checkpoint import Checkpoint
+from forge_common.kv_format import device_block_bytes
 from forge_common.protocol.scheduler_worker import BatchOutput, RunBatch
 from forge_worker.constraints import Constraints
 from forge_worker.cuda.arena import Arena
@@ -82,8 +83,9 @@ def engine_of(
 
 def arena_bytes(device: Device, path: Path, sizes: EngineSizes) -> int:
     limits, name = sizes.limits, sizes.precision.value
-    num_slots = limits.num_blocks * limits.block_size
     with Checkpoint.open(path) as checkpoint:
         weights = weight_bytes(checkpoint, name, sizes.blocks) + padding_bytes(checkpoint)
     workspace = workspace_parts(sizes, device.info).num_bytes
-    return weights + workspace + num_slots * kv_bytes_per_token(sizes.config, name)
+    element_bytes = sizes.precision.element_bytes
+    block_bytes = device_block_bytes(sizes.config, limits.block_size, sizes.kv, element_bytes)
+    return weights + workspace + limits.num_blocks * block_bytes

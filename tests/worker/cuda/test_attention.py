@@ -37,6 +37,11 @@ TENSOR_CORES = [
     (BF16, AttentionGeometry(16, 1, 128, 16, scale=0.3)),
     (BF16, AttentionGeometry(2, 1, 256, 200, softcap=5.0)),
     (F16, AttentionGeometry(16, 1, 256, 16)),
+    (BF16, AttentionGeometry(8, 2, 64, 16, kv="fp8")),
+    (F16, AttentionGeometry(7, 1, 128, 24, kv="fp8")),
+    (BF16, AttentionGeometry(16, 1, 128, 16, kv="int8")),
+    (F16, AttentionGeometry(3, 1, 80, 5, kv="int8")),
+    (BF16, AttentionGeometry(2, 1, 256, 200, softcap=5.0, kv="fp8")),
 ]
 SCALAR = [
     (F32, AttentionGeometry(2, 2, 8, 16, softcap=5.0)),
@@ -46,6 +51,8 @@ SCALAR = [
     (F32, AttentionGeometry(16, 1, 96, 16)),
     (F32, AttentionGeometry(2, 1, 128, 1)),
     (F32, AttentionGeometry(8, 1, 256, 24, scale=0.02)),
+    (F32, AttentionGeometry(8, 2, 64, 16, kv="fp8")),
+    (BF16, AttentionGeometry(4, 2, 8, 7, kv="int8")),
 ]
 PLAIN = (BF16, AttentionGeometry(8, 2, 64, 16))
 PLAIN_F32 = (F32, AttentionGeometry(8, 2, 64, 16))
@@ -56,7 +63,8 @@ Kind = tuple[Precision, AttentionGeometry]
 
 def named(kind: Kind) -> str:
     precision, geometry = kind
-    return f"{precision.value}-{geometry.head_dim}-group{geometry.group}-{geometry.block_size}"
+    sizes = f"{geometry.head_dim}-group{geometry.group}-{geometry.block_size}"
+    return f"{precision.value}-{sizes}-{geometry.kv}"
 
 
 @pytest.mark.parametrize("kind", TENSOR_CORES + SCALAR, ids=named)

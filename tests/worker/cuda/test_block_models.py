@@ -83,12 +83,12 @@ def widened(device: Device, path: Path, is_deterministic: bool = False) -> Engin
 Said = list[tuple[list[int], list[float]]]  # tokens of each step, and logprobs of the likeliest
 
 
-def assert_near(ours: Said, theirs: Said) -> None:
+def assert_near(ours: Said, theirs: Said, limit: float = NEARLY) -> None:
     """Up to where they part, which is where two tokens are nearly as likely."""
     for (tokens, found), (expected_tokens, expected) in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(found, expected, atol=NEARLY)
+        np.testing.assert_allclose(found, expected, atol=limit)
         if tokens != expected_tokens:
-            assert expected[0] - expected[1] < NEARLY
+            assert expected[0] - expected[1] < limit
             break
 
 

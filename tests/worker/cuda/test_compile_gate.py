@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from forge_common.checkpoint.model_config import Experts
 from forge_common.device_blocks import GROUP_BYTES, KeptBlocks
+from forge_common.kv_format import DeviceKVName
 from forge_worker.cuda.instances import kernel_sources
 from forge_worker.cuda.layout import EngineSizes
 from forge_worker.cuda.precision import Precision
@@ -38,6 +39,13 @@ INSTANCES: tuple[tuple[Precision, tuple[str, ...], tuple[ModelShape, ...]], ...]
     (Precision.BFLOAT16, HOPPER, (LLAMA_2_7B, QWEN_HALF_B, WITH_80, WITH_96)),
     (Precision.FLOAT16, HOPPER, (LLAMA_8B, WITH_256)),
     (Precision.FLOAT32, HOPPER, (LLAMA_1B, WITH_256)),
+)
+BYTE_FORMATS: tuple[DeviceKVName, ...] = ("int8", "fp8")
+KV_INSTANCES: tuple[tuple[Precision, tuple[str, ...], tuple[ModelShape, ...]], ...] = (
+    (Precision.BFLOAT16, ARCHITECTURES, (LLAMA_8B, LLAMA_1B, WITH_256, GROUPS_OF_16)),
+    (Precision.BFLOAT16, HOPPER, (QWEN_HALF_B, WITH_80)),
+    (Precision.FLOAT16, HOPPER, (LLAMA_8B,)),
+    (Precision.FLOAT32, HOPPER, (LLAMA_1B,)),
 )
 WITH_EXPERTS = (
     (Precision.BFLOAT16, ARCHITECTURES),
@@ -85,6 +93,7 @@ def jobs() -> Iterator[Job]:
     odd = sizes_of(LLAMA_1B, Precision.BFLOAT16, block_size=ODD_BLOCK_SIZE)
     for sizes in (odd, capped(sizes_of(WITH_256, Precision.BFLOAT16))):
         yield from (Job(source, HOPPER[0]) for source in kernel_sources(sizes))
+    yield from jobs_of_bytes()
     for blocks, architectures in ((BLOCKS, HOPPER), (RUNS, ARCHITECTURES)):
         in_blocks = sizes_of(LLAMA_8B, Precision.BFLOAT16)._replace(blocks=blocks)
         for source in kernel_sources(in_blocks):
@@ -93,6 +102,15 @@ def jobs() -> Iterator[Job]:
         for experts in (MIXTRAL, QWEN_MOE):
             for source in kernel_sources(with_experts(sizes_of(LLAMA_8B, precision), experts)):
                 yield from (Job(source, architecture) for architecture in architectures)
+
+
+def jobs_of_bytes() -> Iterator[Job]:
+    """Of caches that keep keys and values in bytes."""
+    for kv in BYTE_FORMATS:
+        for precision, architectures, shapes in KV_INSTANCES:
+            for shape in shapes:
+                for source in kernel_sources(sizes_of(shape, precision)._replace(kv=kv)):
+                    yield from (Job(source, architecture) for architecture in architectures)
 
 
 def with_experts(sizes: EngineSizes, experts: Experts) -> EngineSizes:

@@ -11,9 +11,11 @@ import pytest
 
 from forge_common.checkpoint import ModelConfig
 from forge_common.checkpoint.rope_scaling import Rope
+from forge_common.kv_format import DeviceKVName
 from forge_worker.cpu.numpy_ops import NumpyOps
 from forge_worker.cuda.device import Device
 from forge_worker.cuda.device_step import DeviceStep, StepShape
+from forge_worker.cuda.kv_tiles import KVTiles
 from forge_worker.cuda.precision import Precision
 from forge_worker.cuda.rotary import HeadShape, Rotary, num_lanes, rotation_table
 from forge_worker.ops.protocol import HeadNorms, KVLayer
@@ -49,6 +51,7 @@ class Case(NamedTuple):
     num_live: int
     table: Floats
     norms: HeadNorms | None
+    kv: DeviceKVName = "computed"
 
 
 class Result(NamedTuple):
@@ -90,6 +93,12 @@ def make(
     )
 
 
+def tiles_of(case: Case) -> KVTiles:
+    return KVTiles(
+        case.precision, case.heads.num_kv_heads, case.block_size, case.heads.head_dim, case.kv
+    )
+
+
 def step_of(device: Device, case: Case) -> DeviceStep:
     """The fields that the kernel reads; nothing else of the step is there."""
     rows = len(case.qkv)
@@ -113,7 +122,7 @@ def run(device: Device, case: Case) -> Result:
     norms = case.norms and HeadNorms(
         on_device(device, case.norms.query), on_device(device, case.norms.key), case.norms.eps
     )
-    rotary = Rotary(device, case.precision, case.heads, case.block_size, {ROPE: table})
+    rotary = Rotary(device, case.precision, case.heads, tiles_of(case), {ROPE: table})
     rotary(qkv, norms, ROPE, step_of(device, case), kv_layer)
     keys, values = (to_host(device, array).swapaxes(1, 2) for array in kv_layer)
     return Result(to_host(device, qkv).reshape(case.qkv.shape), keys, values)
@@ -282,7 +291,7 @@ def test_lanes_of_a_head_are_a_power_of_two_within_a_warp(num_vectors: int, lane
 def test_wrong_arrays_are_refused_by_name(device: Device) -> None:
     case = make(HeadShape(4, 2, 16), has_norms=True)
     with pytest.raises(ValueError, match="table"):
-        Rotary(device, BF16, case.heads, 12, {ROPE: case.table[..., :1]})
+        Rotary(device, BF16, case.heads, tiles_of(case), {ROPE: case.table[..., :1]})
     with pytest.raises(ValueError, match="qkv"):
         run(device, case._replace(qkv=case.qkv[:, :-1]))
     with pytest.raises(ValueError, match="positions"):

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from forge_common.config import (
     BatchSettings,
@@ -92,6 +93,17 @@ def test_a_device_that_is_too_full_is_said_in_one_sentence() -> None:
     device = EmulatedDevice(total_bytes=200 * MIB)
     with pytest.raises(ModelError, match=r"the weights need .* GiB are available on emulator"):
         loaded(device, config_of())
+
+
+def test_cached_bytes_leave_room_for_more_blocks() -> None:
+    counts = []
+    for kv_dtype in ("auto", "fp8_e4m3"):
+        config = config_of(kv_cache_memory_gib=2**-12)
+        device = replace(config.device, kv_dtype=kv_dtype)
+        model = loaded(EmulatedDevice(total_bytes=512 * MIB), replace(config, device=device))
+        counts.append(model.limits.num_blocks)
+    assert len(output_of(model)) == 5
+    assert 2 < counts[1] / counts[0] <= 4
 
 
 @pytest.mark.parametrize("dtype", ["F32", "Q8_0"])

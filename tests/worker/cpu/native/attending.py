@@ -26,6 +26,7 @@ from forge_worker.forward_inputs import FloatArray
 from forge_worker.ops.protocol import HeadNorms, KVLayer
 from forge_worker.rotary import Rotation
 from tests.worker.forward import Work, make_inputs
+from tests.worker.fp8_numbers import fp8_values
 
 ROPE = Rope(10000.0, None, 0)  # only a name: tests say how far anything is rotated
 WIDE = instruction_set("avx512", frozenset())
@@ -134,11 +135,16 @@ class Attending:
     def _unscaled(self, groups: np.ndarray, is_keys: bool) -> FloatArray:
         numbers_bytes = LANES * self.heads.head_dim
         scales = groups[..., numbers_bytes:].copy().view(np.float32)
-        numbers = groups[..., :numbers_bytes].astype(np.float32)
+        numbers = self._numbers(groups[..., :numbers_bytes])
         if is_keys:
             shape = (*groups.shape[:3], self.heads.head_dim, LANES)
             return numbers.reshape(shape) * scales[..., None, :]
         return numbers.reshape(*groups.shape[:3], LANES, -1) * scales[..., :, None]
+
+    def _numbers(self, stored: np.ndarray) -> FloatArray:
+        """Of bytes; those of FP8 are read as 1/256 of what they are elsewhere."""
+        is_fp8 = self.layout.format.name == "fp8"
+        return fp8_values(stored) * np.float32(2**-8) if is_fp8 else stored.astype(np.float32)
 
 
 def no_rotation(num_tokens: int, head_dim: int) -> Rotation:
@@ -170,7 +176,7 @@ def poison(cache: KVLayer) -> None:
     for cached in cache:
         if cached.dtype == np.uint16:
             cached.fill(0x7FC0)
-        elif cached.dtype == np.int8:
-            cached[..., -4 * LANES :] = np.full(LANES, np.nan, np.float32).view(np.int8)
+        elif cached.itemsize == 1:
+            cached[..., -4 * LANES :] = np.full(LANES, np.nan, np.float32).view(cached.dtype)
         else:
             cached.fill(np.nan)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from forge_common.kv_format import KVFormatName
 from forge_worker.cpu.attention import attend
 from forge_worker.cpu.attention_plan import plan_attention
 from forge_worker.cpu.thread_pool import ThreadPool
@@ -89,7 +90,10 @@ def test_attention_equals_numpys(heads: Heads, window: int | None, block_size: i
     np.testing.assert_allclose(attended, numpy_attention(layer, works, query, window), atol=5e-6)
 
 
-@pytest.mark.parametrize("kind", [Kind("float32"), Kind("int8"), Kind("float32", NARROW)])
+@pytest.mark.parametrize(
+    "kind",
+    [Kind("float32"), Kind("int8"), Kind("fp8"), Kind("float32", NARROW), Kind("fp8", NARROW)],
+)
 @pytest.mark.parametrize("heads", [Heads(2, 7, 96), Heads(1, 2, 128), Heads(1, 4, 256)])
 def test_every_format_and_register_width_equals_numpys(kind: Kind, heads: Heads) -> None:
     layer = attending(heads, kind)
@@ -98,9 +102,10 @@ def test_every_format_and_register_width_equals_numpys(kind: Kind, heads: Heads)
     np.testing.assert_allclose(attended, numpy_attention(layer, works, query, 100), atol=1e-5)
 
 
-def test_register_width_does_not_change_a_bit() -> None:
+@pytest.mark.parametrize("name", ["float32", "fp8"])
+def test_register_width_does_not_change_a_bit(name: KVFormatName) -> None:
     results = []
-    for kind in (Kind("float32"), Kind("float32", NARROW)):
+    for kind in (Kind(name), Kind(name, NARROW)):
         layer = attending(Heads(2, 3, 72), kind)
         results.append(run_with_past(layer, make_works(LENGTHS, 16, layer.num_blocks), None)[1])
     assert (results[0] == results[1]).all()
@@ -133,10 +138,19 @@ def test_chunks_and_single_tokens_have_the_same_bits(
         assert (in_pieces(layer, qkv, table, pieces, window) == whole).all()
 
 
-def test_batch_and_threads_do_not_change_a_bit() -> None:
+def test_chunks_of_fp8_have_the_bits_of_a_whole() -> None:
+    layer = attending(Heads(1, 3, 40), Kind("fp8"))
+    qkv = random(300, layer.heads.width)
+    whole = in_pieces(layer, qkv, list(range(19)), [300], None)
+    poison(layer.cache)
+    assert (in_pieces(layer, qkv, list(range(19)), [1, 2, 250, 30, 17], None) == whole).all()
+
+
+@pytest.mark.parametrize("name", ["bfloat16", "fp8"])
+def test_batch_and_threads_do_not_change_a_bit(name: KVFormatName) -> None:
     heads = Heads(2, 3, 64)
     lengths = [(10 * index, 1 + index % 3) for index in range(32)]
-    alone, together = (attending(heads, Kind("bfloat16"), num_threads=n) for n in (1, 3))
+    alone, together = (attending(heads, Kind(name), num_threads=n) for n in (1, 3))
     works = make_works(lengths, 16, 400)
     for layer in (alone, together):
         layer.grow(400)
@@ -158,7 +172,7 @@ def test_shared_prefix_equals_a_computed_one() -> None:
     assert (shared == whole[64:]).all()
 
 
-@pytest.mark.parametrize("kind", [Kind("bfloat16"), Kind("float32"), Kind("int8")])
+@pytest.mark.parametrize("kind", [Kind("bfloat16"), Kind("float32"), Kind("int8"), Kind("fp8")])
 @pytest.mark.parametrize("part", ["query", "key", "value"])
 @pytest.mark.parametrize("number", [np.nan, np.inf])
 def test_what_is_not_finite_ends_its_own_row_alone(kind: Kind, part: str, number: float) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from forge_common.checkpoint.rope_scaling import Rope
+from forge_common.kv_format import KVFormatName
 from forge_worker.forward_inputs import FloatArray, IntArray
 from forge_worker.ops.protocol import HeadNorms, KVLayer
 from forge_worker.rotary import Rotation, rotate, rotation
@@ -18,6 +19,7 @@ from tests.worker.cpu.native.attending import (
     random,
 )
 from tests.worker.forward import make_inputs
+from tests.worker.fp8_numbers import fp8_codes, fp8_values
 
 LENGTHS = [(3, 5), (0, 17), (31, 1), (70, 2)]
 NUM_TOKENS = 25
@@ -93,20 +95,35 @@ def test_bytes_are_off_by_half_a_step_of_their_row() -> None:
         assert np.abs(other).max(axis=-1) == pytest.approx(np.abs(row).max(axis=-1))
 
 
-def test_row_of_zeros_is_stored_as_zeros_in_bytes() -> None:
+def test_fp8_is_rounded_to_nearest_of_what_its_scale_allows() -> None:
+    """Keys and values over many octaves, so that numbers below the normal ones are among them."""
+    heads = Heads(2, 1, 40)
+    qkv = random(NUM_TOKENS, heads.width)
+    qkv *= np.exp2(-18 * np.random.default_rng(4).random(qkv.shape)).astype(np.float32)
+    exact, stored = (Stored(heads, Kind(name), qkv=qkv).new for name in ("float32", "fp8"))
+    for row, other in zip(exact, stored, strict=True):
+        largest = np.abs(row).max(axis=-1, keepdims=True)
+        codes = fp8_codes(row * (np.float32(1.75) / largest) * 256)
+        expected = fp8_values(codes) / 256 * (largest / np.float32(1.75))
+        np.testing.assert_allclose(other, expected, rtol=2e-7)
+        assert ((codes & 0x78) == 0).any()
+
+
+@pytest.mark.parametrize("name", ["int8", "fp8"])
+def test_row_of_zeros_is_stored_as_zeros_in_bytes(name: KVFormatName) -> None:
     heads = Heads(1, 1, 16)
-    stored = Stored(heads, Kind("int8"), qkv=np.zeros((NUM_TOKENS, heads.width), np.float32))
+    stored = Stored(heads, Kind(name), qkv=np.zeros((NUM_TOKENS, heads.width), np.float32))
     assert (stored.new.keys == 0).all()
     assert (stored.new.values == 0).all()
 
 
-@pytest.mark.parametrize("name", ["float32", "bfloat16", "int8"])
+@pytest.mark.parametrize("name", ["float32", "bfloat16", "int8", "fp8"])
 @pytest.mark.parametrize("number", [np.nan, np.inf])
-def test_what_is_not_finite_is_stored_so(name: str, number: float) -> None:
+def test_what_is_not_finite_is_stored_so(name: KVFormatName, number: float) -> None:
     heads = Heads(1, 1, 16)
     qkv = random(NUM_TOKENS, heads.width)
     qkv[4, 2 * 16 + 3] = number
-    values = Stored(heads, Kind(name), qkv=qkv).new.values  # type: ignore[arg-type]
+    values = Stored(heads, Kind(name), qkv=qkv).new.values
     with np.errstate(invalid="ignore"):
         is_finite = np.isfinite(values).all(axis=(1, 2))
     assert is_finite.tolist() == [row != 4 for row in range(NUM_TOKENS)]
