@@ -2,8 +2,8 @@
 
 A step waits for grammars only so long. What is cheap is answered at once; a mask that takes longer
 is worked out a slice at a time, over several steps, and its row gets no token meanwhile. So
-whatever a grammar costs, its own sequence waits, and which tokens come does not depend on it. What
-a step may spend is refilled step by step and saved up to a burst; rows that cost most come last.
+whatever a grammar costs, its own sequence waits, and which tokens come does not depend on it. Rows
+that cost most come last.
 
 Tokens are followed and masks worked out on a thread of their own while the model computes, on a
 core that is lent for it; nothing else is asked of the engine meanwhile. Whatever goes wrong with a
@@ -12,20 +12,21 @@ grammar, its sequence fails and no other. Knows nothing of logits, requests or s
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from functools import partial
-from time import process_time, thread_time
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from time import thread_time
+from typing import TYPE_CHECKING, TypeVar
 
 from forge_common.grammar.errors import GrammarTooLarge
 from forge_common.protocol.message import Failure
 from forge_common.sampling import SamplingParams
 from forge_worker.cpu_cores import LendCore
 from forge_worker.followed_grammar import FollowedGrammar, failure_of
+from forge_worker.grammar_budget import Pace, StepBudget
+from forge_worker.long_masks import LongMasks
 from forge_worker.masks import Masks, NoMasks, PendingMasks
 from forge_worker.sampler.grammar_mask import MaskWords
 from forge_worker.time_slices import LongWork, TakesLong, TimeSlices
@@ -41,30 +42,6 @@ MAX_REFUSED = 4096
 ROWS_AT_A_TIME = 8
 
 
-class Pace(NamedTuple):
-    """Of the processor's time that grammars may take from a step."""
-
-    refill_s: float = 0.010  # more of it in each step, at least
-    share: float = 0.1  # of the time that steps take: more for steps that are long anyway
-    burst_s: float = 0.030  # at most in one step
-    attempt_s: float = 0.004  # for one row, before its time is sliced
-    slice_s: float = 0.004
-    max_long: int = 8  # masks that are worked out in slices; each may hold much memory
-    cheap_s: float = 0.050  # who owes less may take the place of one
-    costly_s: float = 0.200  # that owes more
-    forgiven_s: float = 0.002  # of a row's debt, for each token
-
-
-UNHURRIED = Pace(refill_s=math.inf, burst_s=math.inf, attempt_s=math.inf)
-
-
-class _Long(NamedTuple):
-    """A mask that is worked out in slices of time."""
-
-    row: int  # whose time they are
-    work: LongWork[MaskWords]
-
-
 class Constraints:
     def __init__(
         self,
@@ -77,25 +54,16 @@ class Constraints:
         self._lend_core = lend_core
         self._engine: Engine | None = None
         self._pace = pace or Pace()
+        self._budget = StepBudget(self._pace)
         self._grammars: dict[int, FollowedGrammar] = {}
-        self._long: dict[bytes, _Long] = {}  # by place: what several ask is worked out once
         self._refused: OrderedDict[bytes, Failure] = OrderedDict()
         self._slices = TimeSlices()
-        self._left_s = self._pace.burst_s
-        self._step_began_s = process_time()
-        self._num_sequences = 0
-        self._num_delayed = 0
+        self._long = LongMasks(self._slices, self._pace, self._debt_s)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="masks")
 
     def begin_step(self, num_sequences: int) -> None:
-        """One of so many sequences. Where the last one gave nobody a token, nobody waits."""
-        now_s = process_time()
-        refill_s = max(self._pace.refill_s, self._pace.share * (now_s - self._step_began_s))
-        burst_s = self._pace.burst_s
-        is_alone = self._num_delayed >= self._num_sequences
-        self._left_s = burst_s if is_alone else min(max(self._left_s, 0.0) + refill_s, burst_s)
-        self._num_sequences, self._num_delayed = num_sequences, 0
-        self._step_began_s = now_s
+        """One of so many sequences."""
+        self._budget.begin_step(num_sequences)
 
     def set(
         self, row: int, params: SamplingParams, output_token_ids: Sequence[int]
@@ -113,7 +81,7 @@ class Constraints:
 
     def clear(self, row: int) -> None:
         self._grammars.pop(row, None)
-        self._drop_work_of(row)
+        self._long.drop_of(row)
 
     def advance(self, rows: Iterable[int], token_ids: Iterable[int]) -> dict[int, Failure]:
         """Each of `rows` was given its next token; returns by row why one cannot go on.
@@ -139,7 +107,7 @@ class Constraints:
         constrained = [row for row in rows if row in self._grammars]
         constrained.sort(key=self._debt_s)
         self._slice_all(self._attempt_all(constrained, found), found)
-        self._num_delayed += len(found.delayed)
+        self._budget.num_delayed += len(found.delayed)
         return found
 
     def has_grammar(self, row: int) -> bool:
@@ -155,7 +123,7 @@ class Constraints:
         with suppress(Exception, TakesLong):  # whoever comes there will meet it again
             for words in self._words_behind(self._grammars[row], token_ids):
                 found.append(words)
-        self._left_s -= thread_time() - began_s
+        self._budget.spend(thread_time() - began_s)
         return found
 
     def vocabulary_of(self, row: int) -> Vocabulary | None:
@@ -174,7 +142,7 @@ class Constraints:
         except (Exception, TakesLong):  # the next mask will meet it again, and say what it is
             return None
         finally:
-            self._left_s -= self._slices.spent_s
+            self._budget.spend(self._slices.spent_s)
 
     def begin_masks(self, rows: Sequence[int]) -> PendingMasks:
         """The same on another thread, until whose result is taken nothing else may be asked."""
@@ -210,7 +178,7 @@ class Constraints:
         except Exception as error:
             return self._fail(row, error)
         finally:
-            self._left_s -= thread_time() - began_s
+            self._budget.spend(thread_time() - began_s)
         return None
 
     def _attempt_all(self, rows: Sequence[int], found: Masks) -> list[int]:
@@ -220,7 +188,7 @@ class Constraints:
             began_s = thread_time()
             some = rows[start : start + ROWS_AT_A_TIME]
             dear += [row for row in some if not self._is_cheap(row, found)]
-            self._left_s -= thread_time() - began_s
+            self._budget.spend(thread_time() - began_s)
         return dear
 
     def _is_cheap(self, row: int, found: Masks) -> bool:
@@ -243,21 +211,21 @@ class Constraints:
 
     def _attempt(self, grammar: FollowedGrammar, work: Callable[[], Result]) -> Result:
         try:
-            return self._slices.attempt(work, min(self._pace.attempt_s, max(self._left_s, 0.0)))
+            return self._slices.attempt(work, self._budget.at_most(self._pace.attempt_s))
         finally:
             grammar.debt_s += self._slices.spent_s
 
     def _slice_all(self, rows: Iterable[int], found: Masks) -> None:
         waiting = deque(rows)
-        while waiting and self._left_s > 0:
+        while waiting and self._budget.left_s > 0:
             row = waiting.popleft()
-            work = self._long_work(row)
+            work = self._long.work_for(row, self._grammars[row])
             if work is None:
                 found.delayed.add(row)
                 continue
             spent_s = work.spent_s
-            self._slices.resume(work, min(self._pace.slice_s, self._left_s))
-            self._left_s -= work.spent_s - spent_s
+            self._slices.resume(work, self._budget.at_most(self._pace.slice_s))
+            self._budget.spend(work.spent_s - spent_s)
             self._grammars[row].debt_s += work.spent_s - spent_s
             if work.is_over:
                 self._take_result(row, work, found)
@@ -268,7 +236,7 @@ class Constraints:
     def _take_result(self, row: int, work: LongWork[MaskWords], found: Masks) -> None:
         """Whoever asked the same finds it next time, worked out."""
         grammar = self._grammars[row]
-        del self._long[grammar.place]
+        self._long.finish(grammar.place)
         for other in self._grammars.values():
             if other.takes_long and other.place == grammar.place:
                 other.takes_long = False
@@ -276,34 +244,6 @@ class Constraints:
             found.words[row] = work.result()
         except Exception as error:
             found.errors[row] = self._fail(row, error)
-
-    def _long_work(self, row: int) -> LongWork[MaskWords] | None:
-        """None where another row has it worked out already, or there is no place for it."""
-        place = self._grammars[row].place
-        if place not in self._long:
-            if not self._has_place(row):
-                return None
-            self._long[place] = _Long(row, LongWork(self._grammars[row].mask))
-        owner, work = self._long[place]
-        return work if owner == row else None
-
-    def _has_place(self, row: int) -> bool:
-        """If need be that of one which cost far more already: it will begin anew."""
-        if len(self._long) < self._pace.max_long:
-            return True
-        most = max(self._long, key=lambda place: self._debt_s(self._long[place].row))
-        is_less = self._debt_s(row) < self._pace.cheap_s
-        if is_less and self._debt_s(self._long[most].row) > self._pace.costly_s:
-            self._drop(most)
-            return True
-        return False
-
-    def _drop_work_of(self, row: int) -> None:
-        for place in [place for place, long in self._long.items() if long.row == row]:
-            self._drop(place)
-
-    def _drop(self, place: bytes) -> None:
-        self._slices.drop(self._long.pop(place).work)
 
     def _debt_s(self, row: int) -> float:
         return self._grammars[row].debt_s
@@ -316,5 +256,5 @@ class Constraints:
             self._refused[grammar.place] = failure
             if len(self._refused) > MAX_REFUSED:
                 self._refused.popitem(last=False)
-        self._drop_work_of(row)
+        self._long.drop_of(row)
         return failure

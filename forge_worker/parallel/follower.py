@@ -17,8 +17,9 @@ import msgspec
 
 from forge_common.errors import WorkerError
 from forge_common.sharding import Shard
-from forge_worker.constraints import UNHURRIED, Constraints
+from forge_worker.constraints import Constraints
 from forge_worker.cpu.numpy_ops import NumpyOps
+from forge_worker.grammar_budget import UNHURRIED
 from forge_worker.grammar_engine import engine_for
 from forge_worker.kv_cache import allocate_kv_cache
 from forge_worker.model_runner import ModelRunner

@@ -14,7 +14,8 @@ from forge_common.grammar.program import Literals, Program
 from forge_common.grammar.vocabulary import Vocabulary
 from forge_common.protocol.message import Failure
 from forge_common.sampling import SamplingParams
-from forge_worker.constraints import UNHURRIED, Constraints, Pace
+from forge_worker.constraints import Constraints
+from forge_worker.grammar_budget import UNHURRIED, Pace
 from forge_worker.sampler.grammar_mask import forbidden_tokens
 from tests.worker.generation import END, VOCAB_SIZE, engine
 from tests.worker.test_hostile_grammars import HEAVY

@@ -29,8 +29,9 @@ from forge_common.grammar.vocabulary import Vocabulary
 from forge_common.protocol.scheduler_worker import NewSequence, RunBatch, ScheduledSequence
 from forge_common.sampling import SamplingParams
 from forge_worker.blas_environment import prepare_blas
-from forge_worker.constraints import UNHURRIED, Constraints
+from forge_worker.constraints import Constraints
 from forge_worker.cpu_cores import LendCore, available_threads
+from forge_worker.grammar_budget import UNHURRIED
 from forge_worker.grammar_engine import spare_collections
 from forge_worker.kv_cache import KVCache, allocate_kv_cache
 from forge_worker.model_runner import ModelRunner
