@@ -132,7 +132,7 @@ def _check_tokens(scheduled: ScheduledSequence, sampled: SampledSequence, vocab_
         raise WorkerError(f"the worker sampled token {max(token_ids)} of {vocab_size}")
     if sampled.forced_token_ids and max(sampled.forced_token_ids) >= vocab_size:
         raise WorkerError("the worker foretold a token that is not in the vocabulary")
-    if token_ids[:-1] != drafts[: max(len(token_ids) - 1, 0)]:
+    if len(token_ids) > 1 and token_ids[:-1] != drafts[: len(token_ids) - 1]:
         raise WorkerError("the worker went on after a draft that it did not sample")
     if sampled.logprobs is not None and len(sampled.logprobs) != len(token_ids):
         raise WorkerError("the worker gave logprobs that do not match its tokens")

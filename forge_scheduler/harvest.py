@@ -68,7 +68,8 @@ class Harvest:
         if sequence.request.held:
             self._admission.waiting.add_held(sequence.request)
         self._counters.num_output_tokens += len(sequence_output.token_ids)
-        self._take_in_drafts(sequence, scheduled, sampled)
+        if scheduled.draft_token_ids or sampled.forced_token_ids or sequence.foretold is not None:
+            self._take_in_drafts(sequence, scheduled, sampled)
         timed_output = self._timekeeper.signed(sequence, sequence_output)
         if sequence_output.finish_reason is not None:
             self._endings.finish(sequence, sequence_output.finish_reason)

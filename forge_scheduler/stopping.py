@@ -22,8 +22,8 @@ def find_stop(sequence: Sequence) -> Stop | None:
     """Judge the last token. A stop token counts once `min_tokens` others stand before it."""
     request = sequence.request
     token_id = sequence.token_ids[-1]
-    has_minimum = sequence.num_output_tokens > request.sampling.min_tokens
-    if has_minimum and token_id in request.stop_token_ids:
+    min_tokens = request.sampling.min_tokens
+    if token_id in request.stop_token_ids and sequence.num_output_tokens > min_tokens:
         return Stop(FinishReason.STOP, token_id)
     if len(sequence.token_ids) >= request.max_num_tokens:
         return Stop(FinishReason.LENGTH, None)
