@@ -23,7 +23,7 @@ from forge_common.protocol.api_scheduler import (
 )
 from forge_common.protocol.message import Failure
 from forge_common.protocol.scheduler_worker import BatchOutput
-from forge_common.sampling import FinishReason
+from forge_common.sampling import MAX_CHOICES, FinishReason
 from forge_scheduler.admission import Admission
 from forge_scheduler.batch import Batch
 from forge_scheduler.endings import Endings
@@ -78,7 +78,9 @@ class Scheduler:
         self._kv_cache = KVCacheManager(
             num_blocks, block_size, has_prefix_cache=limits.has_prefix_cache
         )
-        spare = Room(limits.max_batch_size, limits.max_batch_size * limits.max_model_len)
+        # What ran, the choices held back until its prompts were computed, and those of one more.
+        max_others = (limits.max_batch_size + 1) * MAX_CHOICES
+        spare = Room(max_others, max_others * limits.max_model_len)
         self._waiting = WaitingQueue(limits.max_queued_requests, limits.max_queued_tokens, spare)
         self._grammar_room = GrammarRoom(limits.max_grammar_bytes)
         policy = policy or FirstComeFirstServed()

@@ -70,17 +70,15 @@ class RankedSequences:
 class WaitingQueue(RankedSequences):
     """Bounds what is newly submitted; preempted sequences always find their way back.
 
-    `spare` is kept for what another scheduler had running: so all that it had comes back. One that
-    is full still takes what is within a tenant's equal share, up to twice its bounds in all: so no
-    tenant keeps the others out.
+    One that is full still takes what is within a tenant's equal share, up to twice its bounds in
+    all: so no tenant keeps the others out. `spare` is what another scheduler may have had besides:
+    so all that it had comes back.
     """
 
     def __init__(self, max_sequences: int, max_tokens: int, spare: Room = NONE) -> None:
         super().__init__()
         self._room = Room(max_sequences, max_tokens)
-        self._room_to_resume = Room(
-            max_sequences + spare.num_sequences, max_tokens + spare.num_tokens
-        )
+        self._room_to_resume = self._room.plus(self._room).plus(spare)
         self._shares = Shares()
         self.num_tokens = 0
 
@@ -104,9 +102,7 @@ class WaitingQueue(RankedSequences):
         self, num_tokens: int, tokens_per_s: float, *, tenant: str = "", is_resumed: bool = False
     ) -> None:
         """Raises QueueFull; an empty queue takes a prompt of any length."""
-        room = self._room_to_resume if is_resumed else self._room
-        if self._shares.leaves_room(room, tenant, num_tokens):
-            room = room.plus(room)
+        room = self._room_to_resume if is_resumed else self._room_for(tenant, num_tokens)
         if len(self) >= room.num_sequences:
             raise QueueFull(f"{len(self)} sequences are waiting", self._drain_time_s(tokens_per_s))
         if self.num_tokens and self.num_tokens + num_tokens > room.num_tokens:
@@ -124,6 +120,10 @@ class WaitingQueue(RankedSequences):
 
     def oldest_arrival_s(self) -> float | None:
         return min((sequence.request.arrived_at_s for sequence in self._sequences), default=None)
+
+    def _room_for(self, tenant: str, num_tokens: int) -> Room:
+        is_small = self._shares.leaves_room(self._room, tenant, num_tokens)
+        return self._room.plus(self._room) if is_small else self._room
 
     def _drain_time_s(self, tokens_per_s: float) -> float:
         """How long the prompts that wait now take to start, at the rate they started lately."""

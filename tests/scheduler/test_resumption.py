@@ -12,7 +12,7 @@ import pytest
 from forge_common.client.unfinished import Unfinished
 from forge_common.errors import RequestError
 from forge_common.protocol.api_scheduler import SequenceOutput, Submit
-from forge_common.sampling import FinishReason
+from forge_common.sampling import MAX_CHOICES, FinishReason
 from forge_scheduler.grammar_room import TOKEN_ID_BYTES
 from forge_scheduler.waiting_queue import QueueFull
 from tests.builders import make_submit
@@ -29,6 +29,11 @@ REQUESTS = {
     "stop token": make_submit(prompt=9, max_tokens=40, eos_token_ids=tuple(range(10))),
     "minimum": make_submit(prompt=9, max_tokens=40, min_tokens=20, eos_token_ids=tuple(range(50))),
 }
+
+
+def unstarted(submit: Submit) -> Submit:
+    """From another scheduler, where none of its choices came to say anything."""
+    return resumed(submit, *([] for _ in range(submit.sampling.num_choices)))
 
 
 def resumed(submit: Submit, *so_far: list[int] | None) -> Submit:
@@ -159,10 +164,29 @@ def test_full_queue_has_room_for_all_that_ran_elsewhere_but_not_for_more() -> No
     engine.submit(make_submit("a"), make_submit("b"))
     with pytest.raises(QueueFull):
         engine.submit(make_submit("c"))
-    engine.submit(*(resumed(make_submit(name), [1]) for name in "cde"))
+    num_others = 2 * 2 + (3 + 1) * MAX_CHOICES - 2
+    engine.submit(*(resumed(make_submit(f"c{number}"), [1]) for number in range(num_others)))
     with pytest.raises(QueueFull):
         engine.submit(resumed(make_submit("f"), [1]))
-    assert len(engine.run().ends) == 5
+    assert len(engine.run().ends) == 2 + num_others
+
+
+def test_small_tenants_beyond_a_full_queue_come_back_too() -> None:
+    """As the state machine found it."""
+    options = {"max_queued_requests": 6, "max_batch_size": 4}
+    submits = [make_submit("0", max_tokens=1, tenant="a")]
+    for name in "123":
+        tenant = "b" if name == "1" else ""
+        submits.append(make_submit(name, max_tokens=1, num_choices=3, tenant=tenant))
+    first = Engine(**options).submit(*submits[:2])
+    first.send()
+    first.submit(*submits[2:])
+    second = Engine(**options).submit(*map(unstarted, submits))
+    second.send()
+    submits.append(make_submit("4", max_tokens=1, tenant="b"))
+    second.submit(submits[-1])
+    third = Engine(**options).submit(*map(unstarted, submits))
+    assert len(third.run().ends) == 11
 
 
 def test_grammars_of_another_scheduler_find_room() -> None:
