@@ -154,6 +154,7 @@ def test_one_thread_has_no_core_to_lend(telling: Kernel) -> None:
 
 
 def test_helpers_end_with_their_pool(counting: Kernel) -> None:
+    gc.collect()  # the pools of other tests end theirs
     before = threading.active_count()
     pool = NativePool(4)
     pool.run(counting, Record([np.zeros(8, np.int64).ctypes.data]), 8)
