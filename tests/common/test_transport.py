@@ -93,8 +93,7 @@ def test_socket_without_a_file_can_always_be_found(context: zmq.Context[Any]) ->
         assert server.can_be_found
 
 
-# In a process of its own, since what it guards against is the end of the process.
-FLOOD = """
+FLOODED = """
 import sys, time, zmq
 import msgspec
 from forge_common import transport
@@ -102,7 +101,18 @@ from forge_common import transport
 transport.HEARTBEAT_INTERVAL_MS = 50
 class Note(msgspec.Struct):
     text: str
+"""
 
+
+def assert_survives(flood: str, tmp_path: Path) -> None:
+    """In a process of its own, since what it guards against is the end of the process."""
+    tmp_path.chmod(0o700)
+    argv = [sys.executable, "-c", FLOODED + flood, f"ipc://{tmp_path}/notes"]
+    ended = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    assert (ended.returncode, ended.stderr, ended.stdout) == (0, "", "6000\n")
+
+
+FLOOD = """
 with zmq.Context() as ours, zmq.Context() as theirs:
     server = transport.ServerChannel(ours, sys.argv[1], Note)
     peer = theirs.socket(zmq.DEALER)
@@ -119,21 +129,10 @@ with zmq.Context() as ours, zmq.Context() as theirs:
 
 
 def test_a_peer_that_floods_and_goes_does_not_end_the_server(tmp_path: Path) -> None:
-    tmp_path.chmod(0o700)
-    argv = [sys.executable, "-c", FLOOD, f"ipc://{tmp_path}/notes"]
-    ended = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
-    assert (ended.returncode, ended.stderr, ended.stdout) == (0, "", "6000\n")
+    assert_survives(FLOOD, tmp_path)
 
 
 FLOOD_OF_A_CLIENT = """
-import sys, time, zmq
-import msgspec
-from forge_common import transport
-
-transport.HEARTBEAT_INTERVAL_MS = 50
-class Note(msgspec.Struct):
-    text: str
-
 with zmq.Context() as ours, zmq.Context() as theirs:
     peer = theirs.socket(zmq.ROUTER)
     peer.sndhwm, peer.linger, peer.router_mandatory = 0, 200, 1
@@ -152,7 +151,4 @@ with zmq.Context() as ours, zmq.Context() as theirs:
 
 
 def test_a_server_that_floods_and_goes_does_not_end_its_client(tmp_path: Path) -> None:
-    tmp_path.chmod(0o700)
-    argv = [sys.executable, "-c", FLOOD_OF_A_CLIENT, f"ipc://{tmp_path}/notes"]
-    ended = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
-    assert (ended.returncode, ended.stderr, ended.stdout) == (0, "", "6000\n")
+    assert_survives(FLOOD_OF_A_CLIENT, tmp_path)
