@@ -15,26 +15,14 @@ from forge_common.client import ForgeClient, SamplingParams
 from forge_common.demo_model import demo_model_path
 from forge_common.tokenizer import Tokenizer
 from tests.api.tools.replies import Reply, ToolCallParser, joined
+from tests.integration.calculator import CALCULATOR
 from tests.integration.conftest import start_forge
 from tests.integration.launched_forge import LaunchedForge
 
 pytestmark = pytest.mark.integration
 
 MAX_TOKENS = 80
-TOOLS = [
-    {
-        "type": "function",
-        "function": {
-            "name": "calculator",
-            "description": "Evaluates an arithmetic expression.",
-            "parameters": {
-                "type": "object",
-                "properties": {"expression": {"type": "string"}},
-                "required": ["expression"],
-            },
-        },
-    }
-]
+TOOLS = [CALCULATOR]
 QUESTIONS = [
     "What is 17 * 23?",
     "Please calculate 128 + 64.",

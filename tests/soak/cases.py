@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from tests.integration.calculator import CALCULATOR
+
 CHAT = "/v1/chat/completions"
 TEXT = "/v1/completions"
 GREEDY: dict[str, Any] = {"temperature": 0}
@@ -21,18 +23,6 @@ QUESTIONS = (
     "Write a short poem about the sea.",
     "Hello!",
 )
-CALCULATOR = {
-    "type": "function",
-    "function": {
-        "name": "calculator",
-        "description": "Evaluates an arithmetic expression.",
-        "parameters": {
-            "type": "object",
-            "properties": {"expression": {"type": "string"}},
-            "required": ["expression"],
-        },
-    },
-}
 PERSON = {
     "type": "object",
     "properties": {
